@@ -1,0 +1,243 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Publisher sends a message to a broker at once and waits for nobody: the way
+// out for effects that need not survive a crash.
+type Publisher interface {
+	Publish(topic string, data []byte, qos uint8, retain bool) error
+}
+
+// Options of an Agent; the zero value of each has a meaning.
+type Options struct {
+	Device        string
+	DefaultBroker string                                    // for publishes of events that came through no broker
+	Publishers    map[string]Publisher                      // by broker name
+	Compile       func(expr string) (Predicate, error)      // for Trigger.When; nil refuses triggers that have one
+	Secrets       func(name string) (value string, ok bool) // nil: none
+	SpillAfter    time.Duration                             // an event unacknowledged for so long goes to the inbox; 0 means 100 ms
+	Grace         time.Duration                             // to finish what is queued when stopping; 0 means 3 s
+	Linger        time.Duration                             // a group waits so long for company; 0 commits at once
+	Log           *slog.Logger
+}
+
+// Agent runs functions on events. See the package comment for its promises.
+type Agent struct {
+	store     Store
+	loader    Loader
+	sources   []Source
+	opts      Options
+	committer *committer
+	ledger    ledger
+	ids       *ids // set by Run before the first offer
+	counts    counters
+	order     atomic.Int64
+	start     chan func(context.Context) // to Run: functions that begin or end
+
+	applying sync.Mutex
+	current  atomic.Pointer[deployed]
+}
+
+// deployed is a Deployment with what it takes to run it.
+type deployed struct {
+	Deployment
+	router    *router
+	functions map[string]*function
+}
+
+// New wires an agent; Run starts it.
+func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
+	opts.SpillAfter = cmp.Or(opts.SpillAfter, 100*time.Millisecond)
+	opts.Grace = cmp.Or(opts.Grace, 3*time.Second)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Agent{store: store, loader: loader, sources: sources, opts: opts, start: make(chan func(context.Context))}
+	a.ledger.bySlot = map[string]*pending{}
+	a.current.Store(&deployed{router: newRouter(), functions: map[string]*function{}})
+	a.committer = newCommitter(a)
+	return a
+}
+
+// Run offers events to functions until ctx ends. Then the sources stop, what
+// is queued is finished within Options.Grace, and Run returns nil.
+//
+// An event that was not finished was not acknowledged; it comes again.
+func (a *Agent) Run(ctx context.Context) error {
+	var err error
+	if a.ids, err = newIDs(ctx, a.store, a.opts.Device); err != nil {
+		return err
+	}
+	commits, stopCommits := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCommits()
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+
+	var committing sync.WaitGroup
+	committing.Go(func() { a.committer.run(commits) })
+
+	workers, work := errgroup.WithContext(work)
+	workers.Go(func() error { return a.spill(work) })
+	workers.Go(func() error { return a.runFunctions(work) })
+
+	err = a.runSources(ctx)
+	a.drain()
+	stopWork()
+	err = errors.Join(err, workers.Wait())
+	stopCommits()
+	committing.Wait()
+	a.closeModules(context.WithoutCancel(ctx))
+	return err
+}
+
+func (a *Agent) runSources(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { // even with no sources, Run lasts as long as ctx
+		<-ctx.Done()
+		return nil
+	})
+	for _, s := range a.sources {
+		g.Go(func() error { return s.Run(ctx, a.Offer) })
+	}
+	return g.Wait()
+}
+
+// runFunctions runs each function that Apply starts, until ctx ends.
+func (a *Agent) runFunctions(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		select {
+		case run := <-a.start:
+			running.Go(func() { run(ctx) })
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// drain waits until no function has work in memory, but no longer than Grace.
+func (a *Agent) drain() {
+	deadline := time.Now().Add(a.opts.Grace)
+	for time.Now().Before(deadline) && a.busy() {
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func (a *Agent) busy() bool {
+	for _, fn := range a.current.Load().functions {
+		for _, w := range fn.workers {
+			if w.busy() {
+				return true
+			}
+		}
+	}
+	return a.committer.busy()
+}
+
+func (a *Agent) closeModules(ctx context.Context) {
+	for _, fn := range a.current.Load().functions {
+		fn.close(ctx)
+	}
+}
+
+// Apply replaces what runs by d: whole, or not at all. A function that changed
+// is loaded before anything is switched; events that wait for it then run in
+// the new one. Nothing is lost and no order is broken by it. Run must be
+// running.
+func (a *Agent) Apply(ctx context.Context, d Deployment) error {
+	a.applying.Lock()
+	defer a.applying.Unlock()
+	old := a.current.Load()
+	next := &deployed{Deployment: d, router: newRouter(), functions: map[string]*function{}}
+	fresh, err := a.prepare(ctx, old, next)
+	if err != nil {
+		for _, fn := range fresh {
+			fn.close(ctx)
+		}
+		return fmt.Errorf("apply generation %d: %w", d.Generation, err)
+	}
+	a.current.Store(next)
+	for name, fn := range old.functions {
+		if next.functions[name] == fn {
+			continue
+		}
+		fn.retire()
+		if next.functions[name] == nil {
+			if err := a.begin(ctx, func(ctx context.Context) { a.bury(ctx, fn) }); err != nil {
+				return err
+			}
+		}
+	}
+	for _, fn := range fresh {
+		if err := a.begin(ctx, fn.run); err != nil {
+			return err
+		}
+	}
+	for _, s := range a.sources {
+		s.Follow(d.Triggers)
+	}
+	return nil
+}
+
+// begin has Run run f.
+func (a *Agent) begin(ctx context.Context, f func(context.Context)) error {
+	select {
+	case a.start <- f:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("apply: %w", ctx.Err())
+	}
+}
+
+// prepare fills next, keeping functions that did not change, and returns those
+// that are new.
+func (a *Agent) prepare(ctx context.Context, old, next *deployed) (fresh []*function, err error) {
+	for _, spec := range next.Functions {
+		prev := old.functions[spec.Name]
+		if prev != nil && prev.same(&spec) {
+			next.functions[spec.Name] = prev
+			continue
+		}
+		fn, err := a.load(ctx, spec, prev)
+		if err != nil {
+			return fresh, err
+		}
+		fresh = append(fresh, fn)
+		next.functions[spec.Name] = fn
+	}
+	for i := range next.Triggers {
+		if err := a.addRoute(next, &next.Triggers[i]); err != nil {
+			return fresh, err
+		}
+	}
+	return fresh, nil
+}
+
+func (a *Agent) addRoute(next *deployed, t *Trigger) error {
+	rt := &route{trigger: t, fn: next.functions[t.Function]}
+	if rt.fn == nil {
+		return fmt.Errorf("trigger %s: there is no function %q", t.Name, t.Function)
+	}
+	if t.When != "" {
+		if a.opts.Compile == nil {
+			return fmt.Errorf("trigger %s: conditions cannot be compiled here", t.Name)
+		}
+		var err error
+		if rt.when, err = a.opts.Compile(t.When); err != nil {
+			return fmt.Errorf("trigger %s: when: %w", t.Name, err)
+		}
+	}
+	return next.router.add(rt)
+}

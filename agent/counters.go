@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// counters are totals since start.
+type counters struct {
+	events, bytes, filtered, duplicates  atomic.Int64
+	invocations, failures, dead, dropped atomic.Int64
+	followups, publishes                 atomic.Int64
+	latency                              histogram // from offer to durable outcome
+}
+
+// functionStats are one function's share.
+type functionStats struct {
+	invocations, failures, dead, dropped atomic.Int64
+	conflicts, conditionErrors           atomic.Int64
+	latency                              histogram // of a run
+
+	mu     sync.Mutex
+	faults map[string]int64
+	last   string
+}
+
+// fail counts a failed run by its kind.
+func (s *functionStats) fail(err error) {
+	s.failures.Add(1)
+	kind := FaultError
+	var fault *Fault
+	if errors.As(err, &fault) {
+		kind = fault.Kind
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.faults == nil {
+		s.faults = map[string]int64{}
+	}
+	s.faults[string(kind)]++
+	s.last = err.Error()
+}
+
+// Status fills in what the agent itself knows.
+func (a *Agent) Status(s *Status) {
+	d := a.current.Load()
+	s.Device = a.opts.Device
+	s.Generation = d.Generation
+	for _, app := range d.Apps {
+		s.Apps = append(s.Apps, app.Name+"@"+app.Version)
+	}
+	c := &a.counts
+	s.Events = Counts{
+		Events: c.events.Load(), Bytes: c.bytes.Load(), Filtered: c.filtered.Load(),
+		Duplicates: c.duplicates.Load(), Invocations: c.invocations.Load(), Failures: c.failures.Load(),
+		Dead: c.dead.Load(), Dropped: c.dropped.Load(), Followups: c.followups.Load(),
+		Publishes: c.publishes.Load(), P50us: c.latency.percentile(50), P99us: c.latency.percentile(99),
+	}
+	for i := range d.Functions {
+		if fn := d.functions[d.Functions[i].Name]; fn != nil {
+			s.Functions = append(s.Functions, fn.status())
+		}
+	}
+}
+
+func (fn *function) status() FunctionStatus {
+	st := fn.stats
+	s := FunctionStatus{
+		Name: fn.Name, Digest: fn.Digest, Invocations: st.invocations.Load(), Failures: st.failures.Load(),
+		Dead: st.dead.Load(), Dropped: st.dropped.Load(), Inbox: int(fn.inbox.events.Load()),
+		P50us: st.latency.percentile(50), P99us: st.latency.percentile(99),
+	}
+	st.mu.Lock()
+	s.LastError = st.last
+	if len(st.faults) > 0 {
+		s.Faults = map[string]int64{}
+		for kind, n := range st.faults {
+			s.Faults[kind] = n
+		}
+	}
+	st.mu.Unlock()
+	for _, w := range fn.workers {
+		w.mu.Lock()
+		s.Queued += len(w.redo) + len(w.queue) - w.head
+		s.Retrying += len(w.parked)
+		w.mu.Unlock()
+	}
+	return s
+}

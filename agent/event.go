@@ -1,0 +1,49 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Event is one observation, shaped like a CloudEvent (CloudEvents 1.0).
+// Once offered it is shared between triggers and must not be changed.
+type Event struct {
+	ID          string    // unique per device; given by the agent when a trigger matches, unless the source knows it
+	Source      string    // URI reference: "/gw7/mqtt/plant"
+	Type        string    // "io.skerry.mqtt", "io.skerry.schedule", "io.skerry.emit"
+	Subject     string    // the MQTT topic, the schedule's trigger, or the emitting function
+	Time        time.Time // when the source saw it, wall clock
+	ContentType string    // media type of Data; "" when unknown
+	Data        []byte
+
+	Via      string // configured name of the Source it came through; triggers name it
+	QoS      uint8  // MQTT quality of service it arrived with, 0 or 1
+	Retained bool   // MQTT retained message, not news
+	Origin   Origin
+
+	body    any // Data as JSON, decoded once for all triggers
+	bodyErr error
+}
+
+// Origin lets the agent recognise an event that its source delivers again
+// because the acknowledgement was lost. The zero Origin is never recognised.
+type Origin struct {
+	Slot        string // where a redelivery would come again: MQTT session and packet id, "plant/17"
+	Hash        uint64 // of topic and data: a new event in a used slot has another hash or Redelivered false
+	Redelivered bool   // the source says so (MQTT DUP)
+}
+
+var errNoJSON = errors.New("event data is not JSON")
+
+// JSON returns Data decoded as by encoding/json into any, decoding it at most
+// once. It must be called from one goroutine at a time until it has returned.
+func (e *Event) JSON() (any, error) {
+	if e.body == nil && e.bodyErr == nil {
+		if err := json.Unmarshal(e.Data, &e.body); err != nil {
+			e.bodyErr = fmt.Errorf("%w: %w", errNoJSON, err)
+		}
+	}
+	return e.body, e.bodyErr
+}

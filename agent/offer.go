@@ -1,0 +1,77 @@
+package agent
+
+import "time"
+
+// Offer gives the agent an event. See the type Offer for the contract.
+func (a *Agent) Offer(ev *Event, done func(error)) {
+	a.counts.events.Add(1)
+	a.counts.bytes.Add(int64(len(ev.Data)))
+	var few [8]*route
+	routes := a.current.Load().router.match(ev, few[:0])
+	if len(routes) == 0 {
+		a.counts.filtered.Add(1)
+		acknowledge(done)
+		return
+	}
+	if ev.Origin.Redelivered && ev.Origin.Slot != "" {
+		if a.ledger.attach(ev, done) {
+			a.counts.duplicates.Add(1)
+			return
+		}
+		left, err := unmarked(a.store, ev, routes)
+		if err != nil {
+			refuse(done, err)
+			return
+		}
+		if routes = left; len(routes) == 0 {
+			a.counts.duplicates.Add(1)
+			acknowledge(done)
+			return
+		}
+	}
+	if ev.ID == "" {
+		ev.ID = a.ids.next()
+	}
+	a.dispatch(ev, routes, done)
+}
+
+func acknowledge(done func(error)) {
+	if done != nil {
+		done(nil)
+	}
+}
+
+func refuse(done func(error), err error) {
+	if done != nil {
+		done(err)
+	}
+}
+
+// dispatch gives each route's function a task.
+func (a *Agent) dispatch(ev *Event, routes []*route, done func(error)) {
+	var p *pending
+	if done != nil {
+		p = &pending{ev: ev, remaining: len(routes), waiters: []func(error){done}}
+		a.ledger.add(p)
+	}
+	now := time.Now()
+	for _, rt := range routes {
+		a.enqueue(&task{
+			ev: ev, trigger: rt.trigger, key: ev.Subject, order: a.order.Add(1),
+			offered: now, pend: p,
+		}, rt.fn)
+	}
+}
+
+// enqueue finds the worker for a task. A function that was replaced meanwhile
+// passes it on to its successor; one that was removed has no use for it.
+func (a *Agent) enqueue(t *task, fn *function) {
+	for fn != nil {
+		switch fn.accept(t) {
+		case taken, dropped:
+			return
+		}
+		fn = a.current.Load().functions[t.trigger.Function]
+	}
+	a.ledger.finish(t.pend)
+}

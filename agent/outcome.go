@@ -1,0 +1,201 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// outcome is what one run decided, in the store's terms.
+type outcome struct {
+	task   *task
+	worker *worker
+	event  *Event
+	writes []Write
+	adds   []Record
+	direct []Publish // leave at once, without the store
+	via    string    // broker of direct
+	sync   bool      // must be on disk before it counts
+	dead   bool
+}
+
+// nothing tells that there is nothing for the store to keep.
+func (o *outcome) nothing() bool {
+	return len(o.writes) == 0 && len(o.adds) == 0 && o.task.seq == 0
+}
+
+// outcome turns the effects of a run that succeeded into records and writes.
+func (w *worker) outcome(t *task, ev *Event) *outcome {
+	fx := &w.inv.Effects
+	o := &outcome{task: t, worker: w, event: ev, writes: fx.Writes, sync: t.durable()}
+	if fx.Result != nil {
+		then(fx, w.fn.App(), t.trigger, OnOutput, fx.Result)
+	}
+	w.addOutputs(o, fx)
+	w.mark(o)
+	return o
+}
+
+// deadOutcome is the dead letter of a task, and what else its trigger wants to
+// happen then.
+func (w *worker) deadOutcome(t *task, ev *Event, cause error) *outcome {
+	o := &outcome{task: t, worker: w, event: ev, sync: true, dead: true}
+	o.adds = append(o.adds, Record{
+		Queue: QueueDead, Kind: KindDead, Key: t.key, Function: w.fn.Name, Trigger: t.trigger.Name,
+		Attempts: t.attempts, Reason: cause.Error(), Origin: QueueInbox(w.fn.Name), Event: *ev,
+	})
+	notice, err := json.Marshal(map[string]string{"error": cause.Error(), "event": ev.ID, "function": w.fn.Name})
+	if err != nil { // strings always marshal
+		notice = nil
+	}
+	var fx Effects
+	then(&fx, w.fn.App(), t.trigger, OnError, notice)
+	if topic := t.trigger.Retry.DeadLetter; topic != "" {
+		fx.Publishes = append(fx.Publishes, Publish{Topic: topic, Data: notice, QoS: 1})
+	}
+	w.addOutputs(o, &fx)
+	w.mark(o)
+	return o
+}
+
+// then adds what the trigger does with the outcome of its function.
+func then(fx *Effects, app string, t *Trigger, on On, data []byte) {
+	for _, th := range t.Then {
+		if th.On != on && th.On != OnAlways {
+			continue
+		}
+		target, central := strings.CutPrefix(th.Invoke, "central/")
+		switch {
+		case th.Publish != "":
+			fx.Publishes = append(fx.Publishes, Publish{Topic: th.Publish, Data: data, QoS: 1})
+		case central:
+			fx.Followups = append(fx.Followups, Followup{Target: target, Data: data})
+		default:
+			fx.Emits = append(fx.Emits, Emit{Function: app + "/" + strings.TrimPrefix(th.Invoke, "local/"), Data: data})
+		}
+	}
+}
+
+// addOutputs makes a record of each output. Their ids are derived from the
+// event's, so that a rerun gives the same ones.
+func (w *worker) addOutputs(o *outcome, fx *Effects) {
+	a, n := w.fn.agent, 0
+	record := func(queue string, kind RecordKind) *Record {
+		o.adds = append(o.adds, Record{
+			Queue: queue, Kind: kind, Key: o.task.key, Function: w.fn.Name, Trigger: o.task.trigger.Name,
+			Event: Event{
+				ID:     derivedID(o.event.ID, &w.fn.Function, n),
+				Source: "/" + a.opts.Device + "/" + w.fn.Name, Time: o.event.Time,
+			},
+		})
+		n++
+		return &o.adds[len(o.adds)-1]
+	}
+	for _, f := range fx.Followups {
+		r := record(QueueTarget(f.Target), KindFollowup)
+		r.Event.Type, r.Event.Subject = TypeFollowup, o.event.Subject
+		r.Event.ContentType, r.Event.Data = contentType(f.ContentType, f.Data), f.Data
+	}
+	for _, e := range fx.Emits {
+		r := record(QueueInbox(e.Function), KindEvent)
+		r.Trigger, r.Function = "", e.Function
+		r.Event.Type, r.Event.Subject, r.Event.Via = TypeEmit, o.event.Subject, o.event.Via
+		r.Event.ContentType, r.Event.Data, r.Event.QoS = contentType("", e.Data), e.Data, 1
+	}
+	broker := a.broker(o.event)
+	if !o.sync && !o.dead && a.opts.Publishers[broker] != nil {
+		o.direct, o.via = fx.Publishes, broker
+		return
+	}
+	for _, p := range fx.Publishes {
+		r := record(QueueBroker(broker), KindPublish)
+		r.Key, r.Retain = p.Topic, p.Retain
+		r.Event.Type, r.Event.Subject, r.Event.QoS, r.Event.Data = TypePublish, p.Topic, p.QoS, p.Data
+	}
+}
+
+// Types of the events that the agent makes itself (CloudEvents "type").
+const (
+	TypeFollowup = "io.skerry.followup"
+	TypeEmit     = "io.skerry.emit"
+	TypePublish  = "io.skerry.publish"
+)
+
+// contentType is given, or what data looks like.
+func contentType(given string, data []byte) string {
+	switch {
+	case given != "":
+		return given
+	case len(data) > 0 && (data[0] == '{' || data[0] == '['):
+		return "application/json"
+	}
+	return "application/octet-stream"
+}
+
+// broker is where publishes for ev go: back to where it came from.
+func (a *Agent) broker(ev *Event) string {
+	if a.opts.Publishers[ev.Via] != nil {
+		return ev.Via
+	}
+	return a.opts.DefaultBroker
+}
+
+// mark keeps in mind that this trigger is done with the event, should it be
+// delivered again. A run that leaves nothing needs none: it may run again.
+func (w *worker) mark(o *outcome) {
+	if o.event.Origin.Slot != "" && o.sync && o.task.pend != nil && !o.nothing() {
+		o.writes = append(o.writes, markWrite(o.event, o.task.trigger.Name))
+	}
+}
+
+// maxChain bounds how long events may go on emitting events: ids grow with
+// each step.
+const maxChain = 512
+
+// admit refuses an outcome that another part of the device has no room for.
+func (w *worker) admit(o *outcome) error {
+	functions := w.fn.agent.current.Load().functions
+	for i := range o.adds {
+		r := &o.adds[i]
+		if r.Kind != KindEvent {
+			continue
+		}
+		fn := functions[r.Function]
+		switch {
+		case fn == nil:
+			return fmt.Errorf("%w: emitted to %s, which does not run here", ErrReject, r.Function)
+		case len(r.Event.ID) > maxChain:
+			return fmt.Errorf("%w: events emitted by events in an endless chain", ErrReject)
+		case !fn.inbox.hasRoom(recordSize(&r.Event)):
+			return fmt.Errorf("emit to %s: its inbox is full: %w", r.Function, ErrLimit)
+		}
+	}
+	return nil
+}
+
+// settled does what follows once an outcome is durable.
+func (a *Agent) settled(o *outcome) {
+	t, fn := o.task, o.worker.fn
+	if o.dead {
+		a.counts.dead.Add(1)
+		fn.stats.dead.Add(1)
+	} else if !t.offered.IsZero() {
+		a.counts.latency.add(time.Since(t.offered))
+	}
+	fn.inbox.remove(t)
+	functions := a.current.Load().functions
+	for i := range o.adds {
+		switch r := &o.adds[i]; r.Kind {
+		case KindFollowup:
+			a.counts.followups.Add(1)
+		case KindPublish:
+			a.counts.publishes.Add(1)
+		case KindEvent:
+			if to := functions[r.Function]; to != nil {
+				to.deliver(r, &r.Event)
+			}
+		}
+	}
+	a.ledger.finish(t.pend)
+}

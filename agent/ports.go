@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"context"
+	"errors"
+)
+
+// Offer hands an event to the agent. It never waits for a commit. The agent
+// calls done exactly once, from any goroutine: done(nil) means the outcome is
+// durable and the event may be acknowledged; done(err) means nothing was kept,
+// and the source should offer the event again later. A nil done says that
+// nobody waits (QoS 0).
+type Offer func(ev *Event, done func(error))
+
+// Source turns what happens around the gateway into events.
+type Source interface {
+	// Run delivers events until ctx ends; it returns nil then.
+	Run(ctx context.Context, offer Offer) error
+	// Follow tells the source which triggers there are now. It returns at
+	// once; a source takes the triggers whose Via is its own name.
+	Follow(triggers []Trigger)
+}
+
+// Loader prepares a function for running. Each call gives an instance of its own.
+type Loader interface {
+	Load(ctx context.Context, fn Function) (Module, error)
+}
+
+// Module runs one function, one invocation at a time.
+//
+// Invoke returns nil to commit what inv collected; an error wrapping ErrReject
+// sends the event to the dead-letter box at once, any other error is a failed
+// attempt. A Module stays usable after a failed Invoke.
+type Module interface {
+	Invoke(ctx context.Context, inv *Invocation) error
+	Close(ctx context.Context) error
+}
+
+// Store keeps everything durable.
+type Store interface {
+	// Commit makes f durable as a whole (unless f.Lazy, then soon) and visible
+	// to reads, and sets the Seq of each added record. On error nothing of f is
+	// kept. ErrFull means that the quota or the disk is full.
+	Commit(ctx context.Context, f *Frame) error
+	View
+	Queues
+}
+
+// View reads committed state. Values must not be changed by the caller.
+type View interface {
+	// Get returns the value of key in scope, nil if there is none.
+	Get(scope, key string) ([]byte, error)
+	// Keys returns at most limit keys in scope that start with prefix, sorted.
+	Keys(scope, prefix string, limit int) ([]string, error)
+}
+
+// Queues reads committed records.
+type Queues interface {
+	// Pending lists what waits in queue, oldest first.
+	Pending(queue string) []Stub
+	// Record reads one waiting record; ErrNotFound if it is gone.
+	Record(seq uint64) (Record, error)
+}
+
+// Predicate is a compiled condition of a trigger.
+type Predicate interface {
+	// Match reports whether the event passes. An error counts as no match.
+	Match(ev *Event) (bool, error)
+}
+
+var (
+	// ErrReject says the event can never be processed: dead-letter it now.
+	ErrReject = errors.New("rejected by function")
+	// ErrRetry says that the function asks to be run again later.
+	ErrRetry = errors.New("function asks for a retry")
+	// ErrFull reports that a quota or the disk is full; nothing was kept.
+	ErrFull = errors.New("store full")
+	// ErrNotFound reports a record or key that is not there.
+	ErrNotFound = errors.New("not found")
+	// ErrDenied reports something the function was not granted.
+	ErrDenied = errors.New("not granted")
+	// ErrLimit reports that the function reached one of its limits.
+	ErrLimit = errors.New("limit reached")
+	// ErrInvalid reports an argument that makes no sense, such as a wildcard in a topic to publish to.
+	ErrInvalid = errors.New("invalid argument")
+)
+
+// FaultKind classifies why a run failed, for counters and dead letters.
+type FaultKind string
+
+const (
+	FaultTimeout FaultKind = "timeout" // ran longer than Limits.Timeout
+	FaultTrap    FaultKind = "trap"    // WebAssembly trap
+	FaultMemory  FaultKind = "memory"  // could not have the memory it asked for
+	FaultError   FaultKind = "error"   // the function itself reported failure
+)
+
+// Fault is a failed run with its cause.
+type Fault struct {
+	Kind FaultKind
+	Err  error
+}
+
+func (f *Fault) Error() string { return string(f.Kind) + ": " + f.Err.Error() }
+func (f *Fault) Unwrap() error { return f.Err }

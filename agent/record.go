@@ -1,0 +1,85 @@
+package agent
+
+import "time"
+
+// RecordKind tells what a Record is.
+type RecordKind uint8
+
+const (
+	KindFollowup RecordKind = iota + 1 // for a Target
+	KindPublish                        // for a broker
+	KindEvent                          // in a function's inbox
+	KindDead                           // in the dead-letter box
+)
+
+// Queue names. Records wait in named queues, oldest first.
+const (
+	QueueDead = "dead"
+)
+
+// QueueTarget is where follow-ups for a Target wait.
+func QueueTarget(target string) string { return "target/" + target }
+
+// QueueBroker is where publishes for a broker wait.
+func QueueBroker(broker string) string { return "broker/" + broker }
+
+// QueueInbox is where events for a function wait.
+func QueueInbox(function string) string { return "inbox/" + function }
+
+// Record is what the store keeps until somebody has it: a follow-up until the
+// central FaaS does, a publish until the broker does, an event until its
+// function ran, a dead letter until a person decided.
+type Record struct {
+	Seq       uint64 // position, given by the store; grows with every record
+	Queue     string
+	Kind      RecordKind
+	Key       string    // records of one key keep their order
+	Function  string    // that decided it, or that it waits for
+	Trigger   string    // that started the function
+	Priority  uint8     // 0 to 9, 9 first
+	Expires   time.Time // zero: never
+	Attempts  int       // failed tries so far
+	NotBefore time.Time // zero: at once
+	Reason    string    // of a dead letter: what went wrong last
+	Origin    string    // of a dead letter: the queue it came from
+	Retain    bool      // of a publish
+	Event     Event     // the follow-up as an event, the publish (Subject is its topic), or the event that waits
+}
+
+// Stub is a waiting Record without its body.
+type Stub struct {
+	Seq       uint64
+	Size      int64 // bytes on disk
+	Attempts  int
+	NotBefore time.Time
+}
+
+// Frame is what one group of invocations, or one delivery, decided. It becomes
+// durable as a whole or not at all.
+type Frame struct {
+	Writes []Write
+	Add    []Record // Commit sets Seq of each
+	Done   []uint64 // records that leave their queue
+	Touch  []Touch
+	Lazy   bool // Commit returns before the sync: it comes with the next synced frame, or within 100 ms
+}
+
+// Empty tells that there is nothing to commit.
+func (f *Frame) Empty() bool {
+	return len(f.Writes)+len(f.Add)+len(f.Done)+len(f.Touch) == 0
+}
+
+// Write is one change of a key. It is absolute: replaying it changes nothing.
+type Write struct {
+	Scope   string // key space: "state/app/function"
+	Key     string
+	Value   []byte    // nil deletes the key
+	Expires time.Time // zero: never
+}
+
+// Touch records a failed try of a record that stays where it is.
+type Touch struct {
+	Seq       uint64
+	Attempts  int
+	NotBefore time.Time
+}

@@ -1,0 +1,197 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// maxConflicts bounds the invisible reruns of one attempt.
+const maxConflicts = 100
+
+// handle runs one task and hands its outcome to the committer.
+func (w *worker) handle(ctx context.Context, t *task) {
+	ev, err := w.event(t)
+	if err != nil {
+		w.vanished(t, err)
+		return
+	}
+	for range maxConflicts {
+		w.reads.begin()
+		w.inv.Begin(ev, t.trigger.Name, t.attempts+1)
+		err := w.invoke(ctx)
+		if err != nil && ctx.Err() != nil {
+			return // interrupted by the stop: neither an attempt nor acknowledged
+		}
+		if err != nil {
+			w.failed(t, ev, err)
+			return
+		}
+		w.leave(t)
+		o := w.outcome(t, ev)
+		if err := w.admit(o); err != nil {
+			w.stay(t)
+			w.failed(t, ev, err)
+			return
+		}
+		if w.settleOrJoin(o) {
+			return
+		}
+		w.stay(t)
+		w.fn.stats.conflicts.Add(1)
+	}
+	w.failed(t, ev, errors.New("its state was changed by other workers each time it ran"))
+}
+
+// event is what t is about, read from the inbox if it is not in memory.
+func (w *worker) event(t *task) (*Event, error) {
+	if t.ev != nil {
+		return t.ev, nil
+	}
+	rec, err := w.fn.agent.store.Record(t.seq)
+	if err != nil {
+		return nil, err
+	}
+	return &rec.Event, nil
+}
+
+// vanished gives up a task whose event cannot be read back.
+func (w *worker) vanished(t *task, err error) {
+	w.fn.agent.opts.Log.Error("cannot read an event back from the inbox",
+		"function", w.fn.Name, "record", t.seq, "err", err)
+	w.fn.inbox.remove(t)
+	w.freed(t)
+}
+
+func (w *worker) invoke(ctx context.Context) error {
+	a, stats := w.fn.agent, w.fn.stats
+	start := time.Now()
+	err := w.mod.Invoke(ctx, w.inv)
+	stats.latency.add(time.Since(start))
+	stats.invocations.Add(1)
+	a.counts.invocations.Add(1)
+	for _, line := range w.inv.Effects.Logs {
+		a.opts.Log.Log(ctx, line.Level, "function says", "function", w.fn.Name,
+			"event", w.inv.Event.ID, "text", line.Text)
+	}
+	if n := w.inv.Effects.Dropped; n > 0 {
+		a.opts.Log.Warn("log lines of a function dropped: over its limit", "function", w.fn.Name, "lines", n)
+	}
+	return err
+}
+
+// settleOrJoin ends a run that succeeded; false asks for a rerun because
+// another worker changed what it had read.
+func (w *worker) settleOrJoin(o *outcome) bool {
+	a := w.fn.agent
+	if o.nothing() && !w.reads.uncommitted {
+		w.freed(o.task)
+		a.publishNow(o)
+		a.settled(o)
+		return true
+	}
+	switch a.committer.join(o, w.reads) {
+	case conflict:
+		return false
+	case stale: // what it read was never committed: after those it depends on
+		w.again([]*task{o.task})
+	case joined:
+		w.freed(o.task)
+		a.publishNow(o)
+	}
+	return true
+}
+
+// freed lets the next task of the key run.
+func (w *worker) freed(t *task) {
+	w.mu.Lock()
+	w.release(t.key)
+	w.mu.Unlock()
+}
+
+// failed parks a task for another try, or dead-letters it.
+func (w *worker) failed(t *task, ev *Event, err error) {
+	a := w.fn.agent
+	w.fn.stats.fail(err)
+	a.counts.failures.Add(1)
+	w.mu.Lock()
+	t.attempts++
+	w.mu.Unlock()
+	retry := t.trigger.Retry
+	if errors.Is(err, ErrReject) || t.attempts >= retry.attempts() {
+		w.bury(t, ev, err)
+		return
+	}
+	wait := retry.wait(t.attempts)
+	a.opts.Log.Warn("a function failed; its event waits for another try", "function", w.fn.Name,
+		"event", ev.ID, "attempt", t.attempts, "wait", wait, "err", err)
+	w.mu.Lock()
+	t.due = time.Now().Add(wait)
+	w.hold(t)
+	seq := t.seq
+	w.mu.Unlock()
+	if seq != 0 {
+		a.touch(Touch{Seq: seq, Attempts: t.attempts, NotBefore: t.due})
+	}
+}
+
+// touch keeps the number of attempts of a task that waits on disk.
+func (a *Agent) touch(t Touch) {
+	f := &Frame{Touch: []Touch{t}, Lazy: true}
+	if err := a.store.Commit(context.Background(), f); err != nil {
+		a.opts.Log.Warn("cannot keep the number of attempts of an event", "record", t.Seq, "err", err)
+	}
+}
+
+// bury sends a task to the dead-letter box.
+func (w *worker) bury(t *task, ev *Event, cause error) {
+	a := w.fn.agent
+	a.opts.Log.Error("event dead-lettered", "function", w.fn.Name, "event", ev.ID,
+		"topic", ev.Subject, "attempts", t.attempts, "err", cause)
+	w.leave(t)
+	a.committer.join(w.deadOutcome(t, ev, cause), nil)
+	w.freed(t)
+}
+
+func (r Retry) attempts() int {
+	if r.MaxAttempts == 0 {
+		return 5
+	}
+	return r.MaxAttempts
+}
+
+const maxBackoff = 5 * time.Minute
+
+// wait is the pause after the n-th failure: Backoff, doubled each time.
+func (r Retry) wait(n int) time.Duration {
+	d := r.Backoff
+	if d == 0 {
+		d = time.Second
+	}
+	for range n - 1 {
+		if d *= 2; d >= maxBackoff {
+			return maxBackoff
+		}
+	}
+	return min(d, maxBackoff)
+}
+
+// bury ends a function that was removed: what still waits for it goes to the
+// dead-letter box, since nothing will ever run it.
+func (a *Agent) bury(ctx context.Context, fn *function) {
+	<-fn.stopped
+	if ctx.Err() != nil {
+		return // the agent stops: they wait for the next start
+	}
+	for _, w := range fn.workers {
+		for _, t := range w.surrender() {
+			ev, err := w.event(t)
+			if err != nil {
+				continue // gone already
+			}
+			o := w.deadOutcome(t, ev, errors.New("its function was removed from this device"))
+			a.committer.join(o, nil)
+		}
+	}
+	fn.close(ctx)
+}

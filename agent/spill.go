@@ -1,0 +1,129 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// keepBodies is how many events a worker keeps in memory although they are on
+// disk as well; the others are read back when their turn comes.
+const keepBodies = 32
+
+// spill moves events that wait too long to their function's inbox and
+// acknowledges them, so that a slow function never fills the window of
+// unacknowledged messages that it shares with its neighbours.
+func (a *Agent) spill(ctx context.Context) error {
+	tick := time.NewTicker(a.opts.SpillAfter / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			for _, fn := range a.current.Load().functions {
+				for _, w := range fn.workers {
+					w.spill(ctx, now.Add(-a.opts.SpillAfter))
+				}
+			}
+		}
+	}
+}
+
+// spill writes all unacknowledged tasks of the worker to the inbox if one of
+// them was offered before limit.
+func (w *worker) spill(ctx context.Context, limit time.Time) {
+	w.spillMu.Lock()
+	defer w.spillMu.Unlock()
+	tasks := w.overdue(limit)
+	if len(tasks) == 0 {
+		return
+	}
+	f := &Frame{}
+	for _, t := range tasks {
+		f.Add = append(f.Add, Record{
+			Queue: QueueInbox(w.fn.Name), Kind: KindEvent, Key: t.key, Function: w.fn.Name,
+			Trigger: t.trigger.Name, Attempts: t.attempts, NotBefore: t.due, Event: *t.ev,
+		})
+		if t.ev.Origin.Slot != "" {
+			f.Writes = append(f.Writes, markWrite(t.ev, t.trigger.Name))
+		}
+	}
+	err := w.fn.agent.store.Commit(context.WithoutCancel(ctx), f)
+	if err != nil && !errors.Is(err, ErrFull) {
+		w.fn.agent.opts.Log.Warn("cannot move events to the inbox; they stay unacknowledged",
+			"function", w.fn.Name, "events", len(tasks), "err", err)
+	}
+	w.spilled(tasks, f, err)
+}
+
+// overdue reserves the tasks to spill: as many as the inbox has room for.
+func (w *worker) overdue(limit time.Time) []*task {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var tasks []*task
+	late := false
+	var size int64
+	for _, t := range append(w.waiting(), w.runs) {
+		if t == nil || t.pend == nil || t.seq != 0 || t.leaving {
+			continue
+		}
+		late = late || t.offered.Before(limit)
+		if n := recordSize(t.ev); w.fn.inbox.hasRoom(size + n) {
+			size += n
+			tasks = append(tasks, t)
+		}
+	}
+	if !late {
+		return nil
+	}
+	for _, t := range tasks {
+		t.spilling = make(chan struct{})
+	}
+	return tasks
+}
+
+// spilled notes which tasks are durable now and acknowledges their events.
+func (w *worker) spilled(tasks []*task, f *Frame, err error) {
+	var acked []*pending
+	w.mu.Lock()
+	long := len(w.queue)-w.head > keepBodies
+	for i, t := range tasks {
+		if err == nil {
+			t.seq, t.size = f.Add[i].Seq, recordSize(t.ev)
+			w.fn.inbox.add(t.size)
+			acked = append(acked, t.pend)
+			t.pend = nil
+			if long && t != w.runs {
+				t.ev = nil
+			}
+		}
+		close(t.spilling)
+		t.spilling = nil
+	}
+	w.mu.Unlock()
+	for _, p := range acked {
+		w.fn.agent.ledger.finish(p)
+	}
+}
+
+// leave waits until an inbox write of the task is over, so that its outcome can
+// take the record away again, and keeps further ones off.
+func (w *worker) leave(t *task) {
+	w.mu.Lock()
+	for t.spilling != nil {
+		over := t.spilling
+		w.mu.Unlock()
+		<-over
+		w.mu.Lock()
+	}
+	t.leaving = true
+	w.mu.Unlock()
+}
+
+// stay undoes leave: the task will run again.
+func (w *worker) stay(t *task) {
+	w.mu.Lock()
+	t.leaving = false
+	w.mu.Unlock()
+}

@@ -1,0 +1,96 @@
+package agent
+
+import "time"
+
+// Status is what `skerry status` shows, as JSON.
+type Status struct {
+	Device     string           `json:"device"`
+	Version    string           `json:"version"`
+	Started    time.Time        `json:"started"`
+	Generation uint64           `json:"generation"`
+	Apps       []string         `json:"apps"` // "name@version"
+	Events     Counts           `json:"events"`
+	Functions  []FunctionStatus `json:"functions"`
+	Sources    []SourceStatus   `json:"sources"`
+	Targets    []TargetStatus   `json:"targets"`
+	Sync       SyncStatus       `json:"sync"`
+	Store      StoreStatus      `json:"store"`
+	RSSBytes   int64            `json:"rss_bytes"`
+}
+
+// Counts are totals since start.
+type Counts struct {
+	Events      int64 `json:"events"`      // offered by sources
+	Bytes       int64 `json:"bytes"`       // of their data
+	Filtered    int64 `json:"filtered"`    // matched no trigger, or its condition was false
+	Duplicates  int64 `json:"duplicates"`  // recognised redeliveries
+	Invocations int64 `json:"invocations"` // runs, each attempt counted
+	Failures    int64 `json:"failures"`    // runs that failed
+	Dead        int64 `json:"dead"`        // events that were dead-lettered
+	Dropped     int64 `json:"dropped"`     // QoS 0 events for which there was no room
+	Followups   int64 `json:"followups"`   // committed follow-ups
+	Publishes   int64 `json:"publishes"`   // committed publishes
+	P50us       int64 `json:"p50_us"`      // from offer to durable outcome, of events that ran
+	P99us       int64 `json:"p99_us"`
+}
+
+// FunctionStatus is one function's share.
+type FunctionStatus struct {
+	Name        string           `json:"name"`
+	Digest      Digest           `json:"digest"`
+	Invocations int64            `json:"invocations"`
+	Failures    int64            `json:"failures"`
+	Faults      map[string]int64 `json:"faults,omitempty"` // by FaultKind
+	Dead        int64            `json:"dead"`
+	Dropped     int64            `json:"dropped"`
+	Queued      int              `json:"queued"`   // events waiting in memory
+	Inbox       int              `json:"inbox"`    // events waiting on disk
+	Retrying    int              `json:"retrying"` // keys held back by a failed event
+	P50us       int64            `json:"p50_us"`   // of a run
+	P99us       int64            `json:"p99_us"`
+	LastError   string           `json:"last_error,omitempty"`
+}
+
+// SourceStatus is one source's state.
+type SourceStatus struct {
+	Name      string   `json:"name"`
+	Kind      string   `json:"kind"` // mqtt, broker, schedule
+	Connected bool     `json:"connected"`
+	Filters   []string `json:"filters,omitempty"`
+	Inflight  int      `json:"inflight"`       // events not acknowledged yet
+	Note      string   `json:"note,omitempty"` // what a person should know, such as the last error
+}
+
+// TargetStatus is one target's outbox.
+type TargetStatus struct {
+	Name      string    `json:"name"`
+	Kind      string    `json:"kind"`
+	Waiting   int       `json:"waiting"`
+	Delivered int64     `json:"delivered"`
+	Dead      int64     `json:"dead"`
+	Retries   int64     `json:"retries"`
+	BytesUp   int64     `json:"bytes_up"` // written to the wire
+	RetryAt   time.Time `json:"retry_at,omitzero"`
+	LastError string    `json:"last_error,omitempty"`
+}
+
+// SyncStatus is where the fleet's documents come from.
+type SyncStatus struct {
+	Registry string    `json:"registry"`
+	Fleet    string    `json:"fleet,omitempty"`
+	Revision int64     `json:"revision"`
+	Checked  time.Time `json:"checked,omitzero"` // last answer from the registry
+	Error    string    `json:"error,omitempty"`
+	Unsigned bool      `json:"unsigned"`
+}
+
+// StoreStatus is what is on disk.
+type StoreStatus struct {
+	JournalBytes int64  `json:"journal_bytes"`
+	QuotaBytes   int64  `json:"quota_bytes"`
+	Records      int    `json:"records"` // waiting in all queues
+	Dead         int    `json:"dead"`    // in the dead-letter box
+	Gaps         int64  `json:"gaps"`    // frames found damaged and skipped
+	Syncs        int64  `json:"syncs"`
+	Error        string `json:"error,omitempty"` // why commits fail now
+}

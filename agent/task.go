@@ -1,0 +1,103 @@
+package agent
+
+import (
+	"sync"
+	"time"
+)
+
+// task is one event for one trigger, until its outcome is durable.
+type task struct {
+	ev       *Event // nil: only on disk, read by seq when its turn comes
+	trigger  *Trigger
+	key      string // tasks of one key run in order
+	order    int64  // of arrival
+	attempts int    // failed runs so far
+	due      time.Time
+	offered  time.Time
+	pend     *pending // who waits for the outcome; nil once it is durable
+
+	// guarded by the worker's mu
+	seq      uint64        // inbox record; 0: none
+	size     int64         // of that record, bytes
+	spilling chan struct{} // closed when the inbox write under way is over
+	leaving  bool          // its outcome is about to be committed: too late to spill
+}
+
+// durable tells whether the outcome must be on disk before it counts.
+func (t *task) durable() bool {
+	switch t.trigger.Durability {
+	case DurabilitySync:
+		return true
+	case DurabilityNone:
+		return false
+	}
+	return t.pend != nil || t.seq != 0
+}
+
+// volatile tells that nobody would miss the task: it may be dropped when there
+// is no room. The worker's lock is held.
+func (t *task) volatile() bool { return t.pend == nil && t.seq == 0 }
+
+// pending is an event whose source waits until every trigger it started has a
+// durable outcome.
+type pending struct {
+	ev        *Event
+	remaining int // tasks without one
+	waiters   []func(error)
+}
+
+// ledger holds the pending events, so that one delivered again while it is
+// still being worked on is recognised.
+type ledger struct {
+	mu     sync.Mutex
+	bySlot map[string]*pending // by Origin.Slot
+}
+
+// add enters p before its tasks are dispatched.
+func (l *ledger) add(p *pending) {
+	if p.ev.Origin.Slot == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bySlot[p.ev.Origin.Slot] = p
+}
+
+// attach lets done wait for the same event if it is under way already.
+func (l *ledger) attach(ev *Event, done func(error)) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.bySlot[ev.Origin.Slot]
+	if p == nil || p.ev.Origin.Hash != ev.Origin.Hash {
+		return false
+	}
+	p.waiters = append(p.waiters, done)
+	return true
+}
+
+// finish notes that one more task of p is durable, and tells the waiters when
+// it was the last.
+func (l *ledger) finish(p *pending) {
+	if p == nil {
+		return
+	}
+	l.mu.Lock()
+	p.remaining--
+	var waiters []func(error)
+	if p.remaining == 0 {
+		waiters, p.waiters = p.waiters, nil
+		if l.bySlot[p.ev.Origin.Slot] == p {
+			delete(l.bySlot, p.ev.Origin.Slot)
+		}
+	}
+	l.mu.Unlock()
+	for _, done := range waiters {
+		done(nil)
+	}
+}
+
+func (l *ledger) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.bySlot)
+}
