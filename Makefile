@@ -1,0 +1,53 @@
+# Skerry: everything a developer types. `make` alone lists it.
+export CGO_ENABLED := 0
+GO       ?= go
+FUZZTIME ?= 10s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+BUILD    := $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/arm/6 linux/386 linux/riscv64
+
+.DEFAULT_GOAL := help
+.PHONY: help build test check demo bench fuzz cross examples deps size clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/skerry for this machine
+	$(BUILD) -o bin/skerry ./cmd/skerry
+
+test: deps ## install what is missing, then run all tests, the store also as on a 32-bit device
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+	GOARCH=386 CGO_ENABLED=0 $(GO) test ./internal/store/...
+
+check: ## run all that must pass before a change is taken (about half an hour)
+	bash .ci/run
+
+demo: ## show the whole of Skerry on this terminal, without network or settings
+	$(GO) run ./cmd/skerry demo
+
+bench: ## drive mosquitto -> skerry -> mosquitto beside a native subscriber
+	$(GO) run ./internal/bench
+
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	FUZZTIME=$(FUZZTIME) bash .ci/fuzz.sh
+
+cross: ## build bin/skerry-OS-ARCH for every supported platform
+	@set -e; for p in $(PLATFORMS); do \
+		IFS=/ read -r os arch arm <<< "$$p"; out=bin/skerry-$$os-$$arch$${arm:+v$$arm}; \
+		echo "build $$out"; GOOS=$$os GOARCH=$$arch GOARM=$$arm $(BUILD) -o $$out ./cmd/skerry; \
+	done
+
+examples: ## rebuild the example functions whose compilers are installed
+	$(MAKE) -C examples
+
+deps: ## install the programs that the tests talk to
+	bash .ci/deps.sh
+
+size: ## print the size of the arm64 binary and the memory of an idle agent
+	GO="$(GO)" LDFLAGS="$(LDFLAGS)" bash .ci/size.sh
+
+clean: ## remove what was built
+	rm -rf bin
+
+cross: SHELL := /bin/bash

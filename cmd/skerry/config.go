@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/viper"
+)
+
+// Config is what the owner of a device decides: who it is, what it is
+// connected to, and its limits. What it runs comes from the registry.
+//
+// Names that people choose stand in lists, never as keys: keys ignore case.
+type Config struct {
+	Device   DeviceConfig   `key:"device"`
+	Data     string         `key:"data"`    // directory of everything durable
+	Brokers  []BrokerConfig `key:"brokers"` // to connect to; the first is the default
+	Broker   ListenConfig   `key:"broker"`  // the embedded broker
+	Registry RegistryConfig `key:"registry"`
+	Targets  []TargetConfig `key:"targets"`
+	Secrets  []SecretConfig `key:"secrets"`
+	Limits   LimitsConfig   `key:"limits"`
+	Admin    AdminConfig    `key:"admin"`
+	Log      LogConfig      `key:"log"`
+
+	Warnings []string `key:"-"` // sentences for the log: what works, but should be otherwise
+}
+
+// DeviceConfig is who this device is.
+type DeviceConfig struct {
+	ID     string   `key:"id"`     // 1 to 64 of [a-zA-Z0-9._-]
+	Labels []string `key:"labels"` // "name=value"
+}
+
+// BrokerConfig is one MQTT broker to connect to.
+type BrokerConfig struct {
+	Name         string        `key:"name"` // what triggers call it
+	URL          string        `key:"url"`  // tcp, mqtt, ssl, tls, mqtts, ws or wss
+	Username     string        `key:"username"`
+	Password     string        `key:"password"` // from PasswordFile if that is set
+	PasswordFile string        `key:"password_file"`
+	CAFile       string        `key:"ca_file"`
+	CertFile     string        `key:"cert_file"`
+	KeyFile      string        `key:"key_file"`
+	ClientID     string        `key:"client_id"` // "" for one made of the device id and Name
+	Keepalive    time.Duration `key:"keepalive"`
+	Inflight     int           `key:"inflight"`   // events not acknowledged yet, at most
+	MaxPacket    Size          `key:"max_packet"` // largest packet taken in
+}
+
+// ListenConfig is the embedded broker; it is off unless Listen is set.
+type ListenConfig struct {
+	Listen    string       `key:"listen"` // host:port
+	Name      string       `key:"name"`   // what triggers call it
+	CertFile  string       `key:"cert_file"`
+	KeyFile   string       `key:"key_file"`
+	Anonymous bool         `key:"anonymous"` // whether clients without a name are let in
+	Users     []UserConfig `key:"users"`
+}
+
+// UserConfig is one client of the embedded broker.
+type UserConfig struct {
+	Name         string `key:"name"`
+	Password     string `key:"password"` // from PasswordFile if that is set
+	PasswordFile string `key:"password_file"`
+}
+
+// RegistryConfig is where apps and fleet documents come from.
+type RegistryConfig struct {
+	Ref       string        `key:"ref"` // oci://host/repo:tag or oci-layout:/path:tag; "" for none
+	Poll      time.Duration `key:"poll"`
+	PlainHTTP bool          `key:"plain_http"`
+}
+
+// TargetConfig binds the name of a target to an endpoint and credentials.
+type TargetConfig struct {
+	Name                string        `key:"name"` // what apps call it
+	Kind                string        `key:"kind"` // cloudevents, http or lambda
+	URL                 string        `key:"url"`
+	Method              string        `key:"method"`
+	Headers             []string      `key:"headers"` // "Name: value"
+	Username            string        `key:"username"`
+	Password            string        `key:"password"` // from PasswordFile if that is set; so with the three below
+	PasswordFile        string        `key:"password_file"`
+	Token               string        `key:"token"`
+	TokenFile           string        `key:"token_file"`
+	CAFile              string        `key:"ca_file"`
+	CertFile            string        `key:"cert_file"`
+	KeyFile             string        `key:"key_file"`
+	Region              string        `key:"region"`
+	Function            string        `key:"function"`
+	Endpoint            string        `key:"endpoint"`
+	AccessKeyID         string        `key:"access_key_id"`
+	SecretAccessKey     string        `key:"secret_access_key"`
+	SecretAccessKeyFile string        `key:"secret_access_key_file"`
+	SessionToken        string        `key:"session_token"`
+	SessionTokenFile    string        `key:"session_token_file"`
+	Timeout             time.Duration `key:"timeout"`   // per try; 0 for the target's own default
+	InFlight            int           `key:"in_flight"` // requests at a time; 0 for the target's own default
+}
+
+// SecretConfig is a value that functions may be granted by its name.
+// Exactly one of File and Env is set.
+type SecretConfig struct {
+	Name string `key:"name"`
+	File string `key:"file"`
+	Env  string `key:"env"`
+}
+
+// LimitsConfig bounds what the agent takes from the device.
+type LimitsConfig struct {
+	Disk Size `key:"disk"` // of the data directory
+}
+
+// AdminConfig is how the command line reaches the running agent.
+type AdminConfig struct {
+	Socket string `key:"socket"` // unix socket
+}
+
+// LogConfig is how the agent writes its log.
+type LogConfig struct {
+	Level  string `key:"level"`  // debug, info, warn or error
+	Format string `key:"format"` // text or json
+}
+
+const maxConfigFile = 1 << 20 // bytes
+
+// LoadConfig reads the file at path, lets environment variables replace its
+// values, fills in the defaults and checks everything. An empty path means
+// environment and defaults alone. Relative paths in the file are relative to
+// its folder. The error has one sentence a line, one for each mistake.
+func LoadConfig(path string) (Config, error) {
+	v := viper.NewWithOptions(viper.KeyDelimiter(keyDelimiter))
+	v.SetConfigType("yaml")
+	name, base := "environment", "."
+	if path != "" {
+		name, base = filepath.Base(path), filepath.Dir(path)
+		if err := readConfigFile(v, path); err != nil {
+			return Config{}, err
+		}
+	}
+	given, err := settings(v)
+	if err != nil {
+		return Config{}, err
+	}
+	var c Config
+	problems := decodeConfig(given, &c)
+	c.fillDefaults()
+	c.resolvePaths(base)
+	if len(problems) == 0 { // a value that could not be read would be told twice
+		problems = c.check()
+	}
+	if len(problems) > 0 {
+		return Config{}, problems.in(name)
+	}
+	c.warnAboutEnv(os.Environ())
+	if err := c.warnAboutFile(path); err != nil {
+		return Config{}, err
+	}
+	if err := c.readCredentials(); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+// readConfigFile gives v the YAML at path.
+func readConfigFile(v *viper.Viper, path string) error {
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("config file %s does not exist: write one (docs/configuration.md shows every key) or name another with -c", path)
+	case err != nil:
+		return fmt.Errorf("read config file: %w", err)
+	case len(text) > maxConfigFile:
+		return fmt.Errorf("config file %s has %d bytes, at most %d are read", path, len(text), maxConfigFile)
+	}
+	if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
+		var parse viper.ConfigParseError
+		if errors.As(err, &parse) {
+			err = parse.Unwrap()
+		}
+		what := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
+		return fmt.Errorf("%s is not valid YAML: %s", filepath.Base(path), what)
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	minDisk       = 16 << 20
+	maxPacketSize = 256 << 20 // MQTT's own limit
+	maxSocketPath = 107       // bytes; sockaddr_un
+)
+
+// names are what devices, brokers, targets and secrets may be called.
+var names = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,64}$`)
+
+// check tells all mistakes in c.
+func (c *Config) check() problems {
+	var p problems
+	c.checkDevice(&p)
+	for i := range c.Brokers {
+		c.Brokers[i].check(fmt.Sprintf("brokers[%d]", i), &p)
+	}
+	c.checkSourceNames(&p)
+	c.checkListen(&p)
+	c.checkRegistry(&p)
+	for i := range c.Targets {
+		c.Targets[i].check(fmt.Sprintf("targets[%d]", i), &p)
+	}
+	p.checkNames("targets", len(c.Targets), func(i int) string { return c.Targets[i].Name })
+	c.checkCredentials(&p)
+	c.checkSecrets(&p)
+	c.checkRest(&p)
+	return p
+}
+
+func (c *Config) checkDevice(p *problems) {
+	if !names.MatchString(c.Device.ID) {
+		p.add("device.id", "is 1 to 64 letters, digits, dots, dashes and underscores, not %q (without the key it is the host name)", c.Device.ID)
+	}
+	for i, label := range c.Device.Labels {
+		if name, _, ok := strings.Cut(label, "="); !ok || !names.MatchString(name) {
+			p.add(fmt.Sprintf("device.labels[%d]", i), "is name=value, such as site=west, not %q", label)
+		}
+	}
+}
+
+// checkNames tells names that are missing, odd or taken.
+func (p *problems) checkNames(list string, n int, name func(int) string) {
+	seen := map[string]int{}
+	for i := range n {
+		path := fmt.Sprintf("%s[%d].name", list, i)
+		if !names.MatchString(name(i)) {
+			p.add(path, "is 1 to 64 letters, digits, dots, dashes and underscores, not %q", name(i))
+		} else if first, taken := seen[name(i)]; taken {
+			p.add(path, "%q is the name of %s[%d] already: choose another", name(i), list, first)
+		} else {
+			seen[name(i)] = i
+		}
+	}
+}
+
+// checkSourceNames keeps the names that triggers know sources by apart.
+func (c *Config) checkSourceNames(p *problems) {
+	p.checkNames("brokers", len(c.Brokers), func(i int) string { return c.Brokers[i].Name })
+	for i, b := range c.Brokers {
+		switch {
+		case b.Name == "schedule":
+			p.add(fmt.Sprintf("brokers[%d].name", i), `"schedule" is the name of the schedule source: choose another`)
+		case c.Broker.Listen != "" && b.Name == c.Broker.Name:
+			p.add(fmt.Sprintf("brokers[%d].name", i), "%q is the name of the embedded broker (broker.name): choose another", b.Name)
+		}
+	}
+}
+
+func (b *BrokerConfig) check(path string, p *problems) {
+	p.checkURL(join(path, "url"), b.URL, "tcp", "mqtt", "ssl", "tls", "mqtts", "ws", "wss")
+	if b.Username == "" && (b.Password != "" || b.PasswordFile != "") {
+		p.add(join(path, "username"), "is missing: MQTT takes no password without one")
+	}
+	p.checkFile(join(path, "ca_file"), b.CAFile)
+	p.checkPair(path, b.CertFile, b.KeyFile)
+	p.checkRange(join(path, "inflight"), int64(b.Inflight), 1, 65535)
+	if b.Keepalive < time.Second || b.Keepalive > 65535*time.Second {
+		p.add(join(path, "keepalive"), "is from 1s to 18h, not %s", b.Keepalive)
+	}
+	if b.MaxPacket < 1<<10 || b.MaxPacket > maxPacketSize {
+		p.add(join(path, "max_packet"), "is from 1KiB to 256MiB, not %d bytes", b.MaxPacket)
+	}
+}
+
+func (c *Config) checkListen(p *problems) {
+	b := &c.Broker
+	if b.Listen == "" {
+		if len(b.Users) > 0 {
+			c.Warnings = append(c.Warnings, "broker.users are set, but the embedded broker is off: set broker.listen to start it")
+		}
+		return
+	}
+	host, port, err := net.SplitHostPort(b.Listen)
+	if err != nil || port == "" {
+		p.add("broker.listen", "is host:port, such as 127.0.0.1:1883, not %q", b.Listen)
+	}
+	if !names.MatchString(b.Name) || b.Name == "schedule" {
+		p.add("broker.name", "is 1 to 64 letters, digits, dots, dashes and underscores, and not schedule; it is %q", b.Name)
+	}
+	p.checkPair("broker", b.CertFile, b.KeyFile)
+	if !b.Anonymous && len(b.Users) == 0 {
+		p.add("broker.users", "is empty, so nobody could connect: name users, or set broker.anonymous to true")
+	}
+	p.checkUsers(b.Users)
+	if ip := net.ParseIP(host); b.Anonymous && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		c.Warnings = append(c.Warnings, "broker.anonymous lets everybody in who reaches "+b.Listen+": name users instead")
+	}
+}
+
+func (p *problems) checkUsers(users []UserConfig) {
+	p.checkNames("broker.users", len(users), func(i int) string { return users[i].Name })
+	for i, u := range users {
+		path := fmt.Sprintf("broker.users[%d]", i)
+		if u.Password == "" && u.PasswordFile == "" {
+			p.add(join(path, "password_file"), "is missing: every user needs a password")
+		}
+	}
+}
+
+const (
+	registryScheme = "oci://"
+	layoutScheme   = "oci-layout:"
+)
+
+func (c *Config) checkRegistry(p *problems) {
+	ref := c.Registry.Ref
+	if ref != "" {
+		rest, remote := strings.CutPrefix(ref, registryScheme)
+		local := strings.HasPrefix(ref, layoutScheme) && len(ref) > len(layoutScheme)
+		if !local && (!remote || !strings.Contains(rest, "/")) {
+			p.add("registry.ref", "is oci://host/repository:tag or oci-layout:/path, not %q", ref)
+		}
+	}
+	if c.Registry.Poll < time.Second {
+		p.add("registry.poll", "is at least 1s, not %s", c.Registry.Poll)
+	}
+}
+
+func (t *TargetConfig) check(path string, p *problems) {
+	switch t.Kind {
+	case "cloudevents", "http":
+		p.checkURL(join(path, "url"), t.URL, "http", "https")
+	case "lambda":
+		t.checkLambda(path, p)
+	default:
+		p.add(join(path, "kind"), "is cloudevents, http or lambda, not %q", t.Kind)
+	}
+	p.checkFile(join(path, "ca_file"), t.CAFile)
+	p.checkPair(path, t.CertFile, t.KeyFile)
+	if t.Token+t.TokenFile != "" && t.Username+t.Password+t.PasswordFile != "" {
+		p.add(join(path, "token"), "cannot be combined with a user name and password: a request carries one of them")
+	}
+	for i, h := range t.Headers {
+		name, _, ok := strings.Cut(h, ":")
+		if !ok || name == "" || strings.ContainsAny(name, " \t") || strings.ContainsAny(h, "\r\n") {
+			p.add(fmt.Sprintf("%s.headers[%d]", path, i), `is one line "Name: value" in quotes, such as "X-Site: west"`)
+		}
+	}
+	p.checkRange(join(path, "in_flight"), int64(t.InFlight), 0, 1024)
+}
+
+func (t *TargetConfig) checkLambda(path string, p *problems) {
+	for _, need := range []struct{ key, value string }{
+		{"region", t.Region},
+		{"function", t.Function},
+		{"access_key_id", t.AccessKeyID},
+		{"secret_access_key_file", t.SecretAccessKey + t.SecretAccessKeyFile},
+	} {
+		if need.value == "" {
+			p.add(join(path, need.key), "is missing: a lambda target needs it")
+		}
+	}
+	if t.Endpoint != "" {
+		p.checkURL(join(path, "endpoint"), t.Endpoint, "http", "https")
+	}
+}
+
+func (c *Config) checkSecrets(p *problems) {
+	p.checkNames("secrets", len(c.Secrets), func(i int) string { return c.Secrets[i].Name })
+	for i, s := range c.Secrets {
+		path := fmt.Sprintf("secrets[%d]", i)
+		switch {
+		case (s.File == "") == (s.Env == ""):
+			p.add(path, "names either a file or an environment variable (env)")
+		case s.File != "":
+			p.checkFile(join(path, "file"), s.File)
+		default:
+			if _, ok := os.LookupEnv(s.Env); !ok {
+				p.add(join(path, "env"), "environment variable %s is not set", s.Env)
+			}
+		}
+	}
+}
+
+func (c *Config) checkRest(p *problems) {
+	if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
+		p.add("data", "%s is a file: name a directory", c.Data)
+	}
+	if c.Limits.Disk < minDisk {
+		p.add("limits.disk", "is at least 16MiB, not %d bytes", c.Limits.Disk)
+	}
+	if len(c.Admin.Socket) > maxSocketPath {
+		p.add("admin.socket", "%s has %d bytes, a unix socket's path has at most %d: choose a shorter one", c.Admin.Socket, len(c.Admin.Socket), maxSocketPath)
+	}
+	p.checkOneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	p.checkOneOf("log.format", c.Log.Format, "text", "json")
+}
+
+func (p *problems) checkOneOf(path, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		p.add(path, "is one of %s, not %q", strings.Join(allowed, ", "), value)
+	}
+}
+
+func (p *problems) checkRange(path string, n, low, high int64) {
+	if n < low || n > high {
+		p.add(path, "is from %d to %d, not %d", low, high, n)
+	}
+}
+
+func (p *problems) checkURL(path, text string, schemes ...string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme):
+		// the text is not repeated: it may hold a password
+		p.add(path, "is a URL that starts with %s://, such as %s://host.example", strings.Join(schemes, "://, "), schemes[0])
+	case u.User != nil:
+		p.add(path, "holds a user name: logs show URLs, so write username and password_file instead")
+	}
+}
+
+func (p *problems) checkPair(path, cert, key string) {
+	if (cert == "") != (key == "") {
+		p.add(join(path, "cert_file"), "and key_file go together: set both or neither")
+	}
+	p.checkFile(join(path, "cert_file"), cert)
+	p.checkFile(join(path, "key_file"), key)
+}
+
+// checkFile tells a file that cannot be read now, rather than in the night.
+func (p *problems) checkFile(path, file string) {
+	if file == "" {
+		return
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		p.add(path, "cannot be read: %v", err)
+		return
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		p.add(path, "%s is no regular file", file)
+		return
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		p.add(path, "cannot be read: %v", err)
+		return
+	}
+	f.Close() // nothing was written
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// credential is a secret value that stands in the config file or, better, in a
+// file of its own.
+type credential struct {
+	path  string  // of the section: "brokers[0]"
+	key   string  // "password"; the file's key is password_file
+	value *string // where it is wanted
+	file  string
+}
+
+// credentials lists all there are in c.
+func (c *Config) credentials() []credential {
+	var all []credential
+	for i := range c.Brokers {
+		b := &c.Brokers[i]
+		all = append(all, credential{fmt.Sprintf("brokers[%d]", i), "password", &b.Password, b.PasswordFile})
+	}
+	for i := range c.Broker.Users {
+		u := &c.Broker.Users[i]
+		all = append(all, credential{fmt.Sprintf("broker.users[%d]", i), "password", &u.Password, u.PasswordFile})
+	}
+	for i := range c.Targets {
+		t, path := &c.Targets[i], fmt.Sprintf("targets[%d]", i)
+		all = append(
+			all,
+			credential{path, "password", &t.Password, t.PasswordFile},
+			credential{path, "token", &t.Token, t.TokenFile},
+			credential{path, "secret_access_key", &t.SecretAccessKey, t.SecretAccessKeyFile},
+			credential{path, "session_token", &t.SessionToken, t.SessionTokenFile},
+		)
+	}
+	return all
+}
+
+func (c *Config) checkCredentials(p *problems) {
+	for _, cr := range c.credentials() {
+		if *cr.value != "" && cr.file != "" {
+			p.add(join(cr.path, cr.key), "is set and %s_file too: keep one", cr.key)
+		}
+		p.checkFile(join(cr.path, cr.key+"_file"), cr.file)
+	}
+}
+
+// readCredentials fills in the values that stand in files.
+func (c *Config) readCredentials() error {
+	for _, cr := range c.credentials() {
+		if cr.file == "" {
+			continue
+		}
+		line, err := firstLine(cr.file)
+		if err != nil {
+			return fmt.Errorf("%s.%s_file: %w", cr.path, cr.key, err)
+		}
+		*cr.value = line
+	}
+	return nil
+}
+
+// Value reads the secret, anew each time, so that a replaced file counts. The
+// line end that editors add to a file is cut off.
+func (s SecretConfig) Value() (string, error) {
+	if s.Env != "" {
+		value, ok := os.LookupEnv(s.Env)
+		if !ok {
+			return "", fmt.Errorf("secret %s: environment variable %s is not set", s.Name, s.Env)
+		}
+		return value, nil
+	}
+	f, err := os.Open(s.File)
+	if err != nil {
+		return "", fmt.Errorf("secret %s: %w", s.Name, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxCredential))
+	if err != nil {
+		return "", fmt.Errorf("secret %s: %w", s.Name, err)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
+}
+
+const maxCredential = 64 << 10 // bytes
+
+// firstLine reads a file that holds one line; editors add a line end to it.
+func firstLine(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxCredential))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", file, err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	if line = strings.TrimSuffix(line, "\r"); line == "" {
+		return "", fmt.Errorf("%s has nothing on its first line", file)
+	}
+	return line, nil
+}
+
+// warnAboutFile warns when a file that others may read holds a credential.
+// It looks before the values of other files are filled in.
+func (c *Config) warnAboutFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("read config file: %w", err)
+	}
+	for _, cr := range c.credentials() {
+		if *cr.value != "" && info.Mode().Perm()&0o004 != 0 {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %s.%s stands in a file that every user of this device can read: chmod 640 it, or use %s_file", path, cr.path, cr.key, cr.key))
+		}
+	}
+	return nil
+}

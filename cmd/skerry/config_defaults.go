@@ -1,0 +1,71 @@
+package main
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	defaultData      = "/var/lib/skerry"
+	defaultKeepalive = 30 * time.Second
+	defaultInflight  = 1000
+	defaultMaxPacket = 256 << 10
+	defaultPoll      = 5 * time.Minute
+	defaultDisk      = 256 << 20
+)
+
+func (c *Config) fillDefaults() {
+	if c.Device.ID == "" {
+		c.Device.ID, _ = os.Hostname() // an empty id is told by check
+	}
+	c.Data = cmp.Or(c.Data, defaultData)
+	for i := range c.Brokers {
+		b := &c.Brokers[i]
+		b.Keepalive = cmp.Or(b.Keepalive, defaultKeepalive)
+		b.Inflight = cmp.Or(b.Inflight, defaultInflight)
+		b.MaxPacket = cmp.Or(b.MaxPacket, defaultMaxPacket)
+	}
+	c.Broker.Name = cmp.Or(c.Broker.Name, "local")
+	c.Registry.Poll = cmp.Or(c.Registry.Poll, defaultPoll)
+	c.Limits.Disk = cmp.Or(c.Limits.Disk, defaultDisk)
+	c.Log.Level = cmp.Or(c.Log.Level, "info")
+	c.Log.Format = cmp.Or(c.Log.Format, "text")
+}
+
+// resolvePaths makes relative paths relative to the folder of the config file.
+func (c *Config) resolvePaths(base string) {
+	paths := []*string{&c.Data, &c.Admin.Socket, &c.Broker.CertFile, &c.Broker.KeyFile}
+	for i := range c.Brokers {
+		b := &c.Brokers[i]
+		paths = append(paths, &b.PasswordFile, &b.CAFile, &b.CertFile, &b.KeyFile)
+	}
+	for i := range c.Broker.Users {
+		paths = append(paths, &c.Broker.Users[i].PasswordFile)
+	}
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		paths = append(paths, &t.PasswordFile, &t.TokenFile, &t.CAFile, &t.CertFile, &t.KeyFile, &t.SecretAccessKeyFile, &t.SessionTokenFile)
+	}
+	for i := range c.Secrets {
+		paths = append(paths, &c.Secrets[i].File)
+	}
+	for _, p := range paths {
+		*p = resolvePath(base, *p)
+	}
+	if path, ok := strings.CutPrefix(c.Registry.Ref, layoutScheme); ok {
+		c.Registry.Ref = layoutScheme + resolvePath(base, path)
+	}
+	if c.Admin.Socket == "" {
+		c.Admin.Socket = filepath.Join(c.Data, "skerry.sock")
+	}
+}
+
+func resolvePath(base, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(base, path)
+}

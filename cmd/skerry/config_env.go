@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/spf13/viper"
+)
+
+const envPrefix = "SKERRY_"
+
+// envKeys lists the keys that an environment variable can set: all that do not
+// stand in a list of sections.
+func envKeys() [][]string {
+	var keys [][]string
+	var walk func(t reflect.Type, path []string)
+	walk = func(t reflect.Type, path []string) {
+		for i, key := range structKeys(t) {
+			at, ft := append(slices.Clip(path), key), t.Field(i).Type
+			switch {
+			case key == "-" || ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct:
+			case ft.Kind() == reflect.Struct:
+				walk(ft, at)
+			default:
+				keys = append(keys, at)
+			}
+		}
+	}
+	walk(reflect.TypeFor[Config](), nil)
+	return keys
+}
+
+// envName is the variable of a key: registry.plain_http is SKERRY_REGISTRY_PLAIN_HTTP.
+func envName(key []string) string {
+	return envPrefix + strings.ToUpper(strings.Join(key, "_"))
+}
+
+// bindEnv tells viper the variable of each key: it does not look for those
+// that no file and no default mentions.
+func bindEnv(v *viper.Viper) error {
+	for _, key := range envKeys() {
+		if err := v.BindEnv(strings.Join(key, keyDelimiter), envName(key)); err != nil {
+			return fmt.Errorf("bind %s: %w", envName(key), err)
+		}
+	}
+	return nil
+}
+
+// warnAboutEnv warns of variables that look like ours and set nothing. It is no
+// error: container systems invent such variables from the names of services.
+func (c *Config) warnAboutEnv(environ []string) {
+	known := make([]string, 0, 16)
+	for _, key := range envKeys() {
+		known = append(known, envName(key))
+	}
+	used := slices.Clone(known)
+	for _, s := range c.Secrets {
+		used = append(used, s.Env)
+	}
+	slices.Sort(environ)
+	for _, pair := range environ {
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, envPrefix) && !slices.Contains(used, name) {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("environment variable %s sets nothing; %s", name, suggest(name, known)))
+		}
+	}
+}

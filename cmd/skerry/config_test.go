@@ -1,0 +1,334 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLoadConfigReadsEveryKey(t *testing.T) {
+	t.Setenv("SKERRY_TEST_SITE_KEY", "x")
+	c, err := LoadConfig("testdata/config/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	password := "testdata/config/password"
+	want := Config{
+		Device: DeviceConfig{ID: "gw7", Labels: []string{"site=west", "hw=pi5"}},
+		Data:   "testdata/config/data",
+		Brokers: []BrokerConfig{
+			{
+				Name: "plant", URL: "tcp://127.0.0.1:1883", Username: "gateway",
+				Password: "correct horse", PasswordFile: password,
+				Keepalive: 20 * time.Second, Inflight: 200, MaxPacket: 64 << 10,
+			},
+			{
+				Name: "cellar", URL: "mqtts://cellar.example:8883", ClientID: "gw7-cellar",
+				Keepalive: 30 * time.Second, Inflight: 1000, MaxPacket: 256 << 10,
+			},
+		},
+		Broker: ListenConfig{
+			Listen: "127.0.0.1:1884", Name: "local",
+			Users: []UserConfig{
+				{Name: "sensor", Password: "inline"},
+				{Name: "panel", Password: "correct horse", PasswordFile: password},
+			},
+		},
+		Registry: RegistryConfig{Ref: "oci://ghcr.io/acme/fleet:latest", Poll: 10 * time.Minute},
+		Targets: []TargetConfig{
+			{
+				Name: "alerts", Kind: "cloudevents", URL: "https://hooks.example/alerts", Token: "correct horse", TokenFile: password,
+				Headers: []string{"X-Site: West"}, Timeout: 10 * time.Second, InFlight: 4,
+			},
+			{
+				Name: "jobs", Kind: "lambda", Region: "eu-north-1", Function: "Resize",
+				AccessKeyID: "AKIAEXAMPLE", SecretAccessKey: "correct horse", SecretAccessKeyFile: password,
+			},
+		},
+		Secrets:  []SecretConfig{{Name: "pager-token", File: password}, {Name: "site-key", Env: "SKERRY_TEST_SITE_KEY"}},
+		Limits:   LimitsConfig{Disk: 128 << 20},
+		Admin:    AdminConfig{Socket: "testdata/config/data/skerry.sock"},
+		Log:      LogConfig{Level: "debug", Format: "json"},
+		Warnings: c.Warnings,
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+func TestLoadConfigDefaultsWithoutFile(t *testing.T) {
+	c, err := LoadConfig("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Device.ID != host || c.Data != "/var/lib/skerry" || c.Admin.Socket != "/var/lib/skerry/skerry.sock" {
+		t.Errorf("device %q, data %q, socket %q", c.Device.ID, c.Data, c.Admin.Socket)
+	}
+	if c.Registry.Poll != 5*time.Minute || c.Limits.Disk != 256<<20 || c.Log != (LogConfig{"info", "text"}) {
+		t.Errorf("registry %+v, limits %+v, log %+v", c.Registry, c.Limits, c.Log)
+	}
+}
+
+func TestEnvironmentReplacesTheFile(t *testing.T) {
+	for name, value := range map[string]string{
+		"SKERRY_DEVICE_ID":           "from-env",
+		"SKERRY_DEVICE_LABELS":       "site=east, hw=pi4",
+		"SKERRY_DATA":                "/tmp/from-env",
+		"SKERRY_BROKER_LISTEN":       "127.0.0.1:2883",
+		"SKERRY_BROKER_ANONYMOUS":    "true",
+		"SKERRY_REGISTRY_REF":        "oci://127.0.0.1:5000/fleet:1",
+		"SKERRY_REGISTRY_POLL":       "30s",
+		"SKERRY_REGISTRY_PLAIN_HTTP": "true",
+		"SKERRY_LIMITS_DISK":         "1GiB",
+		"SKERRY_ADMIN_SOCKET":        "/run/skerry.sock",
+		"SKERRY_LOG_LEVEL":           "warn",
+	} {
+		t.Setenv(name, value)
+	}
+	c, err := LoadConfig(writeConfig(t, "device: {id: file}\nregistry: {poll: 1h}\nlog: {level: debug}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Device:   DeviceConfig{ID: "from-env", Labels: []string{"site=east", "hw=pi4"}},
+		Data:     "/tmp/from-env",
+		Broker:   ListenConfig{Listen: "127.0.0.1:2883", Name: "local", Anonymous: true},
+		Registry: RegistryConfig{Ref: "oci://127.0.0.1:5000/fleet:1", Poll: 30 * time.Second, PlainHTTP: true},
+		Limits:   LimitsConfig{Disk: 1 << 30},
+		Admin:    AdminConfig{Socket: "/run/skerry.sock"},
+		Log:      LogConfig{Level: "warn", Format: "text"},
+		Warnings: c.Warnings,
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+func TestLoadConfigRefuses(t *testing.T) {
+	for _, tt := range []struct{ name, yaml, want string }{
+		{"unknown key", "registry: {reff: x}", `skerry.yaml: registry.reff: there is no such key; did you mean "ref"?`},
+		{"unknown key without value", "brokrs:", `skerry.yaml: brokrs: there is no such key; did you mean "brokers"?`},
+		{"far from any key", "log: {rotation: 5}", "skerry.yaml: log.rotation: there is no such key; there are level, format"},
+		{"unknown key in a list", "brokers: [{name: a, url: 'tcp://h', qos: 1}]", "skerry.yaml: brokers[0].qos: there is no such key; there are name, url"},
+		{"not YAML", "device: [", "skerry.yaml is not valid YAML: "},
+		{"key twice", "data: a\ndata: b", "skerry.yaml is not valid YAML: "},
+		{"value for a section", "device: gw7", "skerry.yaml: device: is a section with keys of its own (id, labels), not a value"},
+		{"section for a list", "brokers: {name: a}", `skerry.yaml: brokers: is a list: start each entry with "- "`},
+		{"number for text", "device: {id: 7}", "skerry.yaml: device.id: is text: put 7 in quotes"},
+		{"duration without unit", "registry: {poll: 30}", "skerry.yaml: registry.poll: is a duration with a unit, such as 500ms, 30s or 5m, not 30"},
+		{"negative duration", "registry: {poll: -1m}", "not -1m"},
+		{"size", "limits: {disk: much}", "skerry.yaml: limits.disk: is a size, such as 512KiB, 64MiB or 1GiB, not much"},
+		{"size overflow", "limits: {disk: 9999999999GiB}", "limits.disk: is a size"},
+		{"small disk", "limits: {disk: 1KiB}", "limits.disk: is at least 16MiB"},
+		{"yes for a bool", "broker: {anonymous: maybe}", "broker.anonymous: is true or false, not maybe"},
+		{"fraction", "brokers: [{name: a, url: 'tcp://h', inflight: 1.5}]", "brokers[0].inflight: is a whole number"},
+		{"inflight", "brokers: [{name: a, url: 'tcp://h', inflight: 70000}]", "brokers[0].inflight: is from 1 to 65535, not 70000"},
+		{"device id", "device: {id: 'a b'}", "device.id: is 1 to 64 letters"},
+		{"label", "device: {labels: [west]}", "device.labels[0]: is name=value, such as site=west"},
+		{"broker URL", "brokers: [{name: a, url: 'localhost:1883'}]", "brokers[0].url: is a URL that starts with tcp://, mqtt://"},
+		{"password in URL", "brokers: [{name: a, url: 'tcp://u:p@h'}]", "brokers[0].url: holds a user name: logs show URLs"},
+		{"broker names", "brokers: [{name: a, url: 'tcp://h'}, {name: a, url: 'tcp://i'}]", `brokers[1].name: "a" is the name of brokers[0] already`},
+		{"reserved name", "brokers: [{name: schedule, url: 'tcp://h'}]", `brokers[0].name: "schedule" is the name of the schedule source`},
+		{"embedded broker's name", "broker: {listen: 'localhost:1', anonymous: true}\nbrokers: [{name: local, url: 'tcp://h'}]", `brokers[0].name: "local" is the name of the embedded broker`},
+		{"password without user", "brokers: [{name: a, url: 'tcp://h', password: x}]", "brokers[0].username: is missing"},
+		{"two passwords", "brokers: [{name: a, url: 'tcp://h', username: u, password: x, password_file: pw}]", "brokers[0].password: is set and password_file too: keep one"},
+		{"missing file", "brokers: [{name: a, url: 'tls://h', ca_file: none.pem}]", "brokers[0].ca_file: cannot be read: stat "},
+		{"directory for a file", "secrets: [{name: a, file: .}]", "is no regular file"},
+		{"certificate without key", "brokers: [{name: a, url: 'tls://h', cert_file: pw}]", "brokers[0].cert_file: and key_file go together"},
+		{"empty password file", "brokers: [{name: a, url: 'tcp://h', username: u, password_file: empty}]", "skerry.yaml: brokers[0].password_file: "},
+		{"listen", "broker: {listen: '1883', anonymous: true}", "broker.listen: is host:port"},
+		{"closed broker", "broker: {listen: 'localhost:1883'}", "broker.users: is empty, so nobody could connect"},
+		{"user without password", "broker: {listen: 'localhost:1883', users: [{name: a}]}", "broker.users[0].password_file: is missing"},
+		{"registry", "registry: {ref: ghcr.io/a/b}", `registry.ref: is oci://host/repository:tag or oci-layout:/path, not "ghcr.io/a/b"`},
+		{"target kind", "targets: [{name: a, kind: kafka}]", `targets[0].kind: is cloudevents, http or lambda, not "kafka"`},
+		{"target URL", "targets: [{name: a, kind: http, url: 'ftp://h'}]", "targets[0].url: is a URL that starts with http://, https://"},
+		{"lambda", "targets: [{name: a, kind: lambda, region: x}]", "targets[0].function: is missing: a lambda target needs it"},
+		{"token and user", "targets: [{name: a, kind: http, url: 'http://h', token: x, username: u}]", "targets[0].token: cannot be combined"},
+		{"two keys", "targets: [{name: a, kind: lambda, secret_access_key: x, secret_access_key_file: pw}]", "targets[0].secret_access_key: is set and secret_access_key_file too"},
+		{"header", "targets: [{name: a, kind: http, url: 'http://h', headers: ['a b: c']}]", "targets[0].headers[0]: is one line "},
+		{"secret without value", "secrets: [{name: a}]", "secrets[0]: names either a file or an environment variable (env)"},
+		{"unset variable", "secrets: [{name: a, env: NEVER_SET_HERE}]", "secrets[0].env: environment variable NEVER_SET_HERE is not set"},
+		{"data is a file", "data: pw", "data: "},
+		{"long socket", "admin: {socket: /" + strings.Repeat("x", 107) + "}", "admin.socket: "},
+		{"level", "log: {level: loud}", `log.level: is one of debug, info, warn, error, not "loud"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := LoadConfig(writeConfig(t, tt.yaml))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s\ngot  %v\nwant %s", tt.yaml, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestAllMistakesAreToldAtOnce(t *testing.T) {
+	_, err := LoadConfig(writeConfig(t, "log: {level: loud, format: xml}\nregistry: {ref: x}\n"))
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("want three lines, got %v", err)
+	}
+}
+
+func TestMistakeInTheEnvironmentNamesTheVariable(t *testing.T) {
+	t.Setenv("SKERRY_LOG_LEVEL", "loud")
+	_, err := LoadConfig(writeConfig(t, "log: {level: info, format: xml}"))
+	for _, want := range []string{"SKERRY_LOG_LEVEL: log.level: is one of", "skerry.yaml: log.format: is one of"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestMissingConfigFileNamesTheNextStep(t *testing.T) {
+	_, err := LoadConfig(filepath.Join(t.TempDir(), "skerry.yaml"))
+	if err == nil || !strings.Contains(err.Error(), "does not exist: write one") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	t.Setenv("SKERRY_REGISTRY_REFF", "oci://h/r")
+	t.Setenv("SKERRY_PAGER", "x")
+	path := writeConfig(t, `
+brokers: [{name: a, url: 'tcp://h', username: u, password: x}]
+broker: {users: [{name: a, password: b}]}
+secrets: [{name: pager, env: SKERRY_PAGER}]
+`)
+	c, err := LoadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"brokers[0].password stands in a file that every user of this device can read: chmod 640 it",
+		`SKERRY_REGISTRY_REFF sets nothing; did you mean "SKERRY_REGISTRY_REF"?`,
+		"set broker.listen to start it",
+	} {
+		if !slices.ContainsFunc(c.Warnings, func(w string) bool { return strings.Contains(w, want) }) {
+			t.Errorf("no warning with %q in %q", want, c.Warnings)
+		}
+	}
+	if slices.ContainsFunc(c.Warnings, func(w string) bool { return strings.Contains(w, "SKERRY_PAGER") }) {
+		t.Errorf("warned of a secret's variable: %q", c.Warnings)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = LoadConfig(path); err != nil || strings.Contains(strings.Join(c.Warnings, "\n"), "chmod") {
+		t.Errorf("warnings of a private file %q, error %v", c.Warnings, err)
+	}
+}
+
+func TestAnonymousBrokerOnTheNetworkIsWarnedAbout(t *testing.T) {
+	for listen, want := range map[string]bool{"0.0.0.0:1883": true, ":1883": true, "127.0.0.1:1883": false, "[::1]:1883": false, "localhost:1883": false} {
+		c, err := LoadConfig(writeConfig(t, "broker: {listen: '"+listen+"', anonymous: true}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(c.Warnings, "\n"), "broker.anonymous"); got != want {
+			t.Errorf("%s: warned %v, want %v", listen, got, want)
+		}
+	}
+}
+
+func TestSecretValues(t *testing.T) {
+	t.Setenv("PAGER", "from env")
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte("two\nlines\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		secret SecretConfig
+		want   string
+	}{
+		{SecretConfig{Name: "a", Env: "PAGER"}, "from env"},
+		{SecretConfig{Name: "b", File: file}, "two\nlines"},
+	} {
+		if got, err := tt.secret.Value(); err != nil || got != tt.want {
+			t.Errorf("%+v = %q, %v, want %q", tt.secret, got, err, tt.want)
+		}
+	}
+	if _, err := (SecretConfig{Name: "c", File: file + ".gone"}).Value(); err == nil {
+		t.Error("a file that is gone gave a value")
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]Size{
+		"0": 0, "1024": 1024, "1KiB": 1 << 10, "64MiB": 64 << 20, "64Mi": 64 << 20,
+		"1 GiB": 1 << 30, "64MB": 64e6, "5kb": 5000, "7B": 7,
+	} {
+		var got Size
+		if err := parseSize(text, &got); err != nil || got != want {
+			t.Errorf("%q = %d, %v, want %d", text, got, err, want)
+		}
+	}
+}
+
+// TestDocumentationNamesEveryKey keeps docs/configuration.md complete.
+func TestDocumentationNamesEveryKey(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range envKeys() {
+		for _, want := range []string{"`" + strings.Join(key, ".") + "`", "`" + envName(key) + "`"} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("docs/configuration.md does not mention %s", want)
+			}
+		}
+	}
+	for _, section := range []reflect.Type{
+		reflect.TypeFor[BrokerConfig](), reflect.TypeFor[UserConfig](), reflect.TypeFor[TargetConfig](),
+		reflect.TypeFor[SecretConfig](),
+	} {
+		for _, key := range structKeys(section) {
+			if !strings.Contains(string(text), "`"+key+"`") {
+				t.Errorf("docs/configuration.md does not mention `%s` of %s", key, section.Name())
+			}
+		}
+	}
+}
+
+func FuzzLoadConfig(f *testing.F) {
+	full, err := os.ReadFile("testdata/config/full.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(full)
+	f.Add([]byte("brokers: [{name: a, url: tcp://h, inflight: 1e9}]"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(dir, "skerry.yaml")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := LoadConfig(path)
+		if err == nil && (c.Data == "" || c.Registry.Poll <= 0 || c.Limits.Disk < minDisk) {
+			t.Errorf("accepted %+v", c)
+		}
+	})
+}
+
+// writeConfig puts text into a skerry.yaml that everybody may read, beside a
+// file "pw" with a password and an empty file.
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"skerry.yaml": text, "pw": "secret\n", "empty": "\n"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, 0o644); err != nil { // whatever the umask
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "skerry.yaml")
+}
