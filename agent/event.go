@@ -25,6 +25,7 @@ type Event struct {
 
 	body    any // Data as JSON, decoded once for all triggers
 	bodyErr error
+	decoded bool
 }
 
 // Origin lets the agent recognise an event that its source delivers again
@@ -40,7 +41,8 @@ var errNoJSON = errors.New("event data is not JSON")
 // JSON returns Data decoded as by encoding/json into any, decoding it at most
 // once. It must be called from one goroutine at a time until it has returned.
 func (e *Event) JSON() (any, error) {
-	if e.body == nil && e.bodyErr == nil {
+	if !e.decoded {
+		e.decoded = true
 		if err := json.Unmarshal(e.Data, &e.body); err != nil {
 			e.bodyErr = fmt.Errorf("%w: %w", errNoJSON, err)
 		}

@@ -93,6 +93,9 @@ func (inv *Invocation) Begin(ev *Event, trigger string, attempt int) {
 
 // Get returns the value of key in the function's state, as this run sees it.
 func (inv *Invocation) Get(key string) (value []byte, ok bool, err error) {
+	if err := checkKey(key); err != nil {
+		return nil, false, err
+	}
 	if w := inv.written(key); w != nil {
 		return w.Value, w.Value != nil, nil
 	}
@@ -103,11 +106,21 @@ func (inv *Invocation) Get(key string) (value []byte, ok bool, err error) {
 	return value, value != nil, nil
 }
 
+func checkKey(key string) error {
+	if key == "" || len(key) > maxStateKey || !utf8.ValidString(key) {
+		return fmt.Errorf("state key %.40q: %w", key, ErrInvalid)
+	}
+	return nil
+}
+
 // Set writes key. A ttl of 0 keeps it for ever. The value is copied.
 func (inv *Invocation) Set(key string, value []byte, ttl time.Duration) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
 	switch {
-	case key == "" || len(key) > maxStateKey || !utf8.ValidString(key) || ttl < 0:
-		return fmt.Errorf("state key %.40q: %w", key, ErrInvalid)
+	case ttl < 0:
+		return fmt.Errorf("state %q for %s: %w", key, ttl, ErrInvalid)
 	case len(value) > maxState:
 		return fmt.Errorf("state value of %d bytes, at most %d: %w", len(value), maxState, ErrLimit)
 	}
@@ -120,8 +133,8 @@ func (inv *Invocation) Set(key string, value []byte, ttl time.Duration) error {
 
 // Delete removes key; removing what is not there is no error.
 func (inv *Invocation) Delete(key string) error {
-	if key == "" || len(key) > maxStateKey {
-		return fmt.Errorf("state key %.40q: %w", key, ErrInvalid)
+	if err := checkKey(key); err != nil {
+		return err
 	}
 	return inv.write(Write{Scope: inv.scope, Key: key})
 }

@@ -67,6 +67,8 @@ type TargetStatus struct {
 	Kind      string    `json:"kind"`
 	Waiting   int       `json:"waiting"`
 	Delivered int64     `json:"delivered"`
+	FnErrors  int64     `json:"fn_errors"` // delivered, and the central function said that it failed
+	Expired   int64     `json:"expired"`   // dropped because their time was over
 	Dead      int64     `json:"dead"`
 	Retries   int64     `json:"retries"`
 	BytesUp   int64     `json:"bytes_up"` // written to the wire

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/skerry-edge/skerry/internal/store"
+	"github.com/skerry-edge/skerry/internal/testbed"
+)
+
+// TestKill9LosesNothingAndCountsEachEventOnce publishes 1,000 QoS 1 events per
+// second into a real mosquitto while the agent is killed with SIGKILL again and
+// again. Every event's follow-up must arrive, and the state must be the number
+// of events: none lost, none counted twice. SKERRY_KILLS sets the rounds.
+func TestKill9LosesNothingAndCountsEachEventOnce(t *testing.T) {
+	kills := 20
+	if n, err := strconv.Atoi(os.Getenv("SKERRY_KILLS")); err == nil {
+		kills = n
+	}
+	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
+	cloud := newCentral(t)
+	r := newRig(t, fmt.Sprintf(`
+brokers: [{name: plant, url: '%s'}]
+targets: [{name: central, kind: cloudevents, url: '%s', in_flight: 16}]
+`, broker.URL, cloud.URL))
+	r.publish(filepath.Join("..", "..", "examples", "counter", "app.yaml"))
+	r.start()
+	r.running(1)
+
+	ctx, stop := context.WithCancel(context.Background())
+	published := make(chan int, 1)
+	go func() { published <- flood(ctx, t, broker.URL) }()
+	for range kills {
+		wait(time.Duration(50+rand.IntN(700)) * time.Millisecond)
+		r.proc.Kill()
+		wait(time.Duration(rand.IntN(100)) * time.Millisecond)
+		r.start()
+	}
+	stop()
+	events := <-published
+
+	testbed.Eventually(t, 120*time.Second, "every follow-up arrives", func() error {
+		if _, _, bodies := cloud.counts(); bodies != events {
+			return fmt.Errorf("follow-ups of %d of %d events arrived", bodies, events)
+		}
+		return nil
+	})
+	r.proc.Stop()
+	requests, ids, _ := cloud.counts()
+	t.Logf("%d kills, %d events, %d requests: %d duplicates, all recognisable by id", kills, events, requests, requests-ids)
+	if ids != events {
+		t.Errorf("%d different ids for %d events: a rerun did not give the same id", ids, events)
+	}
+	if got := readState(t, r, "state/counter/counter", "total"); got != strconv.Itoa(events) {
+		t.Errorf("the function counted %s, want %d", got, events)
+	}
+}
+
+// wait is time that passes in the test's story, not a wait for something.
+func wait(d time.Duration) { <-time.After(d) }
+
+// flood publishes 1,000 events per second until ctx ends, and returns how many
+// the broker acknowledged.
+func flood(ctx context.Context, t *testing.T, url string) int {
+	c := client(t, url)
+	start, n := time.Now(), 0
+	var tokens []paho.Token
+	for ctx.Err() == nil {
+		wait(10 * time.Millisecond)
+		for due := int(time.Since(start).Milliseconds()); n < due; n++ {
+			topic := fmt.Sprintf("count/line-1/s%03d", n%50)
+			tokens = append(tokens, c.Publish(topic, 1, false, fmt.Sprintf(`{"n":%d}`, n)))
+		}
+	}
+	for _, tok := range tokens {
+		if err := token(tok); err != nil {
+			t.Errorf("publish: %v", err)
+		}
+	}
+	return n
+}
+
+// readState opens the store of a stopped agent.
+func readState(t *testing.T, r *rig, scope, key string) string {
+	t.Helper()
+	st, err := store.Open(r.path("data/store"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	value, err := st.Get(scope, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(value)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// screen shows the demo to a person: on a terminal a picture that is redrawn,
+// elsewhere a line per second. With -o json it shows nothing.
+type screen struct {
+	demo     *demo
+	out      io.Writer
+	quiet    bool
+	terminal bool
+	started  time.Time
+	last     demoSummary
+	lastAt   time.Time
+	perSec   float64
+	lines    int // drawn the last time
+}
+
+func newScreen(d *demo, out io.Writer) *screen {
+	now := time.Now()
+	s := &screen{demo: d, out: out, quiet: d.opts.output == "json", started: now, lastAt: now}
+	if f, ok := out.(*os.File); ok {
+		info, err := f.Stat()
+		s.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return s
+}
+
+// run draws until ctx ends.
+func (s *screen) run(ctx context.Context) error {
+	if s.quiet {
+		return nil
+	}
+	fmt.Fprintf(s.out, `
+  50 sensors ──MQTT──▶ broker ──▶ agent: functions in WebAssembly ──follow-ups──▶ central FaaS
+                                    ▲ pulled from %s
+
+  overheat   C, 3 kB: alarm with hysteresis, one follow-up per fault
+  rollup     AssemblyScript, 6 kB: running mean per sensor, summary published every 20 readings
+  Each run is a transaction: state, publishes, follow-ups and the MQTT
+  acknowledgement are committed together.
+
+  In another terminal:  skerry status --socket %s
+
+`, s.demo.cfg.Registry.Ref, s.demo.cfg.Admin.Socket)
+	every := time.Second
+	if s.terminal {
+		every = 250 * time.Millisecond
+	}
+	for pause(ctx, every) {
+		s.draw(true)
+	}
+	return nil
+}
+
+// draw shows where things stand; away from a terminal only when asked to.
+func (s *screen) draw(line bool) {
+	if s.quiet || !s.terminal && !line {
+		return
+	}
+	now, sum := time.Now(), s.demo.summary()
+	if passed := now.Sub(s.lastAt).Seconds(); passed >= 0.2 {
+		s.perSec = float64(sum.Events-s.last.Events) / passed
+		s.last, s.lastAt = sum, now
+	}
+	waiting := cloudTarget(s.demo.device.status()).Waiting
+	if !s.terminal {
+		fmt.Fprintf(s.out, "%4.0fs  %6.0f events/s  %7d runs  outbox %3d  follow-ups %d of %d at the cloud%s  in %s, up %s\n",
+			now.Sub(s.started).Seconds(), s.perSec, sum.Invocations, waiting, sum.FollowupsDelivered,
+			sum.FollowupsEmitted, s.link(), bytesText(sum.BytesIn), bytesText(sum.BytesUp))
+		return
+	}
+	s.redraw(s.picture(sum, waiting))
+}
+
+func (s *screen) link() string {
+	if s.demo.cloud.online() {
+		return ""
+	}
+	return " (cut off)"
+}
+
+func (s *screen) picture(sum demoSummary, waiting int) []string {
+	cloud := "online"
+	if !s.demo.cloud.online() {
+		cloud = "\x1b[31mCUT OFF\x1b[0m"
+	}
+	lines := []string{
+		fmt.Sprintf("  plant    %8.0f readings/s  %9d in all, %d faults injected", s.perSec, sum.Events, s.demo.plant.faults.Load()),
+		fmt.Sprintf("  agent    %8d runs, %d failed; durable after %s (p50), %s (p99); %s of memory",
+			sum.Invocations, sum.Failures, micros(sum.P50us), micros(sum.P99us), bytesText(sum.RSSBytes)),
+		fmt.Sprintf("  outbox   %8d waiting  %s", waiting, strings.Repeat("▪", min(waiting, 60))),
+		fmt.Sprintf("  cloud    %8d of %d follow-ups there, %s", sum.FollowupsDelivered, sum.FollowupsEmitted, cloud),
+		fmt.Sprintf("  bytes    %s in, %s up: %.1f %%", bytesText(sum.BytesIn), bytesText(sum.BytesUp), percent(sum.BytesUp, sum.BytesIn)),
+		"",
+		"  follow-ups as they arrive:",
+	}
+	for _, f := range s.demo.cloud.recent() {
+		lines = append(lines, fmt.Sprintf("    %s  %.100s", f.at.Format("15:04:05.000"), f.body))
+	}
+	return lines
+}
+
+func percent(part, whole int64) float64 { return 100 * float64(part) / float64(max(1, whole)) }
+
+// redraw replaces what was drawn the last time.
+func (s *screen) redraw(lines []string) {
+	var b strings.Builder
+	if s.lines > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", s.lines)
+	}
+	for _, l := range lines {
+		b.WriteString("\x1b[2K" + l + "\n")
+	}
+	s.lines = max(s.lines, len(lines))
+	for range s.lines - len(lines) {
+		b.WriteString("\x1b[2K\n")
+	}
+	io.WriteString(s.out, b.String()) // a picture that cannot be shown is no reason to stop
+}
+
+// end tells how it went.
+func (s *screen) end(sum demoSummary) error {
+	_, err := fmt.Fprintf(s.out, `
+  %d readings became %d follow-ups; all %d are at the central FaaS.
+  %s came in, %s went up (%.1f %%). Runs: %d, failed: %d. p50 %s, p99 %s to the durable outcome.
+`, sum.Events, sum.FollowupsEmitted, sum.FollowupsDelivered, bytesText(sum.BytesIn), bytesText(sum.BytesUp),
+		percent(sum.BytesUp, sum.BytesIn), sum.Invocations, sum.Failures, micros(sum.P50us), micros(sum.P99us))
+	return err
+}

@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/agent/admin"
+	"github.com/skerry-edge/skerry/internal/store"
+	"github.com/skerry-edge/skerry/internal/when"
+	"github.com/skerry-edge/skerry/sensors"
+	fleetsync "github.com/skerry-edge/skerry/sync"
+	"github.com/skerry-edge/skerry/uplink"
+	"github.com/skerry-edge/skerry/wasm"
+)
+
+// tuning is what the demo and tests set and a device leaves alone.
+type tuning struct {
+	maxBackoff time.Duration // of the targets
+	poll       time.Duration // of the registry, over the configuration
+}
+
+// device is the agent with everything around it: the only place where all
+// rooms meet. It is wired sink first, so that nothing produces before its
+// consumer is there, and stopped the other way round.
+type device struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+
+	store    *store.Store
+	outboxes []*uplink.Outbox
+	runtime  *wasm.Runtime
+	sources  []source
+	agent    *agent.Agent
+	puller   *fleetsync.Puller // nil: no registry
+}
+
+// source is what a device needs of its sources beyond agent.Source.
+type source interface {
+	agent.Source
+	Status() agent.SourceStatus
+}
+
+// broker is a source that publishes as well.
+type broker interface {
+	source
+	agent.Publisher
+	uplink.Batch
+}
+
+// newDevice opens the data directory and wires everything. It starts nothing.
+// An error that a person can mend is a usageError.
+func newDevice(cfg Config, tune tuning, log *slog.Logger) (*device, error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, usageError{fmt.Errorf("data: %w", err)}
+	}
+	st, err := store.Open(filepath.Join(cfg.Data, "store"), store.Options{Quota: int64(cfg.Limits.Disk), Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	d := &device{cfg: cfg, log: log, store: st, started: time.Now()}
+	if err := d.wire(tune); err != nil {
+		return nil, errors.Join(usageError{err}, st.Close())
+	}
+	return d, nil
+}
+
+func (d *device) wire(tune tuning) error {
+	if err := d.wireTargets(tune); err != nil {
+		return err
+	}
+	d.runtime = wasm.NewRuntime(d.store, wasm.Options{CacheDir: filepath.Join(d.cfg.Data, "compiled"), Log: d.log})
+	brokers, err := d.wireBrokers()
+	if err != nil {
+		return err
+	}
+	schedule := sensors.NewSchedule(d.cfg.Device.ID, d.log)
+	d.sources = append(d.sources, schedule)
+
+	publishers := map[string]agent.Publisher{}
+	for _, b := range brokers {
+		name := b.Status().Name
+		publishers[name] = b
+		d.outboxes = append(d.outboxes, uplink.NewBatchOutbox(d.store.Queue(agent.QueueBroker(name)), d.store, b,
+			uplink.Options{Name: name, Kind: "mqtt", MaxBackoff: tune.maxBackoff, Log: d.log}))
+	}
+	var sources []agent.Source
+	for _, s := range d.sources {
+		sources = append(sources, s)
+	}
+	d.agent = agent.New(d.store, d.runtime, sources, agent.Options{
+		Device: d.cfg.Device.ID, DefaultBroker: d.defaultBroker(), Publishers: publishers,
+		Compile: when.Compile, Secrets: d.secret, Log: d.log,
+	})
+	return d.wireRegistry(tune)
+}
+
+func (d *device) wireTargets(tune tuning) error {
+	for _, t := range d.cfg.Targets {
+		target, err := uplink.Open(t.uplink())
+		if err != nil {
+			return err
+		}
+		d.outboxes = append(d.outboxes, uplink.NewOutbox(d.store.Queue(agent.QueueTarget(t.Name)), d.store, target,
+			uplink.Options{Name: t.Name, Kind: t.Kind, InFlight: t.InFlight, MaxBackoff: tune.maxBackoff, Log: d.log}))
+	}
+	return nil
+}
+
+// uplink is the target in uplink's words.
+func (t TargetConfig) uplink() uplink.TargetConfig {
+	return uplink.TargetConfig{
+		Name: t.Name, Kind: t.Kind, URL: t.URL, Method: t.Method, Headers: t.Headers,
+		Username: t.Username, Password: t.Password, Token: t.Token,
+		CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile,
+		Region: t.Region, Function: t.Function, Endpoint: t.Endpoint,
+		AccessKeyID: t.AccessKeyID, SecretAccessKey: t.SecretAccessKey, SessionToken: t.SessionToken,
+		Timeout: t.Timeout,
+	}
+}
+
+// secret gives a function the value of a secret that the device holds.
+func (d *device) secret(name string) (string, bool) {
+	for _, s := range d.cfg.Secrets {
+		if s.Name != name {
+			continue
+		}
+		value, err := s.Value()
+		if err != nil {
+			d.log.Error("a function asked for a secret that cannot be read", "err", err)
+			return "", false
+		}
+		return value, true
+	}
+	return "", false
+}
+
+// wireBrokers makes the sources that are brokers, the embedded one last.
+func (d *device) wireBrokers() ([]broker, error) {
+	var brokers []broker
+	for _, b := range d.cfg.Brokers {
+		m, err := sensors.NewMQTT(sensors.MQTTOptions{
+			Name: b.Name, URL: b.URL, Username: b.Username, Password: b.Password,
+			CAFile: b.CAFile, CertFile: b.CertFile, KeyFile: b.KeyFile, ClientID: b.ClientID,
+			Device: d.cfg.Device.ID, KeepAlive: b.Keepalive, MaxPacket: int64(b.MaxPacket),
+			Inflight: b.Inflight, Notes: notes{d.store}, Log: d.log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		brokers = append(brokers, m)
+	}
+	if l := d.cfg.Broker; l.Listen != "" {
+		var users []sensors.User
+		for _, u := range l.Users {
+			users = append(users, sensors.User{Name: u.Name, Password: u.Password})
+		}
+		b, err := sensors.NewBroker(sensors.BrokerOptions{
+			Name: l.Name, Listen: l.Listen, CertFile: l.CertFile, KeyFile: l.KeyFile,
+			Users: users, Anonymous: l.Anonymous, Device: d.cfg.Device.ID, Log: d.log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		brokers = append(brokers, b)
+	}
+	for _, b := range brokers {
+		d.sources = append(d.sources, b)
+	}
+	return brokers, nil
+}
+
+// brokerNames are the names that triggers may use; the first is the default.
+func (d *device) brokerNames() []string {
+	var names []string
+	for _, b := range d.cfg.Brokers {
+		names = append(names, b.Name)
+	}
+	if d.cfg.Broker.Listen != "" {
+		names = append(names, d.cfg.Broker.Name)
+	}
+	return names
+}
+
+func (d *device) defaultBroker() string {
+	if names := d.brokerNames(); len(names) > 0 {
+		return names[0]
+	}
+	return ""
+}
+
+func (d *device) wireRegistry(tune tuning) error {
+	if d.cfg.Registry.Ref == "" {
+		return nil
+	}
+	reg, err := fleetsync.NewRegistry(d.cfg.Registry.Ref, fleetsync.RegistryOptions{PlainHTTP: d.cfg.Registry.PlainHTTP})
+	if err != nil {
+		return err
+	}
+	dev := fleetsync.Device{
+		ID: d.cfg.Device.ID, Labels: map[string]string{}, Brokers: d.brokerNames(), Arch: runtime.GOARCH,
+	}
+	for _, l := range d.cfg.Device.Labels {
+		name, value, _ := strings.Cut(l, "=")
+		dev.Labels[name] = value
+	}
+	for _, t := range d.cfg.Targets {
+		dev.Targets = append(dev.Targets, t.Name)
+	}
+	for _, s := range d.cfg.Secrets {
+		dev.Secrets = append(dev.Secrets, s.Name)
+	}
+	poll := d.cfg.Registry.Poll
+	if tune.poll != 0 {
+		poll = tune.poll
+	}
+	d.puller = fleetsync.NewPuller(reg, d.store, d.agent, dev,
+		fleetsync.PullerOptions{Poll: poll, Checks: manifestChecks(), Log: d.log})
+	return nil
+}
+
+// manifestChecks are the parts of a manifest that other rooms understand.
+func manifestChecks() fleetsync.Checks {
+	return fleetsync.Checks{
+		When:     func(expr string) error { _, err := when.Compile(expr); return err },
+		Schedule: sensors.CheckSchedule,
+		Module:   func(module []byte) error { _, err := wasm.Inspect(module); return err },
+	}
+}
+
+// run runs everything until ctx ends: first the sources stop and what they
+// delivered is finished, then what consumes it.
+func (d *device) run(ctx context.Context) error {
+	socket, err := admin.Listen(d.cfg.Admin.Socket)
+	if err != nil {
+		return errors.Join(usageError{err}, d.close())
+	}
+	d.hello()
+	under, stopUnder := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopUnder()
+	var sinks sync.WaitGroup
+	var storeErr error
+	sinks.Go(func() { storeErr = d.store.Run(under) })
+
+	g, ctx := errgroup.WithContext(ctx)
+	for _, o := range d.outboxes {
+		g.Go(func() error { return o.Run(ctx) })
+	}
+	g.Go(func() error { return d.agent.Run(ctx) })
+	g.Go(func() error { return d.sync(ctx) })
+	g.Go(func() error { return admin.Serve(ctx, socket, admin.Handler(d.status)) })
+	err = g.Wait()
+	stopUnder()
+	sinks.Wait()
+	return errors.Join(err, storeErr, d.close())
+}
+
+func (d *device) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return errors.Join(d.runtime.Close(ctx), d.store.Close())
+}
+
+func (d *device) hello() {
+	d.log.Info("skerry starts", "version", version, "device", d.cfg.Device.ID, "data", d.cfg.Data,
+		"socket", d.cfg.Admin.Socket)
+	if d.puller == nil {
+		d.log.Warn("no registry is configured: nothing will run until registry.ref is set")
+		return
+	}
+	d.log.Warn("documents from the registry are not signed in this release: whoever can push to it decides what runs here",
+		"registry", d.cfg.Registry.Ref)
+}
+
+// sync runs what is cached, then what the registry says from then on.
+func (d *device) sync(ctx context.Context) error {
+	if d.puller == nil {
+		<-ctx.Done()
+		return nil
+	}
+	if err := d.puller.Restore(ctx); err != nil && !errors.Is(err, fleetsync.ErrNothingCached) {
+		d.log.Error("cannot run what is cached; waiting for the registry", "err", err)
+	}
+	return d.puller.Run(ctx)
+}
+
+// status is what skerry status shows.
+func (d *device) status() agent.Status {
+	s := agent.Status{Version: version, Started: d.started, Store: d.store.Status(), RSSBytes: residentBytes()}
+	d.agent.Status(&s)
+	for _, src := range d.sources {
+		s.Sources = append(s.Sources, src.Status())
+	}
+	for _, o := range d.outboxes {
+		s.Targets = append(s.Targets, o.Status())
+	}
+	if d.puller != nil {
+		s.Sync = d.puller.Status()
+	}
+	return s
+}
+
+// notes keeps what sources must remember, in the store.
+type notes struct{ store *store.Store }
+
+const notesScope = "note"
+
+func (n notes) Get(key string) ([]byte, error) { return n.store.Get(notesScope, key) }
+
+func (n notes) Put(key string, value []byte) error {
+	f := &agent.Frame{Writes: []agent.Write{{Scope: notesScope, Key: key, Value: value}}}
+	return n.store.Commit(context.Background(), f)
+}
+
+// residentBytes is this process's resident memory, 0 where it cannot be read.
+func residentBytes() int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	var kib int64
+	if _, err := fmt.Sscanf(rest, "%d kB", &kib); err != nil {
+		return 0
+	}
+	return kib << 10
+}

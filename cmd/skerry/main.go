@@ -1,0 +1,97 @@
+// Command skerry runs functions on a gateway, next to the data. See the
+// README, or skerry --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build: -ldflags '-X main.version=1.2.3'.
+var version = "dev"
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it was tried and did not work
+	exitUsage  = 2 // wrong command line, configuration or manifest; nothing was tried
+)
+
+// usageError marks an error that the person in front can mend.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := rootCommand().ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(os.Stderr, "skerry:", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "skerry",
+		Short: "Run functions on a gateway, next to the data, also when the link is down",
+		Long: `Skerry pulls functions from a registry, runs them as WebAssembly on
+MQTT events, and sends up only follow-ups to a central FaaS.
+
+Exit codes: 0 done, 1 it did not work, 2 the command line, the configuration or
+a manifest is wrong.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
+	})
+	root.AddCommand(runCommand(), demoCommand(), publishCommand(), statusCommand(), versionCommand())
+	root.CompletionOptions.HiddenDefaultCmd = true
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
+			return err
+		},
+	}
+}
+
+// args checks the number of arguments, as a usage error.
+func args(least, most int) cobra.PositionalArgs {
+	check := cobra.RangeArgs(least, most)
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+// checkOutput refuses output formats other than the known ones.
+func checkOutput(format string) error {
+	if format != "text" && format != "json" {
+		return usageError{fmt.Errorf("-o %s is not known: use text or json", format)}
+	}
+	return nil
+}

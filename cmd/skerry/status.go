@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/agent/admin"
+)
+
+func statusCommand() *cobra.Command {
+	var path, socket, output string
+	cmd := &cobra.Command{
+		Use:     "status [-c skerry.yaml]",
+		Short:   "Show what the running agent does",
+		Example: "  skerry status -c /etc/skerry/skerry.yaml\n  skerry status --socket /var/lib/skerry/skerry.sock -o json",
+		Args:    args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			if socket == "" {
+				cfg, err := LoadConfig(path)
+				if err != nil {
+					return usageError{err}
+				}
+				socket = cfg.Admin.Socket
+			}
+			s, err := admin.Status(cmd.Context(), socket)
+			if err != nil {
+				return err
+			}
+			return printStatus(cmd.OutOrStdout(), s, output)
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "/etc/skerry/skerry.yaml", "configuration file of the agent")
+	cmd.Flags().StringVar(&socket, "socket", "", "the agent's unix socket, instead of a configuration file")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+func printStatus(w io.Writer, s agent.Status, output string) error {
+	if output == "json" {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(s)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	p := func(format string, a ...any) { fmt.Fprintf(t, format+"\n", a...) } // Flush tells of errors
+	apps := "no app"
+	if len(s.Apps) > 0 {
+		apps = strings.Join(s.Apps, ", ")
+	}
+	p("%s\tskerry %s, up %s, generation %d: %s", s.Device, s.Version, since(s.Started), s.Generation, apps)
+	p("events\t%d in (%s), %d filtered, %d duplicate, %d dropped", s.Events.Events, bytesText(s.Events.Bytes),
+		s.Events.Filtered, s.Events.Duplicates, s.Events.Dropped)
+	p("runs\t%d, %d failed, %d dead-lettered; p50 %s, p99 %s to the durable outcome", s.Events.Invocations,
+		s.Events.Failures, s.Events.Dead, micros(s.Events.P50us), micros(s.Events.P99us))
+	p("memory\t%s", bytesText(s.RSSBytes))
+	p("disk\tjournal %s of %s, %d records wait, %d dead letters, %d gaps%s", bytesText(s.Store.JournalBytes),
+		bytesText(s.Store.QuotaBytes), s.Store.Records, s.Store.Dead, s.Store.Gaps, note(s.Store.Error))
+	printSync(p, s.Sync)
+	printFunctions(p, s.Functions)
+	p("\nSOURCE\tKIND\tSTATE\tUNACKED\tFILTERS")
+	for _, src := range s.Sources {
+		p("%s\t%s\t%s\t%d\t%s%s", src.Name, src.Kind, up(src.Connected), src.Inflight, strings.Join(src.Filters, " "), note(src.Note))
+	}
+	p("\nTARGET\tKIND\tWAITING\tDELIVERED\tRETRIES\tDEAD\tSENT UP")
+	for _, o := range s.Targets {
+		p("%s\t%s\t%d\t%d\t%d\t%d\t%s%s", o.Name, o.Kind, o.Waiting, o.Delivered, o.Retries, o.Dead, bytesText(o.BytesUp), note(o.LastError))
+	}
+	return t.Flush()
+}
+
+func printSync(p func(string, ...any), s agent.SyncStatus) {
+	switch {
+	case s.Registry == "":
+		p("registry\tnone configured")
+	case s.Checked.IsZero():
+		p("registry\t%s, no answer yet%s", s.Registry, note(s.Error))
+	default:
+		signed := ""
+		if s.Unsigned {
+			signed = " (unsigned)"
+		}
+		p("registry\t%s, fleet %s revision %d%s, asked %s ago%s", s.Registry, s.Fleet, s.Revision, signed, since(s.Checked), note(s.Error))
+	}
+}
+
+func printFunctions(p func(string, ...any), functions []agent.FunctionStatus) {
+	p("\nFUNCTION\tDIGEST\tRUNS\tFAILED\tDEAD\tQUEUED\tINBOX\tP50\tP99")
+	for _, f := range functions {
+		p("%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s%s", f.Name, f.Digest.Short(), f.Invocations, f.Failures, f.Dead,
+			f.Queued, f.Inbox, micros(f.P50us), micros(f.P99us), note(f.LastError))
+	}
+}
+
+func note(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "  (" + text + ")"
+}
+
+func up(connected bool) string {
+	if connected {
+		return "up"
+	}
+	return "down"
+}
+
+func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
+
+func micros(us int64) string { return (time.Duration(us) * time.Microsecond).String() }
+
+// bytesText writes a number of bytes for people.
+func bytesText(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	default:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+}

@@ -1,0 +1,449 @@
+package uplink_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/uplink"
+)
+
+// store is a queue in memory that obeys the frames committed to it.
+type store struct {
+	mu      sync.Mutex
+	recs    []agent.Record
+	dead    []agent.Record
+	frames  []agent.Frame
+	fail    int // commits to refuse
+	changed chan struct{}
+}
+
+func newStore(recs ...agent.Record) *store {
+	s := &store{changed: make(chan struct{})}
+	s.add(recs...)
+	return s
+}
+
+func (s *store) add(recs ...agent.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recs = append(s.recs, recs...)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *store) Next(ctx context.Context, after uint64, limit int) ([]agent.Record, error) {
+	for {
+		s.mu.Lock()
+		var out []agent.Record
+		for _, r := range s.recs {
+			if r.Seq > after && len(out) < limit {
+				out = append(out, r)
+			}
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		if len(out) > 0 {
+			return out, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+func (s *store) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.recs)
+}
+
+func (s *store) Commit(ctx context.Context, f *agent.Frame) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail > 0 {
+		s.fail--
+		return agent.ErrFull
+	}
+	s.frames = append(s.frames, *f)
+	s.recs = slices.DeleteFunc(s.recs, func(r agent.Record) bool { return slices.Contains(f.Done, r.Seq) })
+	s.dead = append(s.dead, f.Add...)
+	return nil
+}
+
+// target is a scripted far side: say decides, got lists what it took.
+type target struct {
+	mu    sync.Mutex
+	say   func(rec agent.Record) error
+	got   []string
+	tries map[string]int
+}
+
+func (f *target) Send(ctx context.Context, rec agent.Record) error {
+	select { // a way that takes some time
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(rec.Seq%3+1) * time.Millisecond):
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tries == nil {
+		f.tries = map[string]int{}
+	}
+	f.tries[rec.Event.ID]++
+	if f.say != nil {
+		if err := f.say(rec); err != nil {
+			return err
+		}
+	}
+	f.got = append(f.got, rec.Event.ID)
+	return nil
+}
+
+// ids lists what it took, in order.
+func (f *target) ids() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.got)
+}
+
+// change sets what say reads.
+func (f *target) change(set func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	set()
+}
+
+func record(seq uint64, key string) agent.Record {
+	return agent.Record{
+		Seq: seq, Queue: "target/central", Kind: agent.KindFollowup, Key: key,
+		Event: agent.Event{ID: fmt.Sprintf("%s-%d", key, seq), Data: []byte("x")},
+	}
+}
+
+func records(n int, keys ...string) []agent.Record {
+	var recs []agent.Record
+	for i := range n {
+		recs = append(recs, record(uint64(i+1), keys[i%len(keys)]))
+	}
+	return recs
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// run keeps an outbox going inside a synctest bubble until the test ends it.
+func run(t *testing.T, o *uplink.Outbox) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- o.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+// pass lets fake time go by until everything rests.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func TestOrderPerKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(records(300, "a", "b", "c", "d", "e")...)
+		far := &target{}
+		flaky := 0
+		far.say = func(agent.Record) error {
+			if flaky++; flaky%7 == 0 {
+				return errors.New("lost")
+			}
+			return nil
+		}
+		o := uplink.NewOutbox(s, s, far, uplink.Options{InFlight: 8, Log: quiet})
+		defer run(t, o)()
+		pass(time.Hour)
+		if s.Len() != 0 || len(far.ids()) != 300 {
+			t.Fatalf("%d left, %d delivered", s.Len(), len(far.ids()))
+		}
+		last := map[byte]int{}
+		for _, id := range far.ids() {
+			var n int
+			fmt.Sscanf(id[2:], "%d", &n)
+			if n < last[id[0]] {
+				t.Fatalf("%s came after %c-%d", id, id[0], last[id[0]])
+			}
+			last[id[0]] = n
+		}
+	})
+}
+
+// An outage in the middle: what was delivered is not sent again, the rest is,
+// with the same ids; meanwhile the target is tried at most as the backoff says.
+func TestOutageResendsOnlyTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(records(100, "a", "b", "c", "d")...)
+		down := false
+		failed := 0
+		far := &target{}
+		far.say = func(agent.Record) error {
+			if len(far.got) == 40 && failed == 0 {
+				down = true
+			}
+			if down {
+				failed++
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		o := uplink.NewOutbox(s, s, far, uplink.Options{Name: "central", InFlight: 4, Log: quiet})
+		defer run(t, o)()
+		pass(time.Hour)
+		st := o.Status()
+		if st.LastError != "connection refused" || st.RetryAt.Sub(time.Now()) > 5*time.Minute || st.Waiting != 60 {
+			t.Errorf("status while down: %+v", st)
+		}
+		far.change(func() {
+			if failed < 12 || failed > 60 {
+				t.Errorf("%d tries in an hour", failed)
+			}
+		})
+		far.change(func() { down = false })
+		pass(10 * time.Minute)
+		if s.Len() != 0 || len(far.ids()) != 100 {
+			t.Fatalf("%d left, %d delivered", s.Len(), len(far.ids()))
+		}
+		got := far.ids()
+		slices.Sort(got)
+		if len(slices.Compact(got)) != 100 {
+			t.Error("something was delivered twice")
+		}
+		if st := o.Status(); st.LastError != "" || st.Delivered != 100 {
+			t.Errorf("status after: %+v", st)
+		}
+	})
+}
+
+// One record that always fails holds back its own key alone, however many
+// records of that key wait before those of others.
+func TestPoisonHoldsOnlyItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recs := records(500, "poison")
+		for i := range 20 {
+			recs = append(recs, record(uint64(501+i), "good"))
+		}
+		s := newStore(recs...)
+		cured := false
+		far := &target{say: func(rec agent.Record) error {
+			if rec.Seq == 1 && !cured {
+				return &uplink.Error{Class: uplink.Retry, Status: 500, Reason: "answered 500"}
+			}
+			return nil
+		}}
+		o := uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet})
+		defer run(t, o)()
+		pass(10 * time.Minute)
+		if len(far.ids()) != 20 || s.Len() != 500 {
+			t.Fatalf("%d delivered, %d left; want 20 and 500", len(far.ids()), s.Len())
+		}
+		far.change(func() { cured = true })
+		pass(10 * time.Minute)
+		if s.Len() != 0 || len(far.ids()) != 520 || far.ids()[20] != "poison-1" || far.ids()[519] != "poison-500" {
+			t.Errorf("%d delivered, %d left", len(far.ids()), s.Len())
+		}
+	})
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(records(3, "a")...)
+		start, first := time.Now(), time.Duration(0)
+		far := &target{}
+		far.say = func(rec agent.Record) error {
+			if far.tries["a-1"] == 1 {
+				return &uplink.Error{Class: uplink.Retry, Status: 429, Reason: "slow down", RetryAfter: 20 * time.Minute}
+			}
+			first = time.Since(start)
+			return nil
+		}
+		defer run(t, uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet}))()
+		pass(time.Hour)
+		far.change(func() {
+			if first < 20*time.Minute || s.Len() != 0 {
+				t.Errorf("sent again after %v, %d left", first, s.Len())
+			}
+		})
+	})
+}
+
+func TestHoldPausesAndShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(records(5, "a", "b", "c", "d", "e")...)
+		far := &target{say: func(agent.Record) error {
+			return &uplink.Error{Class: uplink.Hold, Status: 401, Reason: "answered 401 Unauthorized"}
+		}}
+		o := uplink.NewOutbox(s, s, far, uplink.Options{InFlight: 1, Log: quiet})
+		defer run(t, o)()
+		pass(time.Minute)
+		if st := o.Status(); o.Status().Retries != 1 || st.LastError != "answered 401 Unauthorized" || st.Dead != 0 || st.Waiting != 5 {
+			t.Errorf("status %+v, %d tries", st, o.Status().Retries)
+		}
+	})
+}
+
+func TestDeadLetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(records(3, "a")...)
+		far := &target{say: func(rec agent.Record) error {
+			switch rec.Seq {
+			case 1:
+				return &uplink.Error{Class: uplink.Permanent, Status: 413, Reason: "answered 413"}
+			case 2:
+				return &uplink.Error{Class: uplink.FnError, Status: 200, Reason: "Unhandled"}
+			}
+			return nil
+		}}
+		o := uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet})
+		defer run(t, o)()
+		pass(time.Second)
+		if len(s.dead) != 1 || s.Len() != 0 {
+			t.Fatalf("%d dead letters, %d left", len(s.dead), s.Len())
+		}
+		d := s.dead[0]
+		if d.Queue != agent.QueueDead || d.Kind != agent.KindDead || d.Origin != "target/central" ||
+			d.Reason != "answered 413" || d.Event.ID != "a-1" || d.Attempts != 1 || d.Seq != 0 {
+			t.Errorf("dead letter %+v", d)
+		}
+		if st := o.Status(); st.Delivered != 2 || st.FnErrors != 1 || st.Dead != 1 || st.Expired != 0 || st.Retries != 0 {
+			t.Errorf("status %+v", st)
+		}
+		for _, f := range s.frames {
+			if f.Lazy != (len(f.Add) == 0) || len(f.Add) == 1 && !slices.Equal(f.Done, []uint64{1}) {
+				t.Errorf("frame %+v", f)
+			}
+		}
+	})
+}
+
+func TestExpiredAreDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recs := records(4, "a")
+		recs[1].Expires = time.Now().Add(-time.Second)
+		recs[2].Expires = time.Now().Add(time.Hour)
+		s := newStore(recs...)
+		far := &target{}
+		o := uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet})
+		defer run(t, o)()
+		pass(time.Minute)
+		if got := o.Status(); got.Expired != 1 || got.Delivered != 3 || s.Len() != 0 {
+			t.Errorf("counts %+v, %d left", got, s.Len())
+		}
+	})
+}
+
+// A store that refuses commits stops nothing: sending goes on until the memory
+// bound, nothing is sent twice, and everything is recorded in the end.
+func TestSurvivesCommitErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(records(200, "a", "b")...)
+		s.fail = 10
+		far := &target{}
+		o := uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet})
+		stop := run(t, o)
+		pass(200 * time.Millisecond)
+		if len(far.ids()) == 0 || len(far.ids()) > 64 || o.Status().LastError == "" {
+			t.Errorf("%d sent while commits fail: %+v", len(far.ids()), o.Status())
+		}
+		pass(5 * time.Minute)
+		stop()
+		if s.Len() != 0 || len(far.ids()) != 200 || o.Status().LastError != "" {
+			t.Errorf("%d left, %d sent: %+v", s.Len(), len(far.ids()), o.Status())
+		}
+	})
+}
+
+// What was delivered before Run ended is committed though ctx has ended.
+func TestStopCommitsDeliveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(records(1000, "a", "b", "c")...)
+		far := &target{}
+		stop := run(t, uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet}))
+		pass(50 * time.Millisecond)
+		stop()
+		if len(far.ids()) == 0 || s.Len() != 1000-len(far.ids()) {
+			t.Errorf("%d sent, %d left", len(far.ids()), s.Len())
+		}
+	})
+}
+
+// Priority decides among the records in memory; order per key stays.
+func TestPriority(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recs := records(6, "a", "b", "c")
+		recs[4].Priority = 9 // b-5 waits for b-2 all the same
+		recs[2].Priority = 5 // c-3
+		s := newStore(recs...)
+		far := &target{}
+		defer run(t, uplink.NewOutbox(s, s, far, uplink.Options{InFlight: 1, Log: quiet}))()
+		pass(time.Minute)
+		if want := []string{"c-3", "a-1", "b-2", "b-5", "a-4", "c-6"}; !slices.Equal(far.ids(), want) {
+			t.Errorf("order %v, want %v", far.ids(), want)
+		}
+	})
+}
+
+// batch refuses some records of each batch.
+type batch struct {
+	mu     sync.Mutex
+	calls  int
+	got    []uint64
+	refuse func(call int, rec agent.Record) error
+}
+
+func (b *batch) Send(_ context.Context, recs []agent.Record) []error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls++
+	errs := make([]error, len(recs))
+	for i, rec := range recs {
+		if errs[i] = b.refuse(b.calls, rec); errs[i] == nil {
+			b.got = append(b.got, rec.Seq)
+		}
+	}
+	return errs
+}
+
+func TestBatchPartialFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(records(100, "a", "b", "c", "d")...)
+		far := &batch{refuse: func(call int, rec agent.Record) error {
+			switch {
+			case call == 1 && rec.Seq%10 == 0:
+				return errors.New("not this time")
+			case rec.Seq == 7:
+				return &uplink.Error{Class: uplink.Permanent, Reason: "too long"}
+			}
+			return nil
+		}}
+		o := uplink.NewBatchOutbox(s, s, far, uplink.Options{Batch: 32, Log: quiet})
+		defer run(t, o)()
+		pass(time.Minute)
+		slices.Sort(far.got)
+		if len(slices.Compact(slices.Clone(far.got))) != len(far.got) || len(far.got) != 99 || len(s.dead) != 1 || s.Len() != 0 {
+			t.Errorf("%d delivered, %d dead, %d left", len(far.got), len(s.dead), s.Len())
+		}
+		if o.Status().Retries != 3 || far.calls > 12 {
+			t.Errorf("%d retries, %d calls", o.Status().Retries, far.calls)
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package wasm
+
+import (
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Fields of event_get. Number 6 is kept free for the properties of MQTT 5.
+const (
+	fieldData        = 0
+	fieldSubject     = 1 // the MQTT topic
+	fieldContentType = 2
+	fieldTrigger     = 3
+	fieldID          = 4
+	fieldTime        = 5 // decimal milliseconds since 1970-01-01T00:00Z
+	fieldSource      = 7
+	fieldType        = 8
+	fieldAttempt     = 9 // decimal, 1 for the first run
+	fieldFunction    = 10
+)
+
+// eventGet (field, buf, cap) -> length of the field.
+func eventGet(r *run, mem api.Memory, args []uint64) int64 {
+	ev, buf := r.inv.Event, args[1:]
+	switch uint32(args[0]) {
+	case fieldData:
+		return give(mem, buf, ev.Data)
+	case fieldSubject:
+		return giveString(mem, buf, ev.Subject)
+	case fieldContentType:
+		return giveString(mem, buf, ev.ContentType)
+	case fieldTrigger:
+		return giveString(mem, buf, r.inv.Trigger)
+	case fieldID:
+		return giveString(mem, buf, ev.ID)
+	case fieldTime:
+		return giveString(mem, buf, strconv.FormatInt(ev.Time.UnixMilli(), 10))
+	case fieldSource:
+		return giveString(mem, buf, ev.Source)
+	case fieldType:
+		return giveString(mem, buf, ev.Type)
+	case fieldAttempt:
+		return giveString(mem, buf, strconv.Itoa(r.inv.Attempt))
+	case fieldFunction:
+		return giveString(mem, buf, r.inv.Function.Name)
+	}
+	return errnoInvalid
+}
+
+// resultSet (ptr, len) -> error.
+func resultSet(r *run, mem api.Memory, args []uint64) int64 {
+	data, ok := take(mem, args)
+	if !ok {
+		return errnoInvalid
+	}
+	return errno(r.inv.SetResult(data))
+}
+
+// errorSet (ptr, len) -> error.
+func errorSet(r *run, mem api.Memory, args []uint64) int64 {
+	text, ok := takeString(mem, args)
+	if !ok {
+		return errnoInvalid
+	}
+	r.inv.SetError(text)
+	return 0
+}
+
+var logLevels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+
+// logLine (level, ptr, len) -> error. Lines beyond the limit are counted, not refused.
+func logLine(r *run, mem api.Memory, args []uint64) int64 {
+	level := uint32(args[0])
+	text, ok := takeString(mem, args[1:])
+	if !ok || uint64(level) >= uint64(len(logLevels)) {
+		return errnoInvalid
+	}
+	r.inv.Log(logLevels[level], text)
+	return 0
+}
+
+// configGet (key, len, buf, cap) -> length of the value.
+func configGet(r *run, mem api.Memory, args []uint64) int64 {
+	key, ok := takeString(mem, args)
+	if !ok {
+		return errnoInvalid
+	}
+	value, ok := r.inv.Config(key)
+	if !ok {
+		return errnoNotFound
+	}
+	return giveString(mem, args[2:], value)
+}
+
+// secretGet (name, len, buf, cap) -> length of the value.
+func secretGet(r *run, mem api.Memory, args []uint64) int64 {
+	name, ok := takeString(mem, args)
+	if !ok {
+		return errnoInvalid
+	}
+	value, err := r.inv.Secret(name)
+	if err != nil {
+		return errno(err)
+	}
+	return giveString(mem, args[2:], value)
+}
+
+// nowMillis () -> milliseconds since 1970-01-01T00:00Z.
+func nowMillis(*run, api.Memory, []uint64) int64 { return time.Now().UnixMilli() }

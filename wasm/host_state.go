@@ -1,0 +1,111 @@
+package wasm
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+)
+
+// absent as the length of kv_cas's old value means that the key must not exist.
+const absent = math.MaxUint32
+
+// maxListed bounds the keys one kv_list answers with.
+const maxListed = 1000
+
+// kvGet (key, len, buf, cap) -> length of the value.
+func kvGet(r *run, mem api.Memory, args []uint64) int64 {
+	key, ok := takeString(mem, args)
+	if !ok {
+		return errnoInvalid
+	}
+	value, ok, err := r.inv.Get(key)
+	switch {
+	case err != nil:
+		return errno(err)
+	case !ok:
+		return errnoNotFound
+	}
+	return give(mem, args[2:], value)
+}
+
+// kvSet (key, len, ptr, len, seconds to live) -> error.
+func kvSet(r *run, mem api.Memory, args []uint64) int64 {
+	key, ok1 := takeString(mem, args)
+	value, ok2 := take(mem, args[2:])
+	if !ok1 || !ok2 {
+		return errnoInvalid
+	}
+	return errno(r.inv.Set(key, value, time.Duration(uint32(args[4]))*time.Second))
+}
+
+// kvDelete (key, len) -> error.
+func kvDelete(r *run, mem api.Memory, args []uint64) int64 {
+	key, ok := takeString(mem, args)
+	if !ok {
+		return errnoInvalid
+	}
+	return errno(r.inv.Delete(key))
+}
+
+// kvAdd (key, len, delta) -> sum. An i64 has no room for an error number:
+// failing is math.MinInt64, and why is the run's error text.
+func kvAdd(r *run, mem api.Memory, args []uint64) int64 {
+	key, ok := takeString(mem, args)
+	if !ok {
+		r.inv.SetError("kv_add: the key is outside of the module's memory")
+		return math.MinInt64
+	}
+	sum, err := r.inv.Add(key, int64(args[2]))
+	if err != nil {
+		r.inv.SetError("kv_add: " + err.Error())
+		return math.MinInt64
+	}
+	return sum
+}
+
+// kvCompareAndSet (key, len, old, len or absent, ptr, len) -> 1 written, 0 differs.
+func kvCompareAndSet(r *run, mem api.Memory, args []uint64) int64 {
+	key, ok1 := takeString(mem, args)
+	value, ok2 := take(mem, args[4:])
+	if !ok1 || !ok2 {
+		return errnoInvalid
+	}
+	var old []byte
+	if uint32(args[3]) != absent {
+		var ok bool
+		if old, ok = take(mem, args[2:]); !ok {
+			return errnoInvalid
+		}
+	}
+	done, err := r.inv.CompareAndSet(key, old, value)
+	switch {
+	case err != nil:
+		return errno(err)
+	case done:
+		return 1
+	}
+	return 0
+}
+
+// kvList (prefix, len, limit, buf, cap) -> length of the list: for each key,
+// its length as 16 bits, low byte first, and the key. A limit of 0 or beyond
+// maxListed means maxListed.
+func kvList(r *run, mem api.Memory, args []uint64) int64 {
+	prefix, ok := takeString(mem, args)
+	if !ok {
+		return errnoInvalid
+	}
+	limit := int(min(uint32(args[2])-1, maxListed-1)) + 1
+	keys, err := r.inv.Keys(prefix, limit)
+	if err != nil {
+		return errno(err)
+	}
+	var list []byte
+	for _, k := range keys {
+		list = binary.LittleEndian.AppendUint16(list, uint16(len(k)))
+		list = append(list, k...)
+	}
+	return give(mem, args[3:], list)
+}

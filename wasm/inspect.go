@@ -1,0 +1,226 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+// ABI is how a module is called.
+type ABI string
+
+const (
+	SkerryV1    ABI = "skerry_v1"    // exports skerry_handle; see ABI.md
+	WASICommand ABI = "wasi-command" // exports _start
+)
+
+// Info is what a module says about itself.
+type Info struct {
+	ABI       ABI
+	Imports   []Import
+	Exports   []Export
+	MemoryMin uint32 // pages of 64 KiB
+	MemoryMax uint32 // pages; 65536 if the module states none
+}
+
+// Import is something a module needs.
+type Import struct {
+	Module, Name string
+	Kind         string // func, table, memory, global, tag
+	Type         string // of a func: "(i32,i32)->i32"
+}
+
+// Export is something a module offers.
+type Export struct {
+	Name string
+	Kind string // func, table, memory, global, tag
+	Type string // of a func: "()->i32"
+}
+
+// Limits of what is compiled at all. They keep a hostile module from taking
+// the gateway's memory before it has run; real ones stay far below.
+const (
+	maxModule = 32 << 20  // bytes
+	maxBody   = 256 << 10 // bytes of one function
+	maxFuncs  = 50_000
+	maxTable  = 100_000 // entries
+)
+
+const (
+	hostModule = "skerry_v1"
+	wasiModule = wasi_snapshot_preview1.ModuleName
+)
+
+// Inspect tells what a module is, and refuses what cannot run here with a
+// sentence that says what to do. It validates function bodies too, which costs
+// about 0.1 s for a module of 3 MiB.
+func Inspect(module []byte) (Info, error) {
+	info, err := inspect(module)
+	if err != nil {
+		return Info{}, err
+	}
+	return info, validate(context.Background(), info, module)
+}
+
+// inspect is Inspect without validating function bodies.
+func inspect(module []byte) (Info, error) {
+	if err := checkHeader(module); err != nil {
+		return Info{}, err
+	}
+	l, err := parse(module)
+	if err != nil {
+		return Info{}, fmt.Errorf("not a WebAssembly module that can be read: %w; build it again", err)
+	}
+	info := Info{Imports: l.imports, Exports: l.exports, MemoryMin: l.memory.min, MemoryMax: maxPages}
+	if l.memory.bounded {
+		info.MemoryMax = l.memory.max
+	}
+	if err := errors.Join(l.checkSize(), info.checkImports()); err != nil {
+		return Info{}, err
+	}
+	info.ABI, err = info.abi()
+	if err != nil {
+		return Info{}, err
+	}
+	if l.memdefs == 0 || info.export("memory", "memory") == nil {
+		return Info{}, errors.New(`module exports no memory named "memory"; export it, the host reads and writes there`)
+	}
+	return info, nil
+}
+
+func checkHeader(module []byte) error {
+	switch {
+	case len(module) > maxModule:
+		return fmt.Errorf("module has %d bytes, at most %d are allowed; strip debug information, or build with optimisation for size", len(module), maxModule)
+	case len(module) < 8 || !bytes.Equal(module[:4], magic):
+		return errors.New("not a WebAssembly module: it does not start with \\0asm; give the .wasm file that the compiler wrote")
+	case bytes.Equal(module[4:8], []byte{0x0d, 0, 1, 0}):
+		return errors.New("this is a WebAssembly component, and only core modules run here; build for wasip1 (wasm32-wasip1) instead of wasip2, or unwrap the core module")
+	case !bytes.Equal(module[4:8], []byte{1, 0, 0, 0}):
+		return fmt.Errorf("WebAssembly binary version % x is not known, only version 1 of core modules is; build for wasm32 without newer formats", module[4:8])
+	}
+	return nil
+}
+
+func (l *layout) checkSize() error {
+	switch {
+	case l.memdefs > 1:
+		return errors.New("module has several memories, one is supported; build without multi-memory")
+	case l.body > maxBody:
+		return fmt.Errorf("module has a function of %d bytes, at most %d are compiled; split it or build with less inlining", l.body, maxBody)
+	case len(l.funcs) > maxFuncs:
+		return fmt.Errorf("module has %d functions, at most %d are compiled; build with optimisation for size", len(l.funcs), maxFuncs)
+	}
+	for _, t := range l.tables {
+		if t.min > maxTable {
+			return fmt.Errorf("module has a table of %d entries, at most %d are allowed", t.min, maxTable)
+		}
+	}
+	return nil
+}
+
+// checkImports refuses what no agent of this release can link.
+func (info *Info) checkImports() error {
+	for _, im := range info.Imports {
+		switch {
+		case im.Module == wasiModule && im.Kind == "func":
+		case im.Module != hostModule || im.Kind != "func":
+			return fmt.Errorf("module imports %s %s.%s; only functions of %s and %s are linked, see wasm/ABI.md",
+				im.Kind, im.Module, im.Name, hostModule, wasiModule)
+		default:
+			if err := checkHostImport(im); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkHostImport(im Import) error {
+	i := slices.IndexFunc(hostFuncs, func(f hostFunc) bool { return f.name == im.Name })
+	switch {
+	case i < 0 && im.Name == "http":
+		return errors.New("module imports skerry_v1.http, which this release does not offer; send a follow-up to a central target instead")
+	case i < 0:
+		return fmt.Errorf("module imports skerry_v1.%s, which this release does not offer; see wasm/ABI.md, or update the agent", im.Name)
+	case hostFuncs[i].signature() != im.Type:
+		return fmt.Errorf("module imports skerry_v1.%s as %s, it is %s; use the declarations in wasm/guest", im.Name, im.Type, hostFuncs[i].signature())
+	}
+	return nil
+}
+
+// abi tells modules apart by what they export.
+func (info *Info) abi() (ABI, error) {
+	handle, start := info.export("func", "skerry_handle"), info.export("func", "_start")
+	switch {
+	case handle != nil && handle.Type != "()->i32":
+		return "", fmt.Errorf("module exports skerry_handle as %s, it must be ()->i32; return 0 to commit, 1 to reject, 2 to retry", handle.Type)
+	case handle != nil:
+		return SkerryV1, info.checkOptional()
+	case start != nil && start.Type != "()->":
+		return "", fmt.Errorf("module exports _start as %s, it must be ()->", start.Type)
+	case start != nil:
+		return WASICommand, nil
+	}
+	return "", errors.New("module exports neither skerry_handle nor _start; start from wasm/guest, or build a WASI command")
+}
+
+// checkOptional checks the exports that skerry_v1 calls if they are there.
+func (info *Info) checkOptional() error {
+	for name, want := range map[string]string{"_initialize": "()->", "skerry_init": "()->i32"} {
+		if ex := info.export("func", name); ex != nil && ex.Type != want {
+			return fmt.Errorf("module exports %s as %s, it must be %s", name, ex.Type, want)
+		}
+	}
+	return nil
+}
+
+func (info *Info) export(kind, name string) *Export {
+	for i := range info.Exports {
+		if ex := &info.Exports[i]; ex.Kind == kind && ex.Name == name {
+			return ex
+		}
+	}
+	return nil
+}
+
+func (info *Info) importsFrom(module string) bool {
+	return slices.ContainsFunc(info.Imports, func(im Import) bool { return im.Module == module })
+}
+
+// validate compiles the module for the interpreter, which is quick and writes
+// nothing, and checks its WASI imports against those that wazero has.
+func validate(ctx context.Context, info Info, module []byte) (err error) {
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().
+		WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false))
+	defer func() { err = errors.Join(err, rt.Close(ctx)) }()
+	if _, err := rt.CompileModule(ctx, module); err != nil {
+		return fmt.Errorf("module is not valid: %s; build it again, without features beyond WebAssembly 2.0", oneLine(err))
+	}
+	if !info.importsFrom(wasiModule) {
+		return nil
+	}
+	wasi, err := wasi_snapshot_preview1.NewBuilder(rt).Compile(ctx)
+	if err != nil {
+		return fmt.Errorf("list the functions of %s: %w", wasiModule, err)
+	}
+	for _, im := range info.Imports {
+		if im.Module == wasiModule && wasi.ExportedFunctions()[im.Name] == nil {
+			return fmt.Errorf("module imports %s.%s, which is not part of WASI preview 1 as it runs here; build for wasip1", im.Module, im.Name)
+		}
+	}
+	return nil
+}
+
+// oneLine is the first line of an error of wazero, without its prefix.
+func oneLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return strings.TrimPrefix(line, "wasm error: ")
+}

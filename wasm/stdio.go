@@ -1,0 +1,74 @@
+package wasm
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+)
+
+// maxLine is where a line that does not end is cut.
+const maxLine = 4 << 10
+
+// lineWriter gives each line written to it to emit, without the line end.
+type lineWriter struct {
+	emit func(line string)
+	buf  []byte
+	why  string // the line that says best why the guest ended
+	last bool   // why is the last line, and the next replaces it
+}
+
+// begin forgets what an earlier run wrote.
+func (w *lineWriter) begin() { w.why, w.last = "", true }
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		end := i >= 0
+		if !end {
+			i = len(p)
+		}
+		i = min(i, maxLine-len(w.buf))
+		w.buf = append(w.buf, p[:i]...)
+		p = p[i:]
+		switch {
+		case end && len(p) > 0 && p[0] == '\n':
+			p = p[1:]
+			w.flush()
+		case len(w.buf) == maxLine:
+			w.flush()
+		}
+	}
+	return n, nil
+}
+
+// flush emits what is left of an unfinished line.
+func (w *lineWriter) flush() {
+	line := string(bytes.TrimRight(w.buf, "\r"))
+	w.buf = w.buf[:0]
+	if line == "" {
+		return
+	}
+	w.emit(line)
+	if w.last {
+		w.why = line
+		w.last = !strings.HasPrefix(line, "panic: ") && !strings.HasPrefix(line, "fatal error: ") // Go's; a stack follows
+	}
+}
+
+var errOutput = errors.New("output limit reached")
+
+// boundedBuffer keeps at most limit bytes and refuses more.
+type boundedBuffer struct {
+	bytes.Buffer
+	limit int64
+	over  bool
+}
+
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	if int64(b.Len()+len(p)) > b.limit {
+		b.over = true
+		return 0, errOutput
+	}
+	return b.Buffer.Write(p)
+}

@@ -1,0 +1,17 @@
+;; Starts only if publish is refused while it starts and config_get answers.
+(module
+  (import "skerry_v1" "publish" (func $publish (param i32 i32 i32 i32 i32) (result i32)))
+  (import "skerry_v1" "config_get" (func $config_get (param i32 i32 i32 i32) (result i32)))
+  (import "skerry_v1" "error_set" (func $error_set (param i32 i32) (result i32)))
+  (import "skerry_v1" "log" (func $log (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "READY")
+  (data (i32.const 16) "READY is not set")
+  (func (export "skerry_init") (result i32)
+    (drop (call $log (i32.const 1) (i32.const 0) (i32.const 5)))
+    (if (i32.ne (call $publish (i32.const 0) (i32.const 5) (i32.const 0) (i32.const 5) (i32.const 0)) (i32.const -3))
+      (then (return (i32.const 9))))
+    (if (i32.lt_s (call $config_get (i32.const 0) (i32.const 5) (i32.const 64) (i32.const 8)) (i32.const 0))
+      (then (drop (call $error_set (i32.const 16) (i32.const 16))) (return (i32.const 2))))
+    (i32.const 0))
+  (func (export "skerry_handle") (result i32) (i32.const 0)))
