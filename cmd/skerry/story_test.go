@@ -91,7 +91,7 @@ func TestHostileFunctionsAreStoppedAndTheirNeighbourNeverNotices(t *testing.T) {
 brokers: [{name: plant, url: '%s'}]
 targets: [{name: alerts, kind: cloudevents, url: '%s'}, {name: central, kind: cloudevents, url: '%s'}]
 `, broker.URL, cloud.URL, cloud.URL))
-	hostile := []string{"loop", "grow", "trap"}
+	hostile := []string{"loop", "grower", "trap"}
 	app := "apiVersion: skerry/v1\nkind: App\nmetadata: {name: hostile, version: 1.0.0}\nfunctions:\n"
 	triggers := "triggers:\n"
 	for _, name := range hostile {

@@ -1,0 +1,158 @@
+package sensors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+const (
+	fullWait   = time.Second            // how long the handler waits for room in the ring; pings suffer from longer
+	drainWait  = 500 * time.Millisecond // how long a stopping source waits for outcomes under way
+	answerWait = 10 * time.Second       // for the answer to a subscription
+	handWait   = 2 * time.Second        // for paho to take a packet; longer means that it has stopped
+)
+
+var errFull = errors.New("the agent could not keep up: too many events wait for their outcome; the broker sends them again")
+
+// link is one connection to the broker, from dial to loss. Its paho client is
+// used for nothing else, so that what belongs to an old connection cannot
+// reach a new one.
+type link struct {
+	m       *MQTT
+	client  paho.Client
+	ring    *ring
+	sure    bool        // what the session held was known before this connection
+	conn    *gatherConn // set before CONNECT is sent
+	closing atomic.Bool // nothing more is taken in
+	later   chan publish
+
+	once  sync.Once
+	gone  chan struct{} // closed when the link is lost
+	cause error         // why; set before gone is closed
+}
+
+func newLink(m *MQTT, offer agent.Offer) *link {
+	l := &link{m: m, ring: newRing(offer, m.opts.Inflight), later: make(chan publish, maxLater), gone: make(chan struct{})}
+	l.client = paho.NewClient(m.pahoOptions(l))
+	return l
+}
+
+// lose ends the link; the first cause counts.
+func (l *link) lose(cause error) {
+	l.once.Do(func() {
+		l.cause = cause
+		close(l.gone)
+	})
+}
+
+// why is the cause of the loss, nil while the link lives.
+func (l *link) why() error {
+	if isClosed(l.gone) {
+		return l.cause
+	}
+	return nil
+}
+
+// opened is called with the connection before paho sends CONNECT.
+func (l *link) opened(c net.Conn) *gatherConn {
+	l.sure = l.m.session.connecting()
+	l.conn = newGatherConn(c, l.m.opts.MaxPacket, l.lose)
+	return l.conn
+}
+
+// receive is the handler of all messages. It never waits for a commit, since
+// paho reads no pings while it runs.
+func (l *link) receive(_ paho.Client, p paho.Message) {
+	if l.closing.Load() {
+		return // not acknowledged: it comes again
+	}
+	topic := p.Topic()
+	if real, size, ok := parseOversize(topic); ok {
+		l.m.drops.tooLarge(l.m.log, real, size, l.m.opts.MaxPacket)
+		l.refuse(p)
+		return
+	}
+	if err := agent.CheckTopic(topic); err != nil {
+		l.m.drops.badTopic(l.m.log, err)
+		l.refuse(p)
+		return
+	}
+	msg := message{
+		topic: topic, data: p.Payload(), qos: p.Qos(),
+		retained: p.Retained(), duplicate: p.Duplicate(),
+	}
+	if msg.qos == 0 {
+		l.ring.offer(msg.event(l.m.source(), l.m.opts.Name), nil)
+		return
+	}
+	msg.slot = slot(l.m.opts.Name, p.MessageID())
+	l.enter(msg.event(l.m.source(), l.m.opts.Name), p.Ack)
+}
+
+// refuse acknowledges, in its turn, a message that no function can have.
+func (l *link) refuse(p paho.Message) {
+	if p.Qos() > 0 {
+		l.insert(func() bool { return l.ring.addKept(p.Ack) })
+	}
+}
+
+func (l *link) enter(ev *agent.Event, ack func()) {
+	l.insert(func() bool { return l.ring.add(ev, ack) })
+}
+
+// insert tries add until there is room, and gives the link up when that takes
+// too long: the broker keeps what it sent, and memory stays bounded.
+func (l *link) insert(add func() bool) {
+	for !add() {
+		if !l.ring.waitRoom(l.gone, fullWait) {
+			l.closing.Store(true)
+			l.lose(errFull)
+			return
+		}
+	}
+}
+
+// serve keeps the link until it is lost, or until ctx ends; then it waits a
+// moment for outcomes under way.
+func (l *link) serve(ctx context.Context) {
+	for {
+		if err := l.subscribe(ctx); err != nil {
+			l.lose(fmt.Errorf("subscribe: %w", err))
+			return
+		}
+		select {
+		case <-l.m.changed:
+		case <-l.gone:
+			return
+		case <-ctx.Done():
+			l.drain()
+			return
+		}
+	}
+}
+
+// drain stops taking messages in and lets the acknowledgements out that come
+// within drainWait.
+func (l *link) drain() {
+	l.closing.Store(true)
+	deadline := time.NewTimer(drainWait)
+	defer deadline.Stop()
+	for l.ring.waiting() > 0 {
+		select {
+		case <-l.ring.room:
+		case <-l.gone:
+			return
+		case <-deadline.C:
+			return
+		}
+	}
+}
