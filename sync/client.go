@@ -1,0 +1,103 @@
+package fleetsync
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+)
+
+const (
+	firstRetry    = 100 * time.Millisecond
+	slowestRetry  = 10 * time.Second
+	longestWait   = time.Minute // obeyed when Retry-After says so; a longer one ends the round
+	connectWithin = 15 * time.Second
+	answerWithin  = 60 * time.Second
+)
+
+// newClient is an HTTP client that retries what may pass (refused connections,
+// 429 with Retry-After, 5xx), and authenticates as the docker configuration
+// says. Sent is told of body bytes as they leave; it may be nil.
+func newClient(opts RegistryOptions, sent func(n int64)) (*auth.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{Timeout: connectWithin, KeepAlive: 30 * time.Second}).DialContext
+	transport.ResponseHeaderTimeout = answerWithin
+	transport.TLSClientConfig = opts.TLS
+	transport.ForceAttemptHTTP2 = true
+
+	rc := retryablehttp.NewClient()
+	rc.Logger = nil // causes are logged once by the puller
+	rc.RetryMax, rc.RetryWaitMin, rc.RetryWaitMax = opts.Retries, firstRetry, slowestRetry
+	rc.CheckRetry = retryable
+	rc.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	rc.HTTPClient = &http.Client{
+		Transport: &meter{next: transport, sent: sent},
+		// auth.Client follows redirects itself and drops credentials on the way
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	client := &auth.Client{Client: rc.StandardClient(), Cache: auth.NewCache()}
+	client.SetUserAgent("skerry")
+	return client, withCredentials(client)
+}
+
+// withCredentials reads the docker configuration; without a home directory,
+// as for a system service, there is none, and access is anonymous.
+func withCredentials(client *auth.Client) error {
+	if _, err := os.UserHomeDir(); err != nil && os.Getenv("DOCKER_CONFIG") == "" {
+		return nil
+	}
+	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	if err != nil {
+		return err
+	}
+	client.Credential = credentials.Credential(store)
+	return nil
+}
+
+// retryable leaves a registry alone that asks for more patience than a round has.
+func retryable(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if resp != nil && retryablehttp.DefaultBackoff(0, 0, 0, resp) > longestWait {
+		return false, nil
+	}
+	return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+}
+
+// meter counts the bytes of request bodies as they leave, and takes those of
+// failed requests back.
+type meter struct {
+	next http.RoundTripper
+	sent func(n int64)
+}
+
+func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
+	if m.sent == nil || req.Body == nil || req.Method != http.MethodPut {
+		return m.next.RoundTrip(req)
+	}
+	body := &meteredBody{ReadCloser: req.Body, sent: m.sent}
+	req = req.Clone(req.Context())
+	req.Body, req.GetBody = body, nil
+	resp, err := m.next.RoundTrip(req)
+	if err != nil || resp.StatusCode >= 300 {
+		m.sent(-body.n)
+	}
+	return resp, err
+}
+
+type meteredBody struct {
+	io.ReadCloser
+	sent func(n int64)
+	n    int64
+}
+
+func (b *meteredBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n += int64(n)
+	b.sent(int64(n))
+	return n, err
+}

@@ -1,0 +1,145 @@
+package fleetsync
+
+// App says what runs: an immutable, versioned set of functions and triggers
+// that is deployed as one unit.
+type App struct {
+	APIVersion string                 `json:"apiVersion"`
+	Kind       string                 `json:"kind"`
+	Metadata   AppMetadata            `json:"metadata"`
+	Functions  map[string]AppFunction `json:"functions"`
+	Triggers   []AppTrigger           `json:"triggers,omitempty"`
+}
+
+// AppMetadata names an App.
+type AppMetadata struct {
+	Name        string            `json:"name"`
+	Version     string            `json:"version"` // semantic version, without a leading v
+	Description string            `json:"description,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// AppFunction is one function of an App.
+type AppFunction struct {
+	Module      AppModule         `json:"module"`
+	Env         map[string]string `json:"env,omitempty"`
+	Secrets     []string          `json:"secrets,omitempty"` // names; the values stay on the device
+	Limits      AppLimits         `json:"limits,omitzero"`
+	Permissions AppPermissions    `json:"permissions,omitzero"`
+}
+
+// AppModule names a function's module: by Path while it is being written,
+// by Digest and Size once it is published.
+type AppModule struct {
+	Path   string `json:"path,omitempty"` // relative to the document
+	Ref    string `json:"ref,omitempty"`  // for people; devices fetch by digest
+	Digest string `json:"digest,omitempty"`
+	Size   int64  `json:"size,omitempty"` // bytes
+}
+
+// AppLimits bound a function; what is absent is the agent's default.
+type AppLimits struct {
+	Memory      Quantity `json:"memory,omitempty"`
+	Timeout     Duration `json:"timeout,omitempty"`
+	Concurrency *int     `json:"concurrency,omitempty"`
+	Queue       *int     `json:"queue,omitempty"`
+	Inbox       Quantity `json:"inbox,omitempty"`
+	Output      Quantity `json:"output,omitempty"`
+}
+
+// AppPermissions are what a function is granted; what is absent is denied.
+type AppPermissions struct {
+	Publish []string `json:"publish,omitempty"` // MQTT topic filters
+	Invoke  []string `json:"invoke,omitempty"`  // "central/<target>" or "local/<function>"
+}
+
+// AppTrigger starts a function: by a message, or by a schedule.
+type AppTrigger struct {
+	Name       string           `json:"name,omitempty"`
+	Function   string           `json:"function"`
+	MQTT       *MQTTTrigger     `json:"mqtt,omitempty"`
+	Schedule   *ScheduleTrigger `json:"schedule,omitempty"`
+	When       string           `json:"when,omitempty"`
+	Durability string           `json:"durability,omitempty"` // "sync" or "none"
+	Retry      *AppRetry        `json:"retry,omitempty"`
+	Then       []AppThen        `json:"then,omitempty"`
+}
+
+// MQTTTrigger listens to a topic filter of a broker.
+type MQTTTrigger struct {
+	Topic    string `json:"topic"`              // filter, or "$share/<group>/<filter>"
+	Broker   string `json:"broker,omitempty"`   // "" is the device's first
+	QoS      *int   `json:"qos,omitempty"`      // 0, 1 or 2; absent is 1, and 2 runs as 1
+	Retained string `json:"retained,omitempty"` // "handle" (default) or "ignore"
+}
+
+// ScheduleTrigger runs by the clock; exactly one of Every and Cron is set.
+type ScheduleTrigger struct {
+	Every    Duration `json:"every,omitempty"`
+	Cron     string   `json:"cron,omitempty"`
+	TimeZone string   `json:"timezone,omitempty"` // IANA name, for Cron
+}
+
+// AppRetry says what happens after a failed run.
+type AppRetry struct {
+	MaxAttempts *int     `json:"maxAttempts,omitempty"`
+	Backoff     Duration `json:"backoff,omitempty"`
+	DeadLetter  string   `json:"deadLetter,omitempty"` // MQTT topic
+}
+
+// AppThen sends a result onwards; exactly one of Publish and Invoke is set.
+type AppThen struct {
+	Publish string `json:"publish,omitempty"`
+	Invoke  string `json:"invoke,omitempty"`
+	When    string `json:"when,omitempty"` // "output" (default), "error" or "always"
+}
+
+// Fleet says which devices run which version of which app.
+type Fleet struct {
+	APIVersion  string        `json:"apiVersion"`
+	Kind        string        `json:"kind"`
+	Metadata    FleetMetadata `json:"metadata"`
+	Paused      bool          `json:"paused,omitempty"` // every device keeps what it runs
+	Sync        FleetSync     `json:"sync,omitzero"`
+	Assignments []Assignment  `json:"assignments"`
+}
+
+// FleetMetadata names a Fleet; Revision grows with every publish.
+type FleetMetadata struct {
+	Name     string `json:"name"`
+	Revision int64  `json:"revision,omitempty"`
+}
+
+// FleetSync tells devices how often to look.
+type FleetSync struct {
+	PollInterval Duration `json:"pollInterval,omitempty"`
+	Jitter       Duration `json:"jitter,omitempty"`
+}
+
+// Assignment gives matching devices a version of an app. For each app the
+// first assignment that matches a device counts.
+type Assignment struct {
+	App      string    `json:"app"`
+	Version  string    `json:"version"` // or "none": these devices do not run it
+	Selector *Selector `json:"selector,omitempty"`
+	Percent  *float64  `json:"percent,omitempty"`
+	Paused   bool      `json:"paused,omitempty"` // matching devices keep the version they run
+}
+
+// Selector matches a device when all of its conditions hold.
+type Selector struct {
+	MatchLabels      map[string]string `json:"matchLabels,omitempty"`
+	MatchExpressions []Expression      `json:"matchExpressions,omitempty"`
+	Devices          []string          `json:"devices,omitempty"`
+}
+
+// Expression is one condition over a label, as in Kubernetes.
+type Expression struct {
+	Key      string   `json:"key"`
+	Operator string   `json:"operator"` // In, NotIn, Exists, DoesNotExist
+	Values   []string `json:"values,omitempty"`
+}
+
+const (
+	apiVersion  = "skerry/v1"
+	versionNone = "none"
+)

@@ -1,0 +1,113 @@
+package fleetsync
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// Checks are what other rooms know about parts of a document. A nil check
+// passes everything.
+type Checks struct {
+	When     func(condition string) error
+	Schedule func(agent.Schedule) error
+	Module   func(wasm []byte) error // at publish only
+}
+
+// ParseApp reads an App document, YAML or JSON, and checks all of it. File
+// names it in errors. The error joins a *DocumentError for each fault.
+func ParseApp(file string, data []byte, checks Checks) (*App, error) {
+	var app App
+	d, err := parse(file, "App", data, &app)
+	if err != nil {
+		return nil, err
+	}
+	c := appCheck{decoder: d, app: &app, checks: checks}
+	c.all()
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return &app, nil
+}
+
+// ParseFleet reads a Fleet document, YAML or JSON, and checks all of it. A
+// revision may be absent: publishing gives it one.
+func ParseFleet(file string, data []byte) (*Fleet, error) {
+	var fleet Fleet
+	d, err := parse(file, "Fleet", data, &fleet)
+	if err != nil {
+		return nil, err
+	}
+	c := fleetCheck{decoder: d, fleet: &fleet}
+	c.all()
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return &fleet, nil
+}
+
+// parse decodes data into doc and refuses another kind of document at once,
+// since all other complaints would only confuse then.
+func parse(file, kind string, data []byte, doc any) (*decoder, error) {
+	root, err := parseTree(file, data)
+	if err != nil {
+		return nil, err
+	}
+	d := &decoder{file: file, lines: map[string]int{}}
+	head := map[string]string{}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		head[root.Content[i].Value] = root.Content[i+1].Value
+	}
+	switch {
+	case head["kind"] != kind && head["kind"] != "":
+		return nil, &DocumentError{File: file, Line: root.Line, Path: "kind", Reason: fmt.Sprintf("%q, where kind: %s is expected", head["kind"], kind)}
+	case head["apiVersion"] != apiVersion && head["apiVersion"] != "":
+		return nil, &DocumentError{File: file, Line: root.Line, Path: "apiVersion", Reason: fmt.Sprintf("%q is not known to this release; it reads %s", head["apiVersion"], apiVersion)}
+	}
+	d.decode(root, reflect.ValueOf(doc).Elem(), "")
+	for _, key := range []string{"apiVersion", "kind"} {
+		if head[key] == "" {
+			d.fail("", "%s is missing; start the document with apiVersion: %s and kind: %s", key, apiVersion, kind)
+		}
+	}
+	return d, nil
+}
+
+// name checks a name of ours: of an app, a function, a trigger, a secret.
+func (d *decoder) name(path, name string) {
+	if !nameForm.MatchString(name) {
+		d.fail(path, "%.80q is no name: use lower case letters, digits and hyphens, at most 63", name)
+	}
+}
+
+func (d *decoder) within(path string, n *int, low, high int) {
+	if n != nil && (*n < low || *n > high) {
+		d.fail(path, "%d is out of range: %d to %d", *n, low, high)
+	}
+}
+
+// oneOf checks a word; "" passes, since every word has a default.
+func (d *decoder) oneOf(path, word string, allowed ...string) {
+	if word == "" {
+		return
+	}
+	for _, a := range allowed {
+		if word == a {
+			return
+		}
+	}
+	d.fail(path, "%.80q is not one of %s", word, strings.Join(allowed, ", "))
+}
+
+// unique checks a list without repetitions.
+func (d *decoder) unique(path string, list []string) {
+	seen := map[string]bool{}
+	for i, s := range list {
+		if seen[s] {
+			d.fail(fmt.Sprintf("%s[%d]", path, i), "%.80q is given twice: remove one", s)
+		}
+		seen[s] = true
+	}
+}

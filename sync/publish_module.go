@@ -1,0 +1,153 @@
+package fleetsync
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// moduleFile is one module on its way: in the CNCF layout, a config that names
+// the layer, and one layer, the module itself.
+type moduleFile struct {
+	function string
+	tag      string
+	layer    ocispec.Descriptor
+	data     []byte // nil if the document names what is published already
+	config   []byte
+}
+
+// blob is something to push.
+type blob struct {
+	desc ocispec.Descriptor
+	data []byte
+}
+
+// readModules loads the modules that an app names by path, relative to its file.
+func readModules(appFile string, app *App, check func([]byte) error) ([]moduleFile, error) {
+	var out []moduleFile
+	for _, name := range slices.Sorted(maps.Keys(app.Functions)) {
+		mod := app.Functions[name].Module
+		file := moduleFile{function: name, tag: moduleTag(app.Metadata, name)}
+		file.layer = ocispec.Descriptor{MediaType: typeWasm, Digest: digest.Digest(mod.Digest), Size: mod.Size}
+		if mod.Path != "" {
+			if err := file.load(resolvePath(appFile, mod.Path), check); err != nil {
+				return nil, fmt.Errorf("function %s: %w", name, err)
+			}
+			if mod.Digest != "" && mod.Digest != file.layer.Digest.String() {
+				return nil, fmt.Errorf("function %s: %s has digest %s, the app says %s: remove the digest", name, mod.Path, file.layer.Digest, mod.Digest)
+			}
+		}
+		out = append(out, file)
+	}
+	return out, nil
+}
+
+func resolvePath(appFile, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(appFile), path)
+}
+
+func (m *moduleFile) load(path string, check func([]byte) error) error {
+	data, err := readFile(path, maxModule)
+	if err != nil {
+		return fmt.Errorf("read module %s: %w", path, err)
+	}
+	if len(data) < 8 || !bytes.HasPrefix(data, []byte("\x00asm")) {
+		return fmt.Errorf("%s is no WebAssembly module; build it first", path)
+	}
+	if check != nil {
+		if err := check(data); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	m.data = data
+	m.layer.Digest, m.layer.Size = digest.FromBytes(data), int64(len(data))
+	m.config, err = json.Marshal(map[string]any{
+		"architecture": "wasm", "os": "wasip1", "layerDigests": []digest.Digest{m.layer.Digest},
+	})
+	return err
+}
+
+func (m *moduleFile) configDescriptor() ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: typeWasmConfig, Digest: digest.FromBytes(m.config), Size: int64(len(m.config))}
+}
+
+func (m *moduleFile) blobs() []blob {
+	if m.data == nil {
+		return []blob{{desc: m.layer}}
+	}
+	return []blob{{m.layer, m.data}, {m.configDescriptor(), m.config}}
+}
+
+// moduleTag is for people, and keeps the registry from collecting the module.
+func moduleTag(m AppMetadata, function string) string {
+	tag := strings.ReplaceAll(m.Name+"-"+function+"-"+m.Version, "+", "_")
+	if len(tag) > 100 { // 128 are allowed, and a digest may follow
+		tag = tag[:80] + "-" + digest.FromString(tag).Encoded()[:12]
+	}
+	return tag
+}
+
+// tagModule pushes the module's manifest. A tag that names another module, as
+// of app a-b with function c and app a with function b-c, is left to it.
+func (p *publishing) tagModule(ctx context.Context, m *moduleFile) error {
+	if m.data == nil {
+		return nil
+	}
+	desc, data, err := manifestOf("", m.configDescriptor(), []ocispec.Descriptor{m.layer})
+	if err != nil {
+		return err
+	}
+	tag := m.tag
+	now, err := p.to.resolve(ctx, tag)
+	if err != nil {
+		return err
+	}
+	if now != "" && string(now) != desc.Digest.String() {
+		tag += "-" + desc.Digest.Encoded()[:12]
+		if now, err = p.to.resolve(ctx, tag); err != nil {
+			return err
+		}
+	}
+	if string(now) == desc.Digest.String() {
+		return nil
+	}
+	return p.to.tagManifest(ctx, desc, data, tag, now)
+}
+
+// sendMeter turns sent bytes into progress.
+type sendMeter struct {
+	tell        func(done, total int64)
+	mu          sync.Mutex
+	done, total int64
+}
+
+func (m *sendMeter) start(blobs []blob, manifest int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total = manifest
+	for _, b := range blobs {
+		m.total += b.desc.Size
+	}
+}
+
+func (m *sendMeter) add(n int64) {
+	m.mu.Lock()
+	m.done += n
+	done, total := min(m.done, m.total), m.total
+	m.mu.Unlock()
+	if m.tell != nil {
+		m.tell(done, total)
+	}
+}

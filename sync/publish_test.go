@@ -1,0 +1,70 @@
+package fleetsync_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	fleetsync "github.com/skerry-edge/skerry/sync"
+)
+
+func contextOf(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithCancel(t.Context())
+}
+
+func TestConcurrentPublishIsRefused(t *testing.T) {
+	carriers(t, func(t *testing.T, b *bench) {
+		b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+		other := newBench(t, b.ref)
+		mine, theirs := b.app("overheat", "1.1.0", 2, 5000), other.app("chiller", "1.0.0", 3, 5000)
+		once := false
+		_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: mine, Progress: func(int64, int64) {
+			if !once {
+				once = true
+				if res := other.publish(theirs, ""); !res.Unassigned || res.Revision != 1 {
+					t.Errorf("an app that nobody assigned: %+v", res)
+				}
+			}
+		}})
+		if !errors.Is(err, fleetsync.ErrMoved) {
+			t.Fatalf("publish across another: %v", err)
+		}
+		b.publish(mine, "")
+		check(t, b.puller(b.ref))
+		b.run.want(t, "overheat@1.1.0")
+	})
+}
+
+func TestPublishRefuses(t *testing.T) {
+	b := newBench(t, "oci-layout:"+t.TempDir()+"/plant")
+	var done, total int64
+	app := b.app("overheat", "1.0.0", 1, 5000)
+	if _, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: app, Progress: func(d, n int64) { done, total = d, n }}); err != nil {
+		t.Fatal(err)
+	}
+	if done == 0 || done != total {
+		t.Errorf("progress ended at %d of %d", done, total)
+	}
+	publish := func(app, fleet string) error {
+		_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: app, FleetFile: fleet})
+		return err
+	}
+	fleet := func(text string) string {
+		return b.write("fleet.yaml", "apiVersion: skerry/v1\nkind: Fleet\n"+text)
+	}
+	wantErr(t, publish(b.app("overheat", "1.0.0", 9, 5000), ""), "overheat@1.0.0", "bump metadata.version")
+	wantErr(t, publish("", fleet("metadata: {name: plant, revision: 1}\nassignments: [{app: overheat, version: 1.0.0}]")), "revision 1", "leave it out")
+	wantErr(t, publish("", fleet("metadata: {name: plant}\nassignments: [{app: overheat, version: 3.0.0}]")), "overheat@3.0.0", "not published")
+	wantErr(t, publish("", fleet("metadata: {name: other}\nassignments: [{app: overheat, version: 1.0.0}]")), `"plant"`, `"other"`)
+	wantErr(t, publish("", ""), "nothing to publish")
+	b.app("text", "1.0.0", 1, 5000)
+	b.write("text.wasm", "console.log(1)")
+	wantErr(t, publish(b.dir+"/text.yaml", ""), "no WebAssembly module")
+	if err := publish("", fleet("metadata: {name: plant, revision: 7}\nassignments: [{app: overheat, version: 1.0.0, percent: 50}]")); err != nil {
+		t.Fatal(err)
+	}
+	res := b.publish(b.app("overheat", "1.1.0", 2, 5000), "")
+	if !res.Unassigned || res.Revision != 7 {
+		t.Errorf("an assignment with percent must not move: %+v", res)
+	}
+}

@@ -1,0 +1,160 @@
+package fleetsync
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// Resolve gives the device's share of the fleet: the functions and triggers of
+// every app version that is assigned to it, with all names bound. Warnings are
+// sentences about what does not run as written. The error joins all that the
+// device lacks, each with the next step.
+func Resolve(fleet *Fleet, apps []*App, device Device) (agent.Deployment, []string, error) {
+	return bind(fleet.Metadata.Revision, choose(fleet, &device, nil), apps, &device)
+}
+
+// bind makes a deployment of the chosen versions.
+func bind(revision int64, chosen []agent.AppVersion, apps []*App, device *Device) (agent.Deployment, []string, error) {
+	b := binding{device: device}
+	b.out.Generation = uint64(max(revision, 0))
+	var warnings []string
+	for _, want := range chosen {
+		i := slices.IndexFunc(apps, func(a *App) bool {
+			return a.Metadata.Name == want.Name && a.Metadata.Version == want.Version
+		})
+		if i < 0 {
+			b.fail("the fleet assigns %s@%s, which was not published: publish that version", want.Name, want.Version)
+			continue
+		}
+		b.out.Apps = append(b.out.Apps, want)
+		warnings = append(warnings, apps[i].Warnings()...)
+		b.add(apps[i])
+	}
+	if err := errors.Join(b.errs...); err != nil {
+		return agent.Deployment{}, warnings, err
+	}
+	return b.out, warnings, nil
+}
+
+// binding collects a deployment and what is missing for it.
+type binding struct {
+	device *Device
+	out    agent.Deployment
+	errs   []error
+}
+
+func (b *binding) fail(format string, args ...any) {
+	b.errs = append(b.errs, fmt.Errorf(format, args...))
+}
+
+func (b *binding) add(app *App) {
+	name := app.Metadata.Name
+	for _, short := range slices.Sorted(maps.Keys(app.Functions)) {
+		fn := app.Functions[short]
+		full := name + "/" + short
+		b.needs(full, fn.Permissions.Invoke)
+		for _, secret := range fn.Secrets {
+			if !slices.Contains(b.device.Secrets, secret) {
+				b.fail("function %s needs the secret %q: give it under secrets: in skerry.yaml", full, secret)
+			}
+		}
+		if fn.Module.Digest == "" {
+			b.fail("function %s names a file, not a published module: publish the app", full)
+		}
+		b.out.Functions = append(b.out.Functions, fn.bind(full))
+	}
+	for i := range app.Triggers {
+		b.trigger(name, &app.Triggers[i])
+	}
+}
+
+// needs checks that every central target is one of the device's.
+func (b *binding) needs(who string, invoke []string) {
+	for _, name := range invoke {
+		target, central := strings.CutPrefix(name, "central/")
+		if central && !slices.Contains(b.device.Targets, target) {
+			b.fail("%s sends to the target %q, which this device does not have: bind it under targets: in skerry.yaml", who, target)
+		}
+	}
+}
+
+func (f *AppFunction) bind(name string) agent.Function {
+	return agent.Function{
+		Name: name, Digest: agent.Digest(f.Module.Digest), Size: f.Module.Size,
+		Env: maps.Clone(f.Env), Secrets: slices.Clone(f.Secrets), Limits: f.Limits.bind(),
+		Permissions: agent.Permissions{
+			Publish: slices.Clone(f.Permissions.Publish),
+			Invoke:  slices.Clone(f.Permissions.Invoke),
+		},
+	}
+}
+
+func (l *AppLimits) bind() agent.Limits {
+	d := agent.DefaultLimits
+	return agent.Limits{
+		Memory:      cmp.Or(int64(l.Memory), d.Memory),
+		Timeout:     cmp.Or(time.Duration(l.Timeout), d.Timeout),
+		Concurrency: or(l.Concurrency, d.Concurrency),
+		Queue:       or(l.Queue, d.Queue),
+		Inbox:       cmp.Or(int64(l.Inbox), d.Inbox),
+		Output:      cmp.Or(int64(l.Output), d.Output),
+		Outputs:     d.Outputs,
+	}
+}
+
+func or(n *int, absent int) int {
+	if n == nil {
+		return absent
+	}
+	return *n
+}
+
+func (b *binding) trigger(app string, t *AppTrigger) {
+	full := app + "/" + t.Name
+	out := agent.Trigger{
+		Name: full, Function: app + "/" + t.Function, When: t.When,
+		Durability: map[string]agent.Durability{"sync": agent.DurabilitySync, "none": agent.DurabilityNone}[t.Durability],
+	}
+	if t.MQTT != nil {
+		b.mqtt(&out, t.MQTT)
+	} else {
+		out.Via, out.Filter, out.Schedule = agent.ViaSchedule, full, t.Schedule.rule()
+	}
+	if t.Retry != nil {
+		out.Retry = agent.Retry{MaxAttempts: or(t.Retry.MaxAttempts, 0), Backoff: time.Duration(t.Retry.Backoff), DeadLetter: t.Retry.DeadLetter}
+	}
+	for _, then := range t.Then {
+		b.needs("trigger "+full, []string{then.Invoke})
+		on := map[string]agent.On{"error": agent.OnError, "always": agent.OnAlways}[then.When]
+		out.Then = append(out.Then, agent.Then{Publish: then.Publish, Invoke: then.Invoke, On: on})
+	}
+	b.out.Triggers = append(b.out.Triggers, out)
+}
+
+func (b *binding) mqtt(out *agent.Trigger, m *MQTTTrigger) {
+	have := b.device.Brokers
+	switch {
+	case len(have) == 0:
+		b.fail("trigger %s listens to MQTT, and this device has no broker: add one under brokers: in skerry.yaml", out.Name)
+	case m.Broker == "":
+		out.Via = have[0]
+	case slices.Contains(have, m.Broker):
+		out.Via = m.Broker
+	default:
+		b.fail("trigger %s names the broker %q, which this device does not have; it has %s: name one of them, or add it under brokers: in skerry.yaml",
+			out.Name, m.Broker, strings.Join(have, ", "))
+	}
+	var err error
+	if out.Share, out.Filter, err = splitShare(m.Topic); err != nil {
+		b.fail("trigger %s: %w", out.Name, err)
+	}
+	out.QoS = uint8(min(or(m.QoS, 1), 1))
+	out.IgnoreRetained = m.Retained == "ignore"
+}

@@ -1,0 +1,189 @@
+package fleetsync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// round is one Check, in its turn.
+func (p *Puller) round(ctx context.Context) error {
+	p.load()
+	news, err := p.look(ctx)
+	if err != nil || news == nil {
+		return err
+	}
+	p.fetched, p.current = news, false
+	fleet, _, err := news.fleet(ctx)
+	if err != nil {
+		return err
+	}
+	if p.now != nil && fleet.Metadata.Revision < p.now.Revision {
+		return fmt.Errorf("fleet revision %d is refused, revision %d ran here: %w; publish a higher revision", fleet.Metadata.Revision, p.now.Revision, ErrRollback)
+	}
+	p.mu.Lock()
+	p.sync = fleet.Sync
+	p.mu.Unlock()
+	if fleet.Paused {
+		return nil // looked at again each round, without a byte from the registry
+	}
+	return p.update(ctx, news, fleet)
+}
+
+// load reads what ran last, for the case that Restore was not called. What is
+// unreadable must not keep the device from getting well again.
+func (p *Puller) load() {
+	if p.loaded {
+		return
+	}
+	p.loaded = true
+	kept, err := readPinned(p.cache)
+	if err != nil {
+		p.opts.Log.Warn("kept deployment is ignored, an older fleet revision would be accepted once", "err", err)
+		return
+	}
+	p.now = kept
+}
+
+// look asks the registry; nil means that what runs is what is there.
+func (p *Puller) look(ctx context.Context) (*artefact, error) {
+	etag := ""
+	switch {
+	case p.current:
+		etag = p.now.ETag
+	case p.fetched != nil:
+		etag = p.fetched.etag
+	}
+	m, err := p.reg.store.manifest(ctx, etag)
+	unchanged := errors.Is(err, errUnchanged)
+	if err != nil && !unchanged {
+		return nil, err
+	}
+	p.mu.Lock()
+	p.status.Checked = time.Now()
+	p.mu.Unlock()
+	switch {
+	case p.current && (unchanged || m.digest == p.now.Manifest):
+		return nil, nil
+	case unchanged:
+		return p.fetched, nil
+	}
+	return readArtefact(p.reg.store, m)
+}
+
+// update brings the share of a new fleet here and switches to it.
+func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error {
+	next := &pinned{
+		Format: pinFormat, Manifest: news.digest, ETag: news.etag,
+		Fleet: fleet.Metadata.Name, Revision: fleet.Metadata.Revision, Device: p.device.print(),
+	}
+	running := map[string]string{}
+	if p.now != nil {
+		running, next.Previous = p.now.running(), p.now.Blobs
+	}
+	next.Chosen = choose(fleet, &p.device, running)
+	apps, err := p.documents(ctx, news, next)
+	if err != nil {
+		return err
+	}
+	deployment, warnings, err := bind(next.Revision, next.Chosen, apps, &p.device)
+	if err != nil {
+		return fmt.Errorf("fleet %s revision %d does not fit this device: %w", next.Fleet, next.Revision, err)
+	}
+	if err := p.modules(ctx, deployment.Functions, next); err != nil {
+		return err
+	}
+	if err := p.apply.Apply(ctx, deployment); err != nil {
+		return fmt.Errorf("apply fleet %s revision %d: %w", next.Fleet, next.Revision, err)
+	}
+	return p.settle(next, warnings)
+}
+
+// documents reads the chosen apps, and keeps their bytes in next. A version
+// that a paused assignment holds may be gone from the registry.
+func (p *Puller) documents(ctx context.Context, news *artefact, next *pinned) ([]*App, error) {
+	var apps []*App
+	for _, v := range next.Chosen {
+		var app *App
+		var data []byte
+		var err error
+		if _, there := news.layers[appFile(v)]; !there && p.now != nil && p.now.document(v) != nil {
+			data = p.now.document(v)
+			app, err = parsePublished(appFile(v), data, p.opts.Checks)
+		} else {
+			app, data, err = news.app(ctx, v, p.opts.Checks)
+		}
+		if err != nil {
+			return nil, err
+		}
+		apps, next.Apps = append(apps, app), append(next.Apps, json.RawMessage(data))
+	}
+	return apps, nil
+}
+
+// modules puts what is missing into the cache, after making room.
+func (p *Puller) modules(ctx context.Context, functions []agent.Function, next *pinned) error {
+	for _, fn := range functions {
+		if !slices.Contains(next.Blobs, fn.Digest) {
+			next.Blobs = append(next.Blobs, fn.Digest)
+		}
+	}
+	keep := slices.Concat(next.Blobs, next.Previous)
+	if p.now != nil {
+		keep = append(keep, p.now.Previous...)
+	}
+	if err := p.sweep(keep); err != nil {
+		return err
+	}
+	for _, fn := range functions {
+		if p.cache.HasBlob(fn.Digest) {
+			continue
+		}
+		d := ocispec.Descriptor{MediaType: typeWasm, Digest: digest.Digest(fn.Digest), Size: fn.Size}
+		if err := fetchInto(ctx, p.reg.store, "module of "+fn.Name, d, p.cache); err != nil {
+			return err
+		}
+		p.opts.Log.Info("module fetched", "function", fn.Name, "digest", fn.Digest.Short(), "bytes", fn.Size)
+	}
+	return nil
+}
+
+// settle makes next what runs, here and after a restart.
+func (p *Puller) settle(next *pinned, warnings []string) error {
+	if p.now != nil && p.now.Manifest == next.Manifest {
+		next.Previous = p.now.Previous // the same set again: keep what was before it
+	}
+	p.now = next
+	p.applied(next, warnings)
+	p.opts.Log.Info("fleet applied", "fleet", next.Fleet, "revision", next.Revision, "apps", len(next.Chosen))
+	if err := next.write(p.cache); err != nil {
+		return err // current stays false, so the next round tries again
+	}
+	p.current, p.fetched = true, nil
+	return p.sweep(slices.Concat(next.Blobs, next.Previous))
+}
+
+// sweep deletes the modules that are not to be kept.
+func (p *Puller) sweep(keep []agent.Digest) error {
+	blobs, err := p.cache.Blobs()
+	if err != nil {
+		return fmt.Errorf("list the cached modules: %w", err)
+	}
+	for _, d := range blobs {
+		if slices.Contains(keep, d) {
+			continue
+		}
+		if err := p.cache.DeleteBlob(d); err != nil {
+			return fmt.Errorf("delete module %s from the cache: %w", d.Short(), err)
+		}
+	}
+	return nil
+}
