@@ -1,0 +1,125 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+const (
+	memTable  = 2 << 20
+	baseTable = 8 << 20
+	openTries = 3
+	openPause = 200 * time.Millisecond
+)
+
+// badgerOptions are for a small device. Values stay in the tree: the value log
+// never shrinks, and its sync errors are swallowed. Blocks are not verified by
+// Badger, which would crash or cut iterators short; every value has a checksum
+// of its own instead.
+func badgerOptions(dir string, log *slog.Logger) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithSyncWrites(true).
+		WithMemTableSize(memTable).WithNumMemtables(2).
+		WithBaseTableSize(baseTable).WithBaseLevelSize(8 << 20).
+		WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(4).
+		WithNumCompactors(2).WithNumGoroutines(1).
+		WithValueLogFileSize(4 << 20).WithValueThreshold(300_000).
+		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).
+		WithChecksumVerificationMode(options.NoVerification).
+		WithMetricsEnabled(false).WithDetectConflicts(false).
+		WithLogger(badgerLog{log})
+}
+
+// checkWordSize holds the rule that keeps Badger from corrupting its tables
+// where int has 32 bits: a table must have room for four memtables.
+func checkWordSize(o badger.Options, intSize int) error {
+	if intSize == 32 && o.BaseTableSize < 4*o.MemTableSize {
+		return fmt.Errorf("badger tables of %d bytes with a memtable of %d would be corrupted on a 32-bit machine", o.BaseTableSize, o.MemTableSize)
+	}
+	return nil
+}
+
+// openBadger opens the database in dir, or says in a sentence why not. It
+// never starts over: one that should hold data and opens empty is refused.
+func openBadger(dir string, hadTables bool, log *slog.Logger) (*badger.DB, error) {
+	o := badgerOptions(dir, log)
+	if err := checkWordSize(o, strconv.IntSize); err != nil {
+		return nil, err
+	}
+	if err := checkManifest(dir, hadTables, o); err != nil {
+		return nil, err
+	}
+	var err error
+	for try := range openTries {
+		if try > 0 {
+			time.Sleep(openPause) // the first try after a kill may meet a half-made file, and clears it away
+		}
+		var db *badger.DB
+		if db, err = tryOpen(o); err == nil {
+			return db, nil
+		}
+		log.Warn("badger did not open", "dir", dir, "try", try+1, "error", err)
+	}
+	return nil, fmt.Errorf("open database %s (nothing was deleted; keep a copy of it before anything else is tried): %w", dir, err)
+}
+
+// tryOpen turns a panic over damaged tables into an error.
+func tryOpen(o badger.Options) (db *badger.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("badger panicked: %v", r)
+		}
+	}()
+	return badger.Open(o)
+}
+
+// checkManifest refuses a database whose list of tables is lost: Badger would
+// open it empty and delete the tables.
+func checkManifest(dir string, hadTables bool, o badger.Options) error {
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, badger.ManifestFilename)
+	f, err := os.Open(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && len(tables) == 0 && !hadTables:
+		return nil
+	case err != nil:
+		return fmt.Errorf("database %s holds %d tables but its MANIFEST cannot be read; restore that file or the whole data directory from a copy: %w", dir, len(tables), err)
+	}
+	defer f.Close() // only read
+	m, _, err := badger.ReplayManifestFile(f, 0, o)
+	if err != nil {
+		return fmt.Errorf("%s is damaged; restore it or the whole data directory from a copy: %w", path, err)
+	}
+	// One table that is not listed may be the first flush, cut short by a power
+	// cut: its memtable is still there.
+	if len(m.Tables) == 0 && (hadTables || len(tables) > 1) {
+		return fmt.Errorf("%s names no tables although the database had some (%d files remain); restore it or the whole data directory from a copy", path, len(tables))
+	}
+	return nil
+}
+
+// badgerLog sends what Badger finds worth a warning to slog.
+type badgerLog struct{ log *slog.Logger }
+
+func (l badgerLog) Errorf(format string, args ...any) {
+	l.log.Error("badger", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+func (l badgerLog) Warningf(format string, args ...any) {
+	l.log.Warn("badger", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+func (badgerLog) Infof(string, ...any)  {}
+func (badgerLog) Debugf(string, ...any) {}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"io"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// File is a journal segment that a test may make fail.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Sync() error
+}
+
+type wrapped struct {
+	disk
+	wrap func(File) File
+}
+
+func (w wrapped) Create(path string, size int64) (file, error) {
+	f, err := w.disk.Create(path, size)
+	if err != nil {
+		return nil, err
+	}
+	return w.wrap(f), nil
+}
+
+// WithFiles puts wrap around every new segment.
+func WithFiles(o Options, wrap func(File) File) Options {
+	o.files = wrapped{wrap: wrap}
+	return o
+}
+
+// Checkpoint applies the journal to Badger now.
+func (s *Store) Checkpoint() error { return s.maintain(context.Background(), true) }
+
+// Flush syncs Lazy frames now.
+func (s *Store) Flush() error { return s.flush() }
+
+// DB is the database behind the journal.
+func (s *Store) DB() *badger.DB { return s.db }
+
+// ChunkKey is where a chunk of a blob lies.
+func ChunkKey(d agent.Digest, i int) []byte {
+	sum, err := digestBytes(d)
+	if err != nil {
+		panic(err)
+	}
+	return chunkKey(sum, i)
+}
+
+// StateKey is where a value lies.
+var StateKey = stateKey
+
+// CheckWordSize is the 32-bit rule, for table and memtable sizes.
+func CheckWordSize(table, mem int64, intSize int) error {
+	return checkWordSize(badger.Options{BaseTableSize: table, MemTableSize: mem}, intSize)
+}
+
+// EncodeFrame gives the payload of f whose first record gets the sequence first.
+func EncodeFrame(f *agent.Frame, first uint64) []byte {
+	var p payload
+	b := appendPayload(nil, f, nil, &p)
+	p.setFirst(b, first)
+	return b
+}
+
+// DecodeFrame is the inverse of EncodeFrame.
+func DecodeFrame(b []byte) (agent.Frame, uint64, error) {
+	var (
+		p payload
+		f agent.Frame
+	)
+	if err := parsePayload(b, &p); err != nil {
+		return f, 0, err
+	}
+	for _, pl := range p.add {
+		rec, err := decodeRecord(b[pl.off : pl.off+pl.n])
+		if err != nil {
+			return f, 0, err
+		}
+		rec.Seq = pl.seq
+		f.Add = append(f.Add, rec)
+	}
+	f.Done, f.Touch = p.done, p.touch
+	for _, w := range p.writes {
+		w.Value = bytes.Clone(w.Value)
+		f.Writes = append(f.Writes, w)
+	}
+	return f, p.first, nil
+}
+
+// Header decodes the start of a segment.
+func Header(b []byte) error {
+	_, err := decodeHeader(b)
+	return err
+}
+
+// ScanFrames lists the frames in b as replay does, whatever its header says.
+func ScanFrames(b []byte) (frames int) {
+	list, end := scanFrames(b, &header{first: 1})
+	if end > max(len(b), headerArea) {
+		panic("frames end behind the file")
+	}
+	for _, fr := range list {
+		var p payload
+		_ = parsePayload(b[fr.off:fr.off+fr.n], &p) // only must not panic
+	}
+	return len(list)
+}
+
+// Segment gives a segment whose frames carry these payloads.
+func Segment(payloads ...[]byte) []byte {
+	h := header{first: 1}
+	b := h.encode()
+	for i, p := range payloads {
+		at := len(b)
+		b = append(append(b, make([]byte, frameHeader)...), p...)
+		b = append(b, make([]byte, align8(len(p))-len(p))...)
+		sealFrame(b[at:], len(p), uint64(i+1), 1, h.seed())
+	}
+	return b
+}

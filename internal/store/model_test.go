@@ -1,0 +1,195 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/internal/store"
+)
+
+// model is what a store should hold.
+type model struct {
+	state   map[string]string
+	records map[uint64]string // queue and body
+	tries   map[uint64]int
+}
+
+func (m *model) frame(r *rand.Rand) (f agent.Frame, apply func()) {
+	f.Lazy = r.IntN(3) == 0
+	for range r.IntN(4) {
+		f.Add = append(f.Add, agent.Record{
+			Queue: fmt.Sprint("q", r.IntN(3)),
+			Event: agent.Event{Data: []byte(fmt.Sprint(r.Uint64(), strings.Repeat("x", r.IntN(2000))))},
+		})
+	}
+	for seq := range m.records {
+		switch r.IntN(8) {
+		case 0, 1:
+			f.Done = append(f.Done, seq)
+		case 2:
+			f.Touch = append(f.Touch, agent.Touch{Seq: seq, Attempts: r.IntN(9)})
+		}
+		if len(f.Done) > 3 {
+			break
+		}
+	}
+	for range r.IntN(4) {
+		w := write(fmt.Sprint("k", r.IntN(30)), fmt.Sprint(r.Uint64()))
+		if r.IntN(4) == 0 {
+			w.Value = nil
+		}
+		f.Writes = append(f.Writes, w)
+	}
+	return f, func() { m.apply(&f) }
+}
+
+func (m *model) apply(f *agent.Frame) {
+	for _, rec := range f.Add {
+		m.records[rec.Seq] = rec.Queue + " " + string(rec.Event.Data)
+	}
+	for _, seq := range f.Done {
+		delete(m.records, seq)
+		delete(m.tries, seq)
+	}
+	for _, touch := range f.Touch {
+		m.tries[touch.Seq] = touch.Attempts
+	}
+	for _, w := range f.Writes {
+		if w.Value == nil {
+			delete(m.state, w.Key)
+		} else {
+			m.state[w.Key] = string(w.Value)
+		}
+	}
+}
+
+func (m *model) check(t *testing.T, s *store.Store) {
+	t.Helper()
+	keys, err := s.Keys("state/a/f", "", 1000)
+	if err != nil || !slices.Equal(keys, slices.Sorted(maps.Keys(m.state))) {
+		t.Errorf("keys %q, %v; want %q", keys, err, slices.Sorted(maps.Keys(m.state)))
+	}
+	for i := range 30 {
+		key := fmt.Sprint("k", i)
+		want, ok := m.state[key]
+		if !ok {
+			want = "<none>"
+		}
+		if got := get(t, s, key); got != want {
+			t.Errorf("%s = %s, want %s", key, got, want)
+		}
+	}
+	n := 0
+	for _, q := range s.Queues() {
+		recs, err := s.Queue(q).Next(t.Context(), 0, 1<<20)
+		if err != nil || len(recs) != s.Queue(q).Len() {
+			t.Errorf("%s: %d records of %d, %v", q, len(recs), s.Queue(q).Len(), err)
+		}
+		var last uint64
+		for _, rec := range recs {
+			n++
+			if got := q + " " + string(rec.Event.Data); got != m.records[rec.Seq] || rec.Attempts != m.tries[rec.Seq] || rec.Seq <= last {
+				t.Errorf("record %d after %d: %.40s, %d tries; want %.40s, %d", rec.Seq, last, got, rec.Attempts, m.records[rec.Seq], m.tries[rec.Seq])
+			}
+			last = rec.Seq
+		}
+	}
+	if n != len(m.records) {
+		t.Errorf("%d records, want %d", n, len(m.records))
+	}
+}
+
+func TestModel(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			dir := t.TempDir()
+			opts := store.Options{SegmentSize: 64 << 10, Quota: 4 << 20, Overlay: 16 << 10}
+			s, g := gatedWith(t, dir, opts)
+			m := &model{state: map[string]string{}, records: map[uint64]string{}, tries: map[uint64]int{}}
+			broken := errors.New("broken")
+			for range 400 {
+				switch n := r.IntN(60); {
+				case n == 0:
+					m.check(t, s)
+					closed(t, s)
+					s, g = gatedWith(t, dir, opts)
+					m.check(t, s)
+				case n < 4:
+					if err := s.Checkpoint(); err != nil {
+						t.Fatal(err)
+					}
+				case n < 6:
+					g.set(func() { g.failSync = broken })
+					f, _ := m.frame(r)
+					f.Lazy = false
+					if err := s.Commit(context.Background(), &f); !f.Empty() && !errors.Is(err, broken) {
+						t.Fatalf("with a broken disk: %v", err)
+					}
+					g.set(func() { g.failSync = nil })
+				default:
+					f, apply := m.frame(r)
+					if err := s.Commit(t.Context(), &f); err != nil {
+						t.Fatal(err)
+					}
+					apply()
+				}
+			}
+			m.check(t, s)
+			if n := s.Status().Gaps; n != 0 {
+				t.Errorf("%d gaps", n)
+			}
+		})
+	}
+}
+
+// TestRealSizes is the one that shows a corrupting database on 32-bit machines.
+func TestRealSizes(t *testing.T) {
+	const n = 20_000
+	dir := t.TempDir()
+	s := open(t, dir, store.Options{NoSync: true})
+	value := func(i int) string { return fmt.Sprint(i, strings.Repeat("v", 250+i%250)) }
+	for from := 0; from < n; from += 50 {
+		var f agent.Frame
+		for i := from; i < from+50; i++ {
+			rec := record("target/erp", i)
+			rec.Event.Data = []byte(value(i))
+			f.Add = append(f.Add, rec)
+			f.Writes = append(f.Writes, write(fmt.Sprintf("key-%06d", i), value(i)))
+		}
+		commit(t, s, f)
+	}
+	if err := s.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DB().Flatten(2); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, s)
+	s = open(t, dir, store.Options{})
+	for i := range n {
+		if got := get(t, s, fmt.Sprintf("key-%06d", i)); got != value(i) {
+			t.Fatalf("key %d reads %.20q", i, got)
+		}
+	}
+	keys, err := s.Keys("state/a/f", "key-", 2*n)
+	if err != nil || len(keys) != n {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+	recs, err := s.Queue("target/erp").Next(t.Context(), 0, 2*n)
+	if err != nil || len(recs) != n || s.Status().Gaps != 0 {
+		t.Fatalf("%d records, %v, %d gaps", len(recs), err, s.Status().Gaps)
+	}
+	for i, rec := range recs {
+		if string(rec.Event.Data) != value(i) {
+			t.Fatalf("record %d holds %.20q", i, rec.Event.Data)
+		}
+	}
+}

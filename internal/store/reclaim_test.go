@@ -1,0 +1,243 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/internal/store"
+)
+
+func big(queue string) agent.Frame {
+	f := body(strings.Repeat("x", 4000))
+	f.Add[0].Queue = queue
+	return f
+}
+
+func TestQuota(t *testing.T) {
+	dir := t.TempDir()
+	opts := store.Options{Quota: 512 << 10, SegmentSize: 64 << 10}
+	s := open(t, dir, opts)
+	n := 0
+	for ; ; n++ {
+		f := big("q")
+		err := s.Commit(t.Context(), &f)
+		if errors.Is(err, agent.ErrFull) {
+			break
+		}
+		if err != nil || n > 1000 {
+			t.Fatalf("commit %d: %v", n, err)
+		}
+	}
+	if st := s.Status(); n < 60 || st.JournalBytes > opts.Quota || st.Records != n {
+		t.Errorf("full after %d records: %+v", n, st)
+	}
+	closed(t, s)
+	s = open(t, dir, opts)
+	for _, stub := range s.Pending("q") { // draining works although it is full
+		commit(t, s, agent.Frame{Done: []uint64{stub.Seq}, Writes: []agent.Write{write("n", fmt.Sprint(stub.Seq))}})
+	}
+	if err := s.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Status(); st.Records != 0 || st.JournalBytes > 128<<10 {
+		t.Errorf("drained: %+v", st)
+	}
+	commit(t, s, big("q"))
+}
+
+func TestOldRecordsMoveForwardAndKeepSeq(t *testing.T) {
+	dir := t.TempDir()
+	opts := store.Options{Quota: 2 << 20, SegmentSize: 64 << 10}
+	s := open(t, dir, opts)
+	old := commit(t, s, agent.Frame{Add: []agent.Record{record("dead", 1), record("dead", 2)}})
+	commit(t, s, agent.Frame{Touch: []agent.Touch{{Seq: old[0].Seq, Attempts: 7}}})
+	var last uint64
+	for range 300 { // much more than the quota passes through
+		f := commit(t, s, big("q"))
+		last = f[0].Seq
+		commit(t, s, agent.Frame{Done: []uint64{last}})
+		if last%40 == 0 {
+			if err := s.Checkpoint(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	check := func() {
+		t.Helper()
+		stubs := s.Pending("dead")
+		if len(stubs) != 2 || stubs[0].Seq != old[0].Seq || stubs[1].Seq != old[1].Seq || stubs[0].Attempts != 7 {
+			t.Fatalf("pending %+v", stubs)
+		}
+		rec, err := s.Record(old[0].Seq)
+		if err != nil || rec.Attempts != 7 || rec.Event.ID != old[0].Event.ID {
+			t.Errorf("moved record: %+v, %v", rec, err)
+		}
+		if st := s.Status(); st.JournalBytes > 10*64<<10 || st.Gaps != 0 || st.Records != 2 {
+			t.Errorf("status %+v", st)
+		}
+	}
+	check()
+	closed(t, s)
+	s = open(t, dir, opts)
+	check()
+	commit(t, s, agent.Frame{Done: []uint64{old[0].Seq, old[1].Seq}})
+	closed(t, s)
+	s = open(t, dir, opts)
+	if n := s.Status().Records; n != 0 {
+		t.Errorf("%d records came back", n)
+	}
+	if next := commit(t, s, big("q")); next[0].Seq <= last {
+		t.Errorf("sequence %d is used again, there was %d", next[0].Seq, last)
+	}
+}
+
+func TestRunGivesSegmentsBack(t *testing.T) {
+	opts := store.Options{Quota: 512 << 10, SegmentSize: 64 << 10, Overlay: 32 << 10}
+	s := open(t, t.TempDir(), opts)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	want := map[string]string{}
+	for i := range 1000 { // 4 MB of values through a journal of 512 KiB
+		key, value := fmt.Sprint(i%100), fmt.Sprint(i, strings.Repeat("v", 4000))
+		for {
+			f := agent.Frame{Writes: []agent.Write{write(key, value)}}
+			if err := s.Commit(t.Context(), &f); err == nil {
+				break
+			} else if !errors.Is(err, agent.ErrFull) {
+				t.Fatal(err)
+			}
+		}
+		want[key] = value
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for key, value := range want {
+		if get(t, s, key) != value {
+			t.Errorf("value of %s is wrong", key)
+		}
+	}
+}
+
+func TestBlobs(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, store.Options{})
+	for _, size := range []int{0, 1, 256 << 10, 700_000} {
+		b := pattern(size)
+		d := digest(b)
+		if err := s.PutBlob(t.Context(), d, int64(size), strings.NewReader(b)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Blob(d); err != nil || string(got) != b || !s.HasBlob(d) {
+			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
+		}
+	}
+	b := pattern(300_000)
+	d, wrong := digest(b), digest("something else")
+	for _, tt := range []struct {
+		d    agent.Digest
+		size int64
+		r    io.Reader
+		want string
+	}{
+		{wrong, 300_000, strings.NewReader(b), string(d) + ", not " + string(wrong)},
+		{d, 299_999, strings.NewReader(b), "more than the 299999 bytes"},
+		{d, 300_001, strings.NewReader(b), "ends after 300000 bytes of 300001"},
+		{"sha256:12", 1, strings.NewReader("x"), "64 hex digits"},
+	} {
+		err := s.PutBlob(t.Context(), tt.d, tt.size, tt.r)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || s.HasBlob(tt.d) {
+			t.Errorf("put %s of %d bytes: %v, want %q", tt.d, tt.size, err, tt.want)
+		}
+	}
+	if _, err := s.Blob(d); !errors.Is(err, agent.ErrNotFound) {
+		t.Errorf("blob that is not there: %v", err)
+	}
+	closed(t, s)
+	s = open(t, dir, store.Options{})
+	list, err := s.Blobs()
+	if err != nil || len(list) != 4 || !slices.IsSorted(list) {
+		t.Fatalf("blobs %q, %v", list, err)
+	}
+	for _, d := range list {
+		if err := s.DeleteBlob(d); err != nil || s.HasBlob(d) {
+			t.Errorf("delete %s: %v", d, err)
+		}
+	}
+	if err := s.DeleteBlob(d); err != nil {
+		t.Errorf("delete what is not there: %v", err)
+	}
+}
+
+func TestDamagedBlobIsAnError(t *testing.T) {
+	s := open(t, t.TempDir(), store.Options{})
+	b := pattern(600_000)
+	d := digest(b)
+	if err := s.PutBlob(t.Context(), d, int64(len(b)), strings.NewReader(b)); err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, s, store.ChunkKey(d, 1), []byte("not what was written"))
+	if _, err := s.Blob(d); err == nil || s.Status().Gaps != 1 {
+		t.Errorf("damaged chunk: %v, %d gaps", err, s.Status().Gaps)
+	}
+	if err := s.DeleteBlob(d); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutBlob(t.Context(), d, int64(len(b)), strings.NewReader(b)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Blob(d); err != nil || string(got) != b {
+		t.Errorf("stored again: %v", err)
+	}
+}
+
+func TestFullDiskIsErrFull(t *testing.T) {
+	s, g := gated(t, t.TempDir())
+	commit(t, s, body("before"))
+	g.set(func() { g.failAt = syscall.ENOSPC })
+	f := body("x")
+	if err := s.Commit(t.Context(), &f); !errors.Is(err, agent.ErrFull) {
+		t.Errorf("commit on a full disk: %v", err)
+	}
+	g.set(func() { g.failAt = nil })
+	commit(t, s, body("after"))
+	if got := bodies(t, s, "q"); !slices.Equal(got, []string{"before", "after"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAddingStopsBeforeTheDiskIsFull(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, store.Options{})
+	added := commit(t, s, body("before"))
+	closed(t, s)
+	_, err := store.Open(dir, quiet(store.Options{Reserve: 1 << 60}))
+	if !errors.Is(err, agent.ErrFull) || !strings.Contains(err.Error(), "free some space") {
+		t.Errorf("open on a full disk: %v", err)
+	}
+	free := freeSpace(t, dir)
+	s = open(t, dir, store.Options{Reserve: free * 2}) // half of what adding needs is there
+	f := body("x")
+	if err := s.Commit(t.Context(), &f); !errors.Is(err, agent.ErrFull) {
+		t.Errorf("adding: %v", err)
+	}
+	commit(t, s, agent.Frame{Done: []uint64{added[0].Seq}})
+}
+
+func freeSpace(t *testing.T, dir string) int64 {
+	t.Helper()
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize)
+}

@@ -1,0 +1,248 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// Store is everything durable of one agent. All methods may be called from any
+// goroutine.
+type Store struct {
+	dir, journalDir string
+	opts            Options
+	log             *slog.Logger
+	lock            *os.File
+	db              *badger.DB
+
+	work     chan struct{} // something to check point or to reclaim
+	lazyWork chan struct{} // a Lazy frame waits for its sync
+	syncs    atomic.Int64
+	gaps     atomic.Int64
+
+	checkpointing sync.Mutex // held by the one who applies
+	relieving     sync.Mutex // held by the commit that makes room for others
+	maintaining   sync.Mutex // held by the one who reclaims
+	blobs         sync.Mutex
+	busyBlobs     map[string]chan struct{} // digests being written or deleted; under blobs
+	pins          sync.Mutex
+	sweepFrom     []byte       // where the next sweep goes on; under checkpointing
+	files         sync.RWMutex // read-held while segments and Badger must stay open
+	buf           []byte       // of the leader
+	nextSegment   uint64       // of the leader
+	begun         bool         // of the leader: the current segment was written to since its last sync
+
+	mu       sync.RWMutex
+	opened   bool
+	closed   bool
+	ix       *index
+	segs     []*segment // oldest first
+	current  *segment   // nil: the next batch starts one
+	pending  []*entry   // in the order of the journal
+	inflight []*entry   // being written by the leader
+	leading  bool
+	unsynced int64  // bytes in pending and inflight
+	order    uint64 // of the last commit
+	nextRec  uint64 // record sequence
+	durable  uint64 // frame sequence of the last durable frame
+	told     uint64 // what readers of queues were last told of
+
+	active, frozen       *overlay
+	frozenSeq, frozenRec uint64 // what Badger has once frozen is applied
+	applied              uint64 // frame sequence up to which Badger has everything
+	generation           uint64 // counts checkpoints
+	failing, notApplied  error
+
+	freeAt  time.Time
+	freeNow int64
+}
+
+// Open opens the store in dir, making it if it is not there, and reads the
+// journal. Damage is skipped, counted in Status and logged; a directory that
+// is in use, on FAT, written by a newer release, or whose database has lost
+// its list of tables is refused. Close it in the end.
+func Open(dir string, opts Options) (*Store, error) {
+	s := &Store{
+		dir: dir, journalDir: filepath.Join(dir, "journal"),
+		opts: opts.withDefaults(),
+		work: make(chan struct{}, 1), lazyWork: make(chan struct{}, 1),
+		active: newOverlay(), busyBlobs: map[string]chan struct{}{},
+	}
+	s.ix, s.log = newIndex(s), s.opts.Log
+	if err := s.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.release())
+	}
+	return s, nil
+}
+
+func (s *Store) open() error {
+	for _, dir := range []string{s.dir, s.journalDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := syncDir(filepath.Dir(dir)); err != nil { // or a power cut takes it away with all that is in it
+			return err
+		}
+	}
+	if err := checkFileSystem(s.dir); err != nil {
+		return err
+	}
+	var err error
+	if s.lock, err = lockDir(s.dir); err != nil {
+		return err
+	}
+	if err := s.spare(s.opts.Reserve / 4); err != nil {
+		return fmt.Errorf("%w; free some space in %s first", err, s.dir)
+	}
+	if err := s.openValues(); err != nil {
+		return err
+	}
+	if err := s.replay(); err != nil {
+		return err
+	}
+	if err := s.sweepChunks(); err != nil {
+		return err
+	}
+	s.opened = true
+	return nil
+}
+
+// openValues opens Badger and compares it with what it should have.
+func (s *Store) openValues() error {
+	m, err := readMarker(s.dir)
+	if errors.Is(err, errDamaged) {
+		s.log.Warn("checkpoint marker cannot be read and is not used", "error", err)
+	} else if err != nil {
+		return err
+	}
+	if s.db, err = openBadger(filepath.Join(s.dir, "badger"), m.tables > 0, s.log); err != nil {
+		return err
+	}
+	if err := syncDir(s.dir); err != nil {
+		return err
+	}
+	if s.applied, s.nextRec, err = s.loadApplied(); errors.Is(err, errDamaged) {
+		s.applied, s.nextRec = 0, 1 // the whole journal is applied again, which changes nothing
+	} else if err != nil {
+		return err
+	}
+	if s.applied < m.applied {
+		s.log.Error("database has lost data; what the journal still holds is applied again",
+			"applied", s.applied, "expected", m.applied)
+	}
+	return nil
+}
+
+// Run syncs Lazy frames, applies the journal to Badger and gives segments back
+// until ctx ends; it returns nil then. Without it commits still work, but
+// nothing is given back before they must.
+func (s *Store) Run(ctx context.Context) error {
+	var done sync.WaitGroup
+	done.Go(func() { s.syncLazy(ctx) })
+	defer done.Wait()
+	tick := time.NewTicker(s.opts.Checkpoint)
+	defer tick.Stop()
+	for {
+		due := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			due = true
+		case <-s.work:
+		}
+		if err := s.maintain(ctx, due); err != nil && ctx.Err() == nil {
+			s.log.Error("store maintenance failed, will be tried again", "error", err)
+		}
+	}
+}
+
+// syncLazy syncs Lazy frames when their time has come.
+func (s *Store) syncLazy(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.lazyWork:
+		}
+		select {
+		case <-ctx.Done(): // Close syncs them
+			return
+		case <-time.After(s.opts.LazySync):
+		}
+		if err := s.flush(); err != nil {
+			signal(s.lazyWork) // it was logged; they are kept and tried again
+		}
+	}
+}
+
+// Close syncs and applies what is left and lets go of the directory. Commits
+// and reads fail from here on. Run must have returned before.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	for _, q := range s.ix.queues {
+		q.wake()
+	}
+	s.mu.Unlock()
+	err := errors.Join(s.flush(), s.checkpoint(context.Background()))
+	return errors.Join(err, s.seal(), s.release())
+}
+
+// seal cuts the current segment to what is used of it. It is never appended
+// to again: the next run starts a new one.
+func (s *Store) seal() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil {
+		return nil
+	}
+	seg := s.current
+	s.current = nil
+	return cutSegment(seg.path, seg.used)
+}
+
+// release lets go of everything that was opened.
+func (s *Store) release() error {
+	var errs []error
+	s.files.Lock()
+	defer s.files.Unlock()
+	for _, seg := range s.segs {
+		errs = append(errs, seg.f.Close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	if s.opened {
+		errs = append(errs, s.markClosed())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// markClosed notes how many tables the closed database has.
+func (s *Store) markClosed() error {
+	tables, err := filepath.Glob(filepath.Join(s.dir, "badger", "*.sst"))
+	if err != nil {
+		return err
+	}
+	m := marker{applied: s.applied, tables: uint64(len(tables))}
+	return m.write(s.dir)
+}
