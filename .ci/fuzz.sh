@@ -22,6 +22,6 @@ while read -r pkg target; do
 	[[ -n $target ]] || continue
 	count=$((count + 1))
 	echo "fuzz $pkg $target"
-	[[ -n $list_only ]] || go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" "$pkg"
+	[[ -n $list_only ]] || go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" -fuzzminimizetime 10x "$pkg"
 done <<<"$targets"
 echo "fuzz: $count targets"

@@ -71,8 +71,12 @@ func TestWantedFilters(t *testing.T) {
 func TestDefaultClientID(t *testing.T) {
 	seen := map[string]bool{}
 	for _, names := range [][2]string{
-		{"gw7", "plant"}, {"gw/7", "plant"}, {"gw 7", "plant"}, {"gwü", "plant"},
-		{strings.Repeat("x", 100), "plant"}, {strings.Repeat("x", 101), "plant"},
+		{"gw7", "plant"},
+		{"gw/7", "plant"},
+		{"gw 7", "plant"},
+		{"gwü", "plant"},
+		{strings.Repeat("x", 100), "plant"},
+		{strings.Repeat("x", 101), "plant"},
 	} {
 		id := defaultClientID(names[0], names[1])
 		if id != defaultClientID(names[0], names[1]) || seen[id] || len(id) > maxClientID {

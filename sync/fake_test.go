@@ -80,6 +80,9 @@ func (m *memory) Pin(name string, value []byte) error {
 func (m *memory) Pinned(name string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.pins[name] == nil {
+		return nil, agent.ErrNotFound
+	}
 	return m.pins[name], nil
 }
 

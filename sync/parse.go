@@ -13,7 +13,7 @@ import (
 type Checks struct {
 	When     func(condition string) error
 	Schedule func(agent.Schedule) error
-	Module   func(wasm []byte) error // at publish only
+	Module   func(wasm []byte, memory int64) error // at publish only; memory is the function's limit in bytes
 }
 
 // ParseApp reads an App document, YAML or JSON, and checks all of it. File

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -33,11 +34,11 @@ type pinned struct {
 // readPinned returns nil when nothing is pinned.
 func readPinned(cache Cache) (*pinned, error) {
 	data, err := cache.Pinned(pinName)
+	if errors.Is(err, agent.ErrNotFound) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the kept deployment: %w", err)
-	}
-	if data == nil {
-		return nil, nil
 	}
 	var p pinned
 	if err := json.Unmarshal(data, &p); err != nil {

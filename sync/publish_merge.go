@@ -85,7 +85,8 @@ func withoutRefs(app *App) *App {
 }
 
 // nextFleet makes the fleet document to be: the file's, or the live one with
-// the app's version moved, or a first one.
+// the app's version moved, or a first one. An app that the live one never named
+// is given to every device.
 func (p *publishing) nextFleet() error {
 	switch {
 	case p.fleetFile != nil:
@@ -97,12 +98,20 @@ func (p *publishing) nextFleet() error {
 		}
 		return nil
 	}
+	if !slices.ContainsFunc(p.fleet.Assignments, p.isApp) {
+		p.fleet.Assignments = append(p.fleet.Assignments,
+			Assignment{App: p.app.Metadata.Name, Version: p.app.Metadata.Version})
+		p.fleet.Metadata.Revision++
+		return nil
+	}
 	if a := p.onlyAssignment(); a != nil && a.Version != p.app.Metadata.Version {
 		a.Version = p.app.Metadata.Version
 		p.fleet.Metadata.Revision++
 	}
 	return nil
 }
+
+func (p *publishing) isApp(a Assignment) bool { return a.App == p.app.Metadata.Name }
 
 // onlyAssignment is the assignment of the app, if there is one only and it is
 // for every device; whatever is finer is a person's decision.

@@ -2,14 +2,19 @@ package fleetsync
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/skerry-edge/skerry/agent"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -32,18 +37,23 @@ type blob struct {
 }
 
 // readModules loads the modules that an app names by path, relative to its file.
-func readModules(appFile string, app *App, check func([]byte) error) ([]moduleFile, error) {
+func readModules(appFile string, app *App, check func([]byte, int64) error) ([]moduleFile, error) {
 	var out []moduleFile
 	for _, name := range slices.Sorted(maps.Keys(app.Functions)) {
-		mod := app.Functions[name].Module
+		fn := app.Functions[name]
+		mod := fn.Module
 		file := moduleFile{function: name, tag: moduleTag(app.Metadata, name)}
 		file.layer = ocispec.Descriptor{MediaType: typeWasm, Digest: digest.Digest(mod.Digest), Size: mod.Size}
 		if mod.Path != "" {
-			if err := file.load(resolvePath(appFile, mod.Path), check); err != nil {
-				return nil, fmt.Errorf("function %s: %w", name, err)
+			wrong := func(format string, a ...any) error {
+				return &DocumentError{File: appFile, Path: "functions." + name + ".module.path", Reason: fmt.Sprintf(format, a...)}
+			}
+			memory := cmp.Or(int64(fn.Limits.Memory), agent.DefaultLimits.Memory)
+			if err := file.load(resolvePath(appFile, mod.Path), memory, check); err != nil {
+				return nil, wrong("%v", err)
 			}
 			if mod.Digest != "" && mod.Digest != file.layer.Digest.String() {
-				return nil, fmt.Errorf("function %s: %s has digest %s, the app says %s: remove the digest", name, mod.Path, file.layer.Digest, mod.Digest)
+				return nil, wrong("%s has digest %s, the app says %s: remove the digest", mod.Path, file.layer.Digest, mod.Digest)
 			}
 		}
 		out = append(out, file)
@@ -58,16 +68,19 @@ func resolvePath(appFile, path string) string {
 	return filepath.Join(filepath.Dir(appFile), path)
 }
 
-func (m *moduleFile) load(path string, check func([]byte) error) error {
+func (m *moduleFile) load(path string, memory int64, check func([]byte, int64) error) error {
 	data, err := readFile(path, maxModule)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s does not exist: build the module, or mend the path", path)
+	}
 	if err != nil {
-		return fmt.Errorf("read module %s: %w", path, err)
+		return fmt.Errorf("read module: %w", err)
 	}
 	if len(data) < 8 || !bytes.HasPrefix(data, []byte("\x00asm")) {
 		return fmt.Errorf("%s is no WebAssembly module; build it first", path)
 	}
 	if check != nil {
-		if err := check(data); err != nil {
+		if err := check(data, memory); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}

@@ -21,8 +21,8 @@ func TestConcurrentPublishIsRefused(t *testing.T) {
 		_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: mine, Progress: func(int64, int64) {
 			if !once {
 				once = true
-				if res := other.publish(theirs, ""); !res.Unassigned || res.Revision != 1 {
-					t.Errorf("an app that nobody assigned: %+v", res)
+				if res := other.publish(theirs, ""); res.Unassigned || res.Revision != 2 {
+					t.Errorf("an app that the fleet never named: %+v", res)
 				}
 			}
 		}})
@@ -31,7 +31,7 @@ func TestConcurrentPublishIsRefused(t *testing.T) {
 		}
 		b.publish(mine, "")
 		check(t, b.puller(b.ref))
-		b.run.want(t, "overheat@1.1.0")
+		b.run.want(t, "overheat@1.1.0", "chiller@1.0.0")
 	})
 }
 

@@ -24,7 +24,7 @@ type Cache interface {
 	DeleteBlob(agent.Digest) error
 	Blobs() ([]agent.Digest, error)
 	Pin(name string, value []byte) error
-	Pinned(name string) ([]byte, error) // nil, nil when absent
+	Pinned(name string) ([]byte, error) // agent.ErrNotFound when absent
 }
 
 // Applier runs a deployment, all of it or nothing: on error the old one runs on.

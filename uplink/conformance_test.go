@@ -1,6 +1,9 @@
 package uplink_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -16,10 +19,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 
 	"github.com/skerry-edge/skerry/uplink"
 )

@@ -235,8 +235,21 @@ func manifestChecks() fleetsync.Checks {
 	return fleetsync.Checks{
 		When:     func(expr string) error { _, err := when.Compile(expr); return err },
 		Schedule: sensors.CheckSchedule,
-		Module:   func(module []byte) error { _, err := wasm.Inspect(module); return err },
+		Module:   checkModule,
 	}
+}
+
+// checkModule refuses what the runtime would refuse later, on the device.
+func checkModule(module []byte, memory int64) error {
+	info, err := wasm.Inspect(module)
+	if err != nil {
+		return err
+	}
+	if need := int64(info.MemoryMin) * 64 << 10; need > memory {
+		return fmt.Errorf("the module needs %s of memory to start, its limit is %s: raise limits.memory of the function",
+			bytesText(need), bytesText(memory))
+	}
+	return nil
 }
 
 // run runs everything until ctx ends: first the sources stop and what they

@@ -79,10 +79,12 @@ func versionCommand() *cobra.Command {
 
 // args checks the number of arguments, as a usage error.
 func args(least, most int) cobra.PositionalArgs {
-	check := cobra.RangeArgs(least, most)
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
+		switch n := len(args); {
+		case n < least:
+			return usageError{fmt.Errorf("%s needs a file: see %s --help", cmd.Name(), cmd.CommandPath())}
+		case n > most:
+			return usageError{fmt.Errorf("%s does not know what to do with %q: see %s --help", cmd.Name(), args[most], cmd.CommandPath())}
 		}
 		return nil
 	}

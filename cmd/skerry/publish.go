@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,9 +24,10 @@ func publishCommand() *cobra.Command {
 Every gateway that follows the reference has them at its next look.
 
 With a fleet document, that decides which devices run which version. Without
-one, the first publish gives the app to every device, and later ones move the
-app's only unconditional assignment to the new version.`,
+one, the first publish of an app gives it to every device, and later ones move
+its only unconditional assignment to the new version.`,
 		Example: `  skerry publish app.yaml --to oci://registry.example/acme/fleet:latest
+  skerry publish fleet.yaml --to oci://registry.example/acme/fleet:latest
   skerry publish app.yaml fleet.yaml --to oci-layout:/media/usb/fleet`,
 		Args: args(1, 2),
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -34,14 +37,18 @@ app's only unconditional assignment to the new version.`,
 			if to == "" {
 				return usageError{errors.New("say where to: --to oci://HOST/REPOSITORY:TAG or --to oci-layout:/path")}
 			}
-			opts := fleetsync.PublishOptions{Ref: to, AppFile: files[0], Checks: manifestChecks(), PlainHTTP: plainHTTP}
-			if len(files) == 2 {
-				opts.FleetFile = files[1]
+			opts := fleetsync.PublishOptions{Ref: to, Checks: manifestChecks(), PlainHTTP: plainHTTP}
+			if err := sortFiles(files, &opts); err != nil {
+				return usageError{err}
 			}
 			if output == "text" && isTerminal(os.Stderr) {
 				opts.Progress = progressBar(cmd.ErrOrStderr())
 			}
 			result, err := fleetsync.Publish(cmd.Context(), opts)
+			var wrong *fleetsync.DocumentError
+			if errors.As(err, &wrong) {
+				return usageError{err}
+			}
 			if err != nil {
 				return err
 			}
@@ -59,9 +66,49 @@ func printPublished(w io.Writer, r fleetsync.PublishResult, output string) error
 	if output == "json" {
 		return json.NewEncoder(w).Encode(r)
 	}
-	_, err := fmt.Fprintln(w, r)
+	var b strings.Builder
+	switch what := r.App + "@" + r.Version; {
+	case r.App == "":
+		fmt.Fprintf(&b, "published the fleet document")
+	case r.Unchanged:
+		fmt.Fprintf(&b, "%s is there already, nothing was changed", what)
+	default:
+		fmt.Fprintf(&b, "published %s", what)
+	}
+	fmt.Fprintf(&b, ": %s, fleet %s revision %d, %s sent\n", r.Ref, r.Fleet, r.Revision, bytesText(r.Bytes))
+	for _, m := range r.Modules {
+		fmt.Fprintf(&b, "  %s  %s  %s\n", m.Function, m.Digest, bytesText(m.Size))
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "note: %s\n", w)
+	}
+	if r.Unassigned {
+		fmt.Fprintf(&b, "note: no device runs %s@%s yet, since the fleet document has other rules for %s: name the version in a fleet document and publish that\n", r.App, r.Version, r.App)
+	}
+	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// sortFiles tells the app's file from the fleet's by their kind.
+func sortFiles(files []string, opts *fleetsync.PublishOptions) error {
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("read the manifest: %w", err)
+		}
+		into := &opts.AppFile
+		if fleetKind.Match(text) {
+			into = &opts.FleetFile
+		}
+		if *into != "" {
+			return fmt.Errorf("%s and %s are of the same kind: publish one app and one fleet document at a time", *into, file)
+		}
+		*into = file
+	}
+	return nil
+}
+
+var fleetKind = regexp.MustCompile(`(?m)^\s*"?kind"?:\s*"?Fleet\b`)
 
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()

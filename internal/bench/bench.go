@@ -62,7 +62,9 @@ func runBench(ctx context.Context, rounds int, length time.Duration) error {
 		return err
 	}
 	peers := []peer{
-		{"skerry", func(ctx context.Context, url string, qos byte) (*exec.Cmd, error) { return startSkerry(ctx, dir, url, qos) }},
+		{"skerry", func(ctx context.Context, url string, qos byte) (*exec.Cmd, error) {
+			return startSkerry(ctx, dir, url, qos)
+		}},
 		{"bare paho", func(ctx context.Context, url string, qos byte) (*exec.Cmd, error) {
 			return exec.CommandContext(ctx, self, "-peer", url, "-qos", strconv.Itoa(int(qos))), nil
 		}},
