@@ -46,6 +46,8 @@ type Agent struct {
 	start     chan func(context.Context) // to Run: functions that begin or end
 
 	applying sync.Mutex
+	applied  chan struct{} // closed by the first Apply
+	once     sync.Once
 	current  atomic.Pointer[deployed]
 }
 
@@ -64,13 +66,15 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Agent{store: store, loader: loader, sources: sources, opts: opts, start: make(chan func(context.Context))}
+	a.applied = make(chan struct{})
 	a.ledger.bySlot = map[string]*pending{}
 	a.current.Store(&deployed{router: newRouter(), functions: map[string]*function{}})
 	a.committer = newCommitter(a)
 	return a
 }
 
-// Run offers events to functions until ctx ends. Then the sources stop, what
+// Run offers events to functions until ctx ends. The sources start with the
+// first Apply, be it of an empty Deployment. In the end the sources stop, what
 // is queued is finished within Options.Grace, and Run returns nil.
 //
 // An event that was not finished was not acknowledged; it comes again.
@@ -101,7 +105,14 @@ func (a *Agent) Run(ctx context.Context) error {
 	return err
 }
 
+// runSources waits for the first deployment: without one every event would be
+// a miss, and be acknowledged.
 func (a *Agent) runSources(ctx context.Context) error {
+	select {
+	case <-a.applied:
+	case <-ctx.Done():
+		return nil
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { // even with no sources, Run lasts as long as ctx
 		<-ctx.Done()
@@ -188,6 +199,7 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 	for _, s := range a.sources {
 		s.Follow(d.Triggers)
 	}
+	a.once.Do(func() { close(a.applied) })
 	return nil
 }
 

@@ -558,6 +558,46 @@ func TestRemovedFunctionsEventsAreDeadLettered(t *testing.T) {
 	}
 }
 
+// door is a Source that offers one event as soon as it runs.
+type door struct{ acked chan error }
+
+func (d *door) Run(ctx context.Context, offer agent.Offer) error {
+	offer(&agent.Event{Via: "plant", Subject: "s", Data: []byte("early"), QoS: 1}, func(err error) { d.acked <- err })
+	<-ctx.Done()
+	return nil
+}
+
+func (d *door) Follow([]agent.Trigger) {}
+
+func TestSourcesWaitForTheFirstDeployment(t *testing.T) {
+	store, early := newMemory(), &door{make(chan error, 1)}
+	a := agent.New(store, guests{"app/f": count}, []agent.Source{early}, agent.Options{Device: "gw7", DefaultBroker: "plant"})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	b := &bench{Agent: a, t: t, store: store}
+	b.eventually("the start is counted", func() error {
+		if v, _ := store.Get("agent", "starts"); v == nil {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	select {
+	case <-early.acked:
+		t.Error("an event was acknowledged before there was a deployment that could handle it")
+	default:
+	}
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	b.wait(early.acked)
+	if n := len(store.queue("target/faas")); n != 1 {
+		t.Errorf("%d follow-ups, want 1", n)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestConditionsDecideBeforeTheFunctionRuns(t *testing.T) {
 	b := start(t, newMemory(), guests{"app/f": count}, agent.Options{
 		Compile: func(expr string) (agent.Predicate, error) {

@@ -296,14 +296,23 @@ func (d *device) hello() {
 		"registry", d.cfg.Registry.Ref)
 }
 
-// sync runs what is cached, then what the registry says from then on.
+// sync runs what is cached, then what the registry says from then on. What is
+// cached but cannot run keeps the sources closed: opening them would
+// acknowledge events that nothing handles.
 func (d *device) sync(ctx context.Context) error {
 	if d.puller == nil {
+		if err := d.agent.Apply(ctx, agent.Deployment{}); err != nil {
+			return err
+		}
 		<-ctx.Done()
 		return nil
 	}
-	if err := d.puller.Restore(ctx); err != nil && !errors.Is(err, fleetsync.ErrNothingCached) {
-		d.log.Error("cannot run what is cached; waiting for the registry", "err", err)
+	err := d.puller.Restore(ctx)
+	if errors.Is(err, fleetsync.ErrNothingCached) {
+		err = d.agent.Apply(ctx, agent.Deployment{})
+	}
+	if err != nil && ctx.Err() == nil {
+		d.log.Error("cannot run what is cached: no event is taken until the registry has something that runs", "err", err)
 	}
 	return d.puller.Run(ctx)
 }
