@@ -93,7 +93,7 @@ func (d *device) wire(tune tuning) error {
 		name := b.Status().Name
 		publishers[name] = b
 		d.outboxes = append(d.outboxes, uplink.NewBatchOutbox(d.store.Queue(agent.QueueBroker(name)), d.store, b,
-			uplink.Options{Name: name, Kind: "mqtt", MaxBackoff: tune.maxBackoff, Log: d.log}))
+			uplink.Options{Name: name, Kind: "mqtt", Batch: 256, MaxBackoff: tune.maxBackoff, Log: d.log}))
 	}
 	var sources []agent.Source
 	for _, s := range d.sources {

@@ -52,11 +52,6 @@ func runBench(ctx context.Context, rounds int, length time.Duration) error {
 	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "skerry"), "./cmd/skerry").CombinedOutput(); err != nil {
 		return fmt.Errorf("build skerry: %w\n%s", err, out)
 	}
-	addr, stop, err := startMosquitto(dir)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -72,18 +67,18 @@ func runBench(ctx context.Context, rounds int, length time.Duration) error {
 	fmt.Printf("%d rounds of %s each, medians; through mosquitto, 50 topics, 125-byte events, everything on this machine\n\n", rounds, length)
 	fmt.Printf("%-20s %-10s %12s %16s %10s %10s\n", "", "", "events/s", "CPU s/100k", "p50", "p99")
 	for _, s := range []scenario{{0, 100}, {0, 1}, {1, 100}, {1, 1}} {
-		if err := measureScenario(ctx, s, peers, addr, rounds, length); err != nil {
+		if err := measureScenario(ctx, s, peers, dir, rounds, length); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func measureScenario(ctx context.Context, s scenario, peers []peer, addr string, rounds int, length time.Duration) error {
+func measureScenario(ctx context.Context, s scenario, peers []peer, dir string, rounds int, length time.Duration) error {
 	results := make([][]figures, len(peers))
 	for range rounds {
 		for i, p := range peers {
-			f, err := measure(ctx, s, p, addr, length)
+			f, err := measure(ctx, s, p, dir, length)
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", s, p.name, err)
 			}
@@ -119,8 +114,15 @@ func median(runs []figures) figures {
 	}
 }
 
-// measure starts the peer, warms it up, loads it and stops it.
-func measure(ctx context.Context, s scenario, p peer, addr string, length time.Duration) (f figures, err error) {
+// measure starts a broker and the peer, warms it up, loads it and stops both.
+// A fresh broker holds no session of an earlier peer, whose queue would be
+// filled, or delivered, at this one's expense.
+func measure(ctx context.Context, s scenario, p peer, dir string, length time.Duration) (f figures, err error) {
+	addr, stop, err := startMosquitto(dir)
+	if err != nil {
+		return f, err
+	}
+	defer stop()
 	cmd, err := p.start(ctx, "tcp://"+addr, s.qos)
 	if err != nil {
 		return f, err
@@ -262,7 +264,7 @@ data: %[1]s/data
 admin: {socket: %[1]s/s}
 brokers: [{name: plant, url: '%[2]s', inflight: 2000}]
 registry: {ref: 'oci-layout:%[1]s/registry'}
-log: {level: warn}
+log: {level: error}
 `, home, url)
 	for name, text := range map[string]string{"app.yaml": app, "skerry.yaml": config, "alarm.wasm": string(alarmModule)} {
 		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
