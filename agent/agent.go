@@ -93,6 +93,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 	workers, work := errgroup.WithContext(work)
 	workers.Go(func() error { return a.spill(work) })
+	workers.Go(func() error { return a.boundDead(work) })
 	workers.Go(func() error { return a.runFunctions(work) })
 
 	err = a.runSources(ctx)

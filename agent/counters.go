@@ -10,7 +10,7 @@ import (
 type counters struct {
 	events, bytes, filtered, duplicates  atomic.Int64
 	invocations, failures, dead, dropped atomic.Int64
-	followups, publishes                 atomic.Int64
+	followups, publishes, deadEvicted    atomic.Int64
 	latency                              histogram // from offer to durable outcome
 }
 
@@ -54,7 +54,7 @@ func (a *Agent) Status(s *Status) {
 	s.Events = Counts{
 		Events: c.events.Load(), Bytes: c.bytes.Load(), Filtered: c.filtered.Load(),
 		Duplicates: c.duplicates.Load(), Invocations: c.invocations.Load(), Failures: c.failures.Load(),
-		Dead: c.dead.Load(), Dropped: c.dropped.Load(), Followups: c.followups.Load(),
+		Dead: c.dead.Load(), DeadEvicted: c.deadEvicted.Load(), Dropped: c.dropped.Load(), Followups: c.followups.Load(),
 		Publishes: c.publishes.Load(), P50us: c.latency.percentile(50), P99us: c.latency.percentile(99),
 	}
 	for i := range d.Functions {
@@ -68,7 +68,8 @@ func (fn *function) status() FunctionStatus {
 	st := fn.stats
 	s := FunctionStatus{
 		Name: fn.Name, Digest: fn.Digest, Invocations: st.invocations.Load(), Failures: st.failures.Load(),
-		Dead: st.dead.Load(), Dropped: st.dropped.Load(), Inbox: int(fn.inbox.events.Load()),
+		Dead: st.dead.Load(), Dropped: st.dropped.Load(), Conflicts: st.conflicts.Load(),
+		ConditionErrors: st.conditionErrors.Load(), Inbox: int(fn.inbox.events.Load()),
 		P50us: st.latency.percentile(50), P99us: st.latency.percentile(99),
 	}
 	st.mu.Lock()

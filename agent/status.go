@@ -20,35 +20,38 @@ type Status struct {
 
 // Counts are totals since start.
 type Counts struct {
-	Events      int64 `json:"events"`      // offered by sources
-	Bytes       int64 `json:"bytes"`       // of their data
-	Filtered    int64 `json:"filtered"`    // matched no trigger, or its condition was false
-	Duplicates  int64 `json:"duplicates"`  // recognised redeliveries
-	Invocations int64 `json:"invocations"` // runs, each attempt counted
-	Failures    int64 `json:"failures"`    // runs that failed
-	Dead        int64 `json:"dead"`        // events that were dead-lettered
-	Dropped     int64 `json:"dropped"`     // QoS 0 events for which there was no room
-	Followups   int64 `json:"followups"`   // committed follow-ups
-	Publishes   int64 `json:"publishes"`   // committed publishes
-	P50us       int64 `json:"p50_us"`      // from offer to durable outcome, of events that ran
+	Events      int64 `json:"events"`       // offered by sources
+	Bytes       int64 `json:"bytes"`        // of their data
+	Filtered    int64 `json:"filtered"`     // matched no trigger, or its condition was false
+	Duplicates  int64 `json:"duplicates"`   // recognised redeliveries
+	Invocations int64 `json:"invocations"`  // runs, each attempt counted
+	Failures    int64 `json:"failures"`     // runs that failed
+	Dead        int64 `json:"dead"`         // events that were dead-lettered
+	DeadEvicted int64 `json:"dead_evicted"` // dead letters dropped because the box was full
+	Dropped     int64 `json:"dropped"`      // QoS 0 events for which there was no room
+	Followups   int64 `json:"followups"`    // committed follow-ups
+	Publishes   int64 `json:"publishes"`    // committed publishes
+	P50us       int64 `json:"p50_us"`       // from offer to durable outcome, of events that ran
 	P99us       int64 `json:"p99_us"`
 }
 
 // FunctionStatus is one function's share.
 type FunctionStatus struct {
-	Name        string           `json:"name"`
-	Digest      Digest           `json:"digest"`
-	Invocations int64            `json:"invocations"`
-	Failures    int64            `json:"failures"`
-	Faults      map[string]int64 `json:"faults,omitempty"` // by FaultKind
-	Dead        int64            `json:"dead"`
-	Dropped     int64            `json:"dropped"`
-	Queued      int              `json:"queued"`   // events waiting in memory
-	Inbox       int              `json:"inbox"`    // events waiting on disk
-	Retrying    int              `json:"retrying"` // keys held back by a failed event
-	P50us       int64            `json:"p50_us"`   // of a run
-	P99us       int64            `json:"p99_us"`
-	LastError   string           `json:"last_error,omitempty"`
+	Name            string           `json:"name"`
+	Digest          Digest           `json:"digest"`
+	Invocations     int64            `json:"invocations"`
+	Failures        int64            `json:"failures"`
+	Faults          map[string]int64 `json:"faults,omitempty"` // by FaultKind
+	Dead            int64            `json:"dead"`
+	Dropped         int64            `json:"dropped"`
+	Conflicts       int64            `json:"conflicts"`        // runs repeated unseen because another worker changed what they had read
+	ConditionErrors int64            `json:"condition_errors"` // events whose condition could not be evaluated
+	Queued          int              `json:"queued"`           // events waiting in memory
+	Inbox           int              `json:"inbox"`            // events waiting on disk
+	Retrying        int              `json:"retrying"`         // keys held back by a failed event
+	P50us           int64            `json:"p50_us"`           // of a run
+	P99us           int64            `json:"p99_us"`
+	LastError       string           `json:"last_error,omitempty"`
 }
 
 // SourceStatus is one source's state.

@@ -32,7 +32,7 @@ type sensor struct {
 const (
 	plantSensors = 50
 	plantLines   = 5
-	faultEvery   = 700 * time.Millisecond
+	faultEvery   = 250 * time.Millisecond
 	faultLasts   = 2 * time.Second
 )
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/skerry-edge/skerry/examples"
 )
 
 // screen shows the demo to a person: on a terminal a picture that is redrawn,
@@ -42,14 +44,14 @@ func (s *screen) run(ctx context.Context) error {
   50 sensors ──MQTT──▶ broker ──▶ agent: functions in WebAssembly ──follow-ups──▶ central FaaS
                                     ▲ pulled from %s
 
-  overheat   C, 3 kB: alarm with hysteresis, one follow-up per fault
-  rollup     AssemblyScript, 6 kB: running mean per sensor, summary published every 20 readings
+  overheat   C, %s: alarm with hysteresis, one follow-up per fault
+  rollup     AssemblyScript, %s: running mean per sensor, summary published every 20 readings
   Each run is a transaction: state, publishes, follow-ups and the MQTT
   acknowledgement are committed together.
 
   In another terminal:  skerry status --socket %s
 
-`, s.demo.cfg.Registry.Ref, s.demo.cfg.Admin.Socket)
+`, s.demo.cfg.Registry.Ref, moduleSize("overheat"), moduleSize("rollup"), s.demo.cfg.Admin.Socket)
 	every := time.Second
 	if s.terminal {
 		every = 250 * time.Millisecond
@@ -58,6 +60,14 @@ func (s *screen) run(ctx context.Context) error {
 		s.draw(true)
 	}
 	return nil
+}
+
+func moduleSize(example string) string {
+	module, err := examples.Files.ReadFile(example + "/" + example + ".wasm")
+	if err != nil {
+		return "missing"
+	}
+	return bytesText(int64(len(module)))
 }
 
 // draw shows where things stand; away from a terminal only when asked to.

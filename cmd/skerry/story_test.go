@@ -321,3 +321,31 @@ registry: {ref: '%s', poll: 1s}
 		t.Errorf("sync = %+v, want revision 2, unsigned", s.Sync)
 	}
 }
+
+// TestFollowupReachesLambda signs for a Lambda API that checks signatures.
+func TestFollowupReachesLambda(t *testing.T) {
+	moto := testbed.StartMoto(t)
+	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
+	r := newRig(t, fmt.Sprintf(`
+brokers: [{name: plant, url: '%s'}]
+targets:
+  - {name: central, kind: lambda, function: %s, region: %s, endpoint: '%s', access_key_id: %s, secret_access_key_file: DIR/secret}
+`, broker.URL, moto.Function, moto.Region, moto.Endpoint, moto.AccessKeyID))
+	r.write("secret", moto.SecretAccessKey+"\n")
+	r.publish(filepath.Join("..", "..", "examples", "counter", "app.yaml"))
+	r.start()
+	r.running(1)
+	if err := token(client(t, broker.URL).Publish("count/a", 1, false, `{"n":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("Lambda has the follow-up", func(s agent.Status) bool { return s.Targets[0].Delivered == 1 })
+	var text strings.Builder
+	if err := printStatus(&text, r.status(), "text"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"gw7", "counter@1.0.0", "counter/counter", "count/#", "lambda", "(unsigned)", "1 in"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("status does not show %q:\n%s", want, text.String())
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"context"
+	"time"
+)
+
+// The dead-letter box is bounded, so that letters nobody reads can never fill
+// the disk: the oldest go first, and are counted.
+const (
+	maxDead      = 1000
+	maxDeadBytes = 16 << 20
+	deadCheck    = time.Second
+)
+
+// boundDead keeps the dead-letter box within its bounds until ctx ends.
+func (a *Agent) boundDead(ctx context.Context) error {
+	tick := time.NewTicker(deadCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			a.evictDead(ctx)
+		}
+	}
+}
+
+func (a *Agent) evictDead(ctx context.Context) {
+	letters := a.store.Pending(QueueDead)
+	var size int64
+	for _, l := range letters {
+		size += l.Size
+	}
+	f := &Frame{Lazy: true}
+	for _, l := range letters {
+		if len(letters)-len(f.Done) <= maxDead && size <= maxDeadBytes {
+			break
+		}
+		f.Done = append(f.Done, l.Seq)
+		size -= l.Size
+	}
+	if f.Empty() {
+		return
+	}
+	if err := a.store.Commit(context.WithoutCancel(ctx), f); err != nil {
+		a.opts.Log.Warn("cannot make room in the dead-letter box", "err", err)
+		return
+	}
+	a.counts.deadEvicted.Add(int64(len(f.Done)))
+	a.opts.Log.Warn("dead-letter box full: the oldest were dropped", "letters", len(f.Done))
+}
