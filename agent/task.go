@@ -95,9 +95,3 @@ func (l *ledger) finish(p *pending) {
 		done(nil)
 	}
 }
-
-func (l *ledger) len() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.bySlot)
-}

@@ -208,6 +208,6 @@ func (b *Broker) wants(topic string) bool {
 type errorsOnly struct{ slog.Handler }
 
 func (errorsOnly) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
-func (h errorsOnly) WithAttrs(a []slog.Attr) slog.Handler { return errorsOnly{h.Handler.WithAttrs(a)} }
+func (h errorsOnly) WithAttrs(a []slog.Attr) slog.Handler       { return errorsOnly{h.Handler.WithAttrs(a)} }
 
 func (h errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{h.Handler.WithGroup(name)} }

@@ -47,12 +47,7 @@ targets: [{name: central, kind: cloudevents, url: '%s', in_flight: 16}]
 	stop()
 	events := <-published
 
-	testbed.Eventually(t, 120*time.Second, "every follow-up arrives", func() error {
-		if _, _, bodies := cloud.counts(); bodies != events {
-			return fmt.Errorf("follow-ups of %d of %d events arrived", bodies, events)
-		}
-		return nil
-	})
+	cloud.waitFor(t, events, 120*time.Second)
 	r.proc.Stop()
 	requests, ids, _ := cloud.counts()
 	t.Logf("%d kills, %d events, %d requests: %d duplicates, all recognisable by id", kills, events, requests, requests-ids)

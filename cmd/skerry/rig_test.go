@@ -154,6 +154,17 @@ func (c *central) counts() (requests, ids, bodies int) {
 	return requests, len(c.ids), len(c.bodies)
 }
 
+// waitFor waits until follow-ups of n different bodies have arrived.
+func (c *central) waitFor(t *testing.T, n int, within time.Duration) {
+	t.Helper()
+	testbed.Eventually(t, within, "every follow-up arrives", func() error {
+		if _, _, bodies := c.counts(); bodies != n {
+			return fmt.Errorf("follow-ups of %d of %d events arrived", bodies, n)
+		}
+		return nil
+	})
+}
+
 func (c *central) has(body string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -114,12 +114,7 @@ targets: [{name: alerts, kind: cloudevents, url: '%s'}, {name: central, kind: cl
 			t.Fatal(err)
 		}
 	}
-	testbed.Eventually(t, 20*time.Second, "the neighbour has done its work", func() error {
-		if _, _, bodies := cloud.counts(); bodies != events {
-			return fmt.Errorf("%d of %d", bodies, events)
-		}
-		return nil
-	})
+	cloud.waitFor(t, events, 20*time.Second) // the neighbour has done its work
 	early := r.status()
 	r.eventually("every event of the hostile ones is dead-lettered", func(s agent.Status) bool {
 		return s.Store.Dead == events*len(hostile)
@@ -258,12 +253,7 @@ targets: [{name: central, kind: cloudevents, url: '%s'}]
 	r.start()
 	stop()
 	events := <-published
-	testbed.Eventually(t, 60*time.Second, "every follow-up arrives", func() error {
-		if _, _, bodies := cloud.counts(); bodies != events {
-			return fmt.Errorf("%d of %d", bodies, events)
-		}
-		return nil
-	})
+	cloud.waitFor(t, events, 60*time.Second)
 	if _, ids, _ := cloud.counts(); ids != events {
 		t.Errorf("%d different ids for %d events", ids, events)
 	}

@@ -144,7 +144,7 @@ func (s *Store) replaySegment(f *found, newest bool, expected uint64) (uint64, e
 	}
 	expected = s.skipTo(f.h.first, expected, f.seg.path)
 	for _, fr := range frames {
-		expected = s.skipTo(fr.seq, expected, f.seg.path)
+		s.skipTo(fr.seq, expected, f.seg.path)
 		if err := s.replayFrame(f.seg, b[fr.off:fr.off+fr.n], fr); err != nil {
 			return 0, err
 		}
