@@ -197,6 +197,12 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 			return err
 		}
 	}
+	if d.Generation > 0 { // before the first one nobody knows what will run
+		known := func(name string) bool { return next.functions[name] != nil || old.functions[name] != nil }
+		if err := a.begin(ctx, func(ctx context.Context) { a.buryOrphans(ctx, known) }); err != nil {
+			return err
+		}
+	}
 	for _, s := range a.sources {
 		s.Follow(d.Triggers)
 	}

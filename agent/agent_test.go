@@ -558,6 +558,25 @@ func TestRemovedFunctionsEventsAreDeadLettered(t *testing.T) {
 	}
 }
 
+func TestEventsOfAFunctionRemovedWhileAwayAreDeadLettered(t *testing.T) {
+	store := newMemory()
+	f := &agent.Frame{Add: []agent.Record{{
+		Queue: agent.QueueInbox("app/gone"), Kind: agent.KindEvent, Function: "app/gone", Event: agent.Event{ID: "gw7/1/1"},
+	}}}
+	if err := store.Commit(context.Background(), f); err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, store, guests{"app/f": count}, agent.Options{})
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	b.eventually("its event is dead-lettered", func() error {
+		dead := store.queue(agent.QueueDead)
+		if len(dead) != 1 || dead[0].Origin != "inbox/app/gone" || len(store.queue("inbox/app/gone")) != 0 {
+			return fmt.Errorf("dead letters: %+v", dead)
+		}
+		return nil
+	})
+}
+
 // door is a Source that offers one event as soon as it runs.
 type door struct{ acked chan error }
 

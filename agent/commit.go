@@ -30,12 +30,18 @@ type committer struct {
 type group struct {
 	frame    Frame
 	outcomes []*outcome
+	size     int64 // bytes of what was decided
 	sync     bool
 	over     bool // settled or dropped
 }
 
-// maxGroup is how many outcomes share a sync at most.
-const maxGroup = 64
+// A group that has so many outcomes, or so many bytes, takes no more.
+const (
+	maxGroup      = 64
+	maxGroupBytes = 1 << 20
+)
+
+func (g *group) full() bool { return len(g.outcomes) >= maxGroup || g.size >= maxGroupBytes }
 
 type stateKey struct{ scope, key string }
 
@@ -65,7 +71,7 @@ func newCommitter(a *Agent) *committer {
 func (c *committer) join(o *outcome, reads *readSet) joinResult {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.open.outcomes) >= maxGroup && !c.closed {
+	for c.open.full() && !c.closed {
 		c.changed.Wait()
 	}
 	switch {
@@ -88,6 +94,10 @@ func (c *committer) add(o *outcome) {
 		c.writes++
 		c.slots[slot(w.Scope, w.Key)] = c.writes
 		c.slots[slot(w.Scope, "")] = c.writes
+		g.size += int64(len(w.Key) + len(w.Value))
+	}
+	for i := range o.adds {
+		g.size += recordSize(&o.adds[i].Event)
 	}
 	g.frame.Writes = append(g.frame.Writes, o.writes...)
 	g.frame.Add = append(g.frame.Add, o.adds...)

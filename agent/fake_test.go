@@ -87,6 +87,18 @@ func (m *memory) Pending(queue string) []agent.Stub {
 	return stubs
 }
 
+func (m *memory) Queues() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var names []string
+	for _, r := range m.records {
+		if !slices.Contains(names, r.Queue) {
+			names = append(names, r.Queue)
+		}
+	}
+	return names
+}
+
 func (m *memory) Record(seq uint64) (agent.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -58,6 +58,8 @@ type View interface {
 type Queues interface {
 	// Pending lists what waits in queue, oldest first.
 	Pending(queue string) []Stub
+	// Queues names the queues in which something waits.
+	Queues() []string
 	// Record reads one waiting record; ErrNotFound if it is gone.
 	Record(seq uint64) (Record, error)
 }

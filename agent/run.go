@@ -175,23 +175,3 @@ func (r Retry) wait(n int) time.Duration {
 	}
 	return min(d, maxBackoff)
 }
-
-// bury ends a function that was removed: what still waits for it goes to the
-// dead-letter box, since nothing will ever run it.
-func (a *Agent) bury(ctx context.Context, fn *function) {
-	<-fn.stopped
-	if ctx.Err() != nil {
-		return // the agent stops: they wait for the next start
-	}
-	for _, w := range fn.workers {
-		for _, t := range w.surrender() {
-			ev, err := w.event(t)
-			if err != nil {
-				continue // gone already
-			}
-			o := w.deadOutcome(t, ev, errors.New("its function was removed from this device"))
-			a.committer.join(o, nil)
-		}
-	}
-	fn.close(ctx)
-}

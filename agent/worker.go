@@ -69,6 +69,8 @@ func (w *worker) next(ctx context.Context) *task {
 		select {
 		case <-w.fn.stop:
 			return nil
+		case <-ctx.Done():
+			return nil
 		default:
 		}
 		w.mu.Lock()
@@ -86,9 +88,6 @@ func (w *worker) next(ctx context.Context) *task {
 		case <-timer.C:
 		}
 		timer.Stop()
-		if ctx.Err() != nil {
-			return nil
-		}
 	}
 }
 

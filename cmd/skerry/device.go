@@ -59,6 +59,9 @@ type broker interface {
 	uplink.Batch
 }
 
+// brokerKind is the kind of the outboxes of brokers.
+const brokerKind = "mqtt"
+
 // newDevice opens the data directory and wires everything. It starts nothing.
 // An error that a person can mend is a usageError.
 func newDevice(cfg Config, tune tuning, log *slog.Logger) (*device, error) {
@@ -93,7 +96,7 @@ func (d *device) wire(tune tuning) error {
 		name := b.Status().Name
 		publishers[name] = b
 		d.outboxes = append(d.outboxes, uplink.NewBatchOutbox(d.store.Queue(agent.QueueBroker(name)), d.store, b,
-			uplink.Options{Name: name, Kind: "mqtt", Batch: 256, MaxBackoff: tune.maxBackoff, Log: d.log}))
+			uplink.Options{Name: name, Kind: brokerKind, Batch: 256, MaxBackoff: tune.maxBackoff, Log: d.log}))
 	}
 	var sources []agent.Source
 	for _, s := range d.sources {
@@ -317,22 +320,6 @@ func (d *device) sync(ctx context.Context) error {
 	return d.puller.Run(ctx)
 }
 
-// status is what skerry status shows.
-func (d *device) status() agent.Status {
-	s := agent.Status{Version: version, Started: d.started, Store: d.store.Status(), RSSBytes: residentBytes()}
-	d.agent.Status(&s)
-	for _, src := range d.sources {
-		s.Sources = append(s.Sources, src.Status())
-	}
-	for _, o := range d.outboxes {
-		s.Targets = append(s.Targets, o.Status())
-	}
-	if d.puller != nil {
-		s.Sync = d.puller.Status()
-	}
-	return s
-}
-
 // notes keeps what sources must remember, in the store.
 type notes struct{ store *store.Store }
 
@@ -343,18 +330,4 @@ func (n notes) Get(key string) ([]byte, error) { return n.store.Get(notesScope, 
 func (n notes) Put(key string, value []byte) error {
 	f := &agent.Frame{Writes: []agent.Write{{Scope: notesScope, Key: key, Value: value}}}
 	return n.store.Commit(context.Background(), f)
-}
-
-// residentBytes is this process's resident memory, 0 where it cannot be read.
-func residentBytes() int64 {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
-	var kib int64
-	if _, err := fmt.Sscanf(rest, "%d kB", &kib); err != nil {
-		return 0
-	}
-	return kib << 10
 }
