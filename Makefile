@@ -2,13 +2,14 @@
 export CGO_ENABLED := 0
 GO       ?= go
 FUZZTIME ?= 10s
+KILLS    ?= 300
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 BUILD    := $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/arm/6 linux/386 linux/riscv64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check demo bench fuzz cross examples deps size clean
+.PHONY: help build test crash check demo bench fuzz cross examples deps size clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +20,9 @@ build: ## build bin/skerry for this machine
 test: deps ## install what is missing, then run all tests, the store also as on a 32-bit device
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
 	GOARCH=386 CGO_ENABLED=0 $(GO) test ./internal/store/...
+
+crash: deps ## kill the agent KILLS (300) times under load and count what it lost: nothing
+	TEST_KILLS=$(KILLS) $(GO) test -count=1 -timeout 60m -v -run TestKill9 ./cmd/skerry
 
 check: ## run all that must pass before a change is taken (about half an hour)
 	bash .ci/run

@@ -19,10 +19,10 @@ import (
 // TestKill9LosesNothingAndCountsEachEventOnce publishes 1,000 QoS 1 events per
 // second into a real mosquitto while the agent is killed with SIGKILL again and
 // again. Every event's follow-up must arrive, and the state must be the number
-// of events: none lost, none counted twice. SKERRY_KILLS sets the rounds.
+// of events: none lost, none counted twice. TEST_KILLS sets the rounds.
 func TestKill9LosesNothingAndCountsEachEventOnce(t *testing.T) {
 	kills := 20
-	if n, err := strconv.Atoi(os.Getenv("SKERRY_KILLS")); err == nil {
+	if n, err := strconv.Atoi(os.Getenv("TEST_KILLS")); err == nil {
 		kills = n
 	}
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})

@@ -57,11 +57,14 @@ Exit codes: 0 done, 1 it did not work, 2 the command line, the configuration or
 a manifest is wrong.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          noSuchCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(runCommand(), demoCommand(), publishCommand(), statusCommand(), versionCommand())
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }
@@ -76,6 +79,18 @@ func versionCommand() *cobra.Command {
 			return err
 		},
 	}
+}
+
+// noSuchCommand refuses words that are no command, with the one that was meant.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	meant := "see skerry --help"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		meant = "did you mean skerry " + near[0] + "?"
+	}
+	return usageError{fmt.Errorf("there is no command %q: %s", args[0], meant)}
 }
 
 // args checks the number of arguments, as a usage error.

@@ -2,6 +2,9 @@ package main
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,5 +23,40 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs users' sessions: testdata/script/*.txtar.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	examples, err := filepath.Abs(filepath.Join("..", "..", "examples"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(env *testscript.Env) error {
+		env.Setenv("EXAMPLES", examples)
+		return nil
+	}})
+}
+
+func TestExitCodesTellWhoseTurnItIs(t *testing.T) {
+	t.Setenv(asSkerry, "1")
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		args string
+		want int
+	}{
+		{"version", 0},
+		{"run -c DIR/none.yaml", 2},
+		{"run --nope", 2},
+		{"nope", 2},
+		{"pubish", 2},
+		{"publish DIR/none.yaml --to oci-layout:DIR/fleet", 2},
+		{"publish ../../examples/overheat/app.yaml --to ftp://x", 2},
+		{"demo --for 3s --offline 3s", 2},
+		{"status --socket DIR/none.sock", 1},
+	} {
+		cmd := exec.Command(os.Args[0], strings.Fields(strings.ReplaceAll(tt.args, "DIR", dir))...)
+		out, err := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != tt.want {
+			t.Errorf("skerry %s: exit code %d (%v), want %d\n%s", tt.args, got, err, tt.want, out)
+		}
+		if lines := strings.Count(strings.TrimSpace(string(out)), "\n"); tt.want != 0 && lines != 0 {
+			t.Errorf("skerry %s says more than one sentence:\n%s", tt.args, out)
+		}
+	}
 }

@@ -37,6 +37,9 @@ its only unconditional assignment to the new version.`,
 			if to == "" {
 				return usageError{errors.New("say where to: --to oci://HOST/REPOSITORY:TAG or --to oci-layout:/path")}
 			}
+			if _, err := fleetsync.NewRegistry(to, fleetsync.RegistryOptions{}); err != nil {
+				return usageError{err}
+			}
 			opts := fleetsync.PublishOptions{Ref: to, Checks: manifestChecks(), PlainHTTP: plainHTTP}
 			if err := sortFiles(files, &opts); err != nil {
 				return usageError{err}
