@@ -28,6 +28,7 @@ type Options struct {
 	Secrets       func(name string) (value string, ok bool) // nil: none
 	SpillAfter    time.Duration                             // an event unacknowledged for so long goes to the inbox; 0 means 100 ms
 	Grace         time.Duration                             // to finish what is queued when stopping; 0 means 3 s
+	OrphanAfter   time.Duration                             // events of a removed function are dead-lettered after it; 0 means a day
 	Linger        time.Duration                             // a group waits so long for company; 0 commits at once
 	Log           *slog.Logger
 }
@@ -46,7 +47,8 @@ type Agent struct {
 	start     chan func(context.Context) // to Run: functions that begin or end
 
 	applying sync.Mutex
-	applied  chan struct{} // closed by the first Apply
+	removed  map[string]chan struct{} // by function: closed when it is buried; guarded by applying
+	applied  chan struct{}            // closed by the first Apply
 	once     sync.Once
 	current  atomic.Pointer[deployed]
 }
@@ -62,11 +64,12 @@ type deployed struct {
 func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	opts.SpillAfter = cmp.Or(opts.SpillAfter, 100*time.Millisecond)
 	opts.Grace = cmp.Or(opts.Grace, 3*time.Second)
+	opts.OrphanAfter = cmp.Or(opts.OrphanAfter, 24*time.Hour)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Agent{store: store, loader: loader, sources: sources, opts: opts, start: make(chan func(context.Context))}
-	a.applied = make(chan struct{})
+	a.applied, a.removed = make(chan struct{}), map[string]chan struct{}{}
 	a.ledger.bySlot = map[string]*pending{}
 	a.current.Store(&deployed{router: newRouter(), functions: map[string]*function{}})
 	a.committer = newCommitter(a)
@@ -187,6 +190,7 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 		}
 		fn.retire()
 		if next.functions[name] == nil {
+			a.removed[name] = fn.buried
 			if err := a.begin(ctx, func(ctx context.Context) { a.bury(ctx, fn) }); err != nil {
 				return err
 			}
@@ -194,12 +198,6 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 	}
 	for _, fn := range fresh {
 		if err := a.begin(ctx, fn.run); err != nil {
-			return err
-		}
-	}
-	if d.Generation > 0 { // before the first one nobody knows what will run
-		known := func(name string) bool { return next.functions[name] != nil || old.functions[name] != nil }
-		if err := a.begin(ctx, func(ctx context.Context) { a.buryOrphans(ctx, known) }); err != nil {
 			return err
 		}
 	}
@@ -232,6 +230,9 @@ func (a *Agent) prepare(ctx context.Context, old, next *deployed) (fresh []*func
 		fn, err := a.load(ctx, spec, prev)
 		if err != nil {
 			return fresh, err
+		}
+		if prev == nil {
+			fn.after = a.removed[spec.Name]
 		}
 		fresh = append(fresh, fn)
 		next.functions[spec.Name] = fn

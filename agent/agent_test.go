@@ -324,8 +324,10 @@ func TestRedeliveryWhileTheEventIsWorkedOnWaitsForIt(t *testing.T) {
 	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
 	first := b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42})
 	again := b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42, Redelivered: true})
+	if err := <-first; err == nil {
+		t.Error("the delivery of a connection that is gone was acknowledged")
+	}
 	close(hold)
-	b.wait(first)
 	b.wait(again)
 	if s := b.status(); s.Events.Invocations != 1 || s.Events.Duplicates != 1 {
 		t.Errorf("counts = %+v", s.Events)
@@ -537,44 +539,82 @@ func TestApplyIsAllOrNothingAndLosesNoEvent(t *testing.T) {
 	b.wait(b.offer("s", "gone", agent.Origin{}))
 }
 
-func TestRemovedFunctionsEventsAreDeadLettered(t *testing.T) {
-	b := start(t, newMemory(), guests{"app/f": func(context.Context, *agent.Invocation) error {
-		return errors.New("always")
-	}}, agent.Options{SpillAfter: 8 * time.Millisecond})
+func TestRemovedFunctionsEventsWaitForItAndAreThenDeadLettered(t *testing.T) {
+	var mended atomic.Bool
+	g := guests{"app/f": func(ctx context.Context, inv *agent.Invocation) error {
+		if !mended.Load() {
+			return errors.New("not yet")
+		}
+		return count(ctx, inv)
+	}}
 	tr := on("app/f", "s")
 	tr.Retry = agent.Retry{Backoff: time.Hour}
+	store := newMemory()
+	b := start(t, store, g, agent.Options{SpillAfter: 8 * time.Millisecond})
 	b.apply([]agent.Function{fn("app/f")}, tr)
 	b.wait(b.offer("s", "x", agent.Origin{}))
 	b.apply(nil)
-	b.eventually("its event is dead-lettered", func() error {
-		dead := b.store.queue(agent.QueueDead)
-		if len(dead) != 1 || !strings.Contains(dead[0].Reason, "removed") {
+	if n := len(store.queue("inbox/app/f")); n != 1 {
+		t.Fatalf("%d events in the inbox of the removed function, want 1", n)
+	}
+	for _, r := range store.queue("inbox/app/f") { // due now
+		f := &agent.Frame{Touch: []agent.Touch{{Seq: r.Seq, Attempts: 1}}}
+		if err := store.Commit(context.Background(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mended.Store(true)
+	b.apply([]agent.Function{fn("app/f")}, tr)
+	b.eventually("its event runs when the function is back", func() error {
+		if n := len(store.queue("target/faas")); n != 1 {
+			return fmt.Errorf("%d follow-ups", n)
+		}
+		return nil
+	})
+
+	mended.Store(false)
+	b.wait(b.offer("s", "y", agent.Origin{}))
+	b.stop()
+	b = start(t, store, g, agent.Options{OrphanAfter: time.Millisecond})
+	b.apply([]agent.Function{fn("app/other")}[:0])
+	b.eventually("its event is dead-lettered when it stays away", func() error {
+		dead := store.queue(agent.QueueDead)
+		if len(dead) != 1 || dead[0].Origin != "inbox/app/f" || !strings.Contains(dead[0].Reason, "removed") ||
+			len(store.queue("inbox/app/f")) != 0 {
 			return fmt.Errorf("dead letters: %+v", dead)
 		}
 		return nil
 	})
-	if n := len(b.store.queue("inbox/app/f")); n != 0 {
-		t.Errorf("%d events left in the inbox of a function that is gone", n)
-	}
 }
 
-func TestEventsOfAFunctionRemovedWhileAwayAreDeadLettered(t *testing.T) {
+func TestFunctionRemovedWhileCommitsFailLeavesNoEventBehind(t *testing.T) {
 	store := newMemory()
-	f := &agent.Frame{Add: []agent.Record{{
-		Queue: agent.QueueInbox("app/gone"), Kind: agent.KindEvent, Function: "app/gone", Event: agent.Event{ID: "gw7/1/1"},
-	}}}
-	if err := store.Commit(context.Background(), f); err != nil {
-		t.Fatal(err)
-	}
-	b := start(t, store, guests{"app/f": count}, agent.Options{})
-	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
-	b.eventually("its event is dead-lettered", func() error {
-		dead := store.queue(agent.QueueDead)
-		if len(dead) != 1 || dead[0].Origin != "inbox/app/gone" || len(store.queue("inbox/app/gone")) != 0 {
-			return fmt.Errorf("dead letters: %+v", dead)
+	var failing atomic.Bool
+	store.fail = func(f *agent.Frame) error {
+		if failing.Load() && len(f.Add) > 0 {
+			return agent.ErrFull
 		}
 		return nil
-	})
+	}
+	started, gate := make(chan struct{}, 8), make(chan struct{})
+	b := start(t, store, guests{"app/f": func(context.Context, *agent.Invocation) error {
+		started <- struct{}{}
+		<-gate
+		return nil
+	}}, agent.Options{SpillAfter: time.Hour})
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	first := b.offer("s", "0", agent.Origin{Slot: "plant/1", Hash: 1})
+	<-started
+	second := b.offer("s", "1", agent.Origin{Slot: "plant/2", Hash: 2})
+	failing.Store(true)
+	b.apply(nil)
+	close(gate)
+	b.wait(first)
+	failing.Store(false)
+	b.wait(second)
+	if n := len(store.queue(agent.QueueDead)); n != 1 {
+		t.Errorf("%d dead letters, want 1", n)
+	}
 }
 
 // door is a Source that offers one event as soon as it runs.
@@ -644,3 +684,167 @@ func TestConditionsDecideBeforeTheFunctionRuns(t *testing.T) {
 type equals string
 
 func (e equals) Match(ev *agent.Event) (bool, error) { return string(ev.Data) == string(e), nil }
+
+func followups(store *memory) string {
+	got := ""
+	for _, r := range store.queue("target/faas") {
+		got += string(r.Event.Data)
+	}
+	return got
+}
+
+func TestOrderSurvivesASpillAndARestart(t *testing.T) {
+	store := newMemory()
+	b := start(t, store, guests{"app/f": func(ctx context.Context, _ *agent.Invocation) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}}, agent.Options{SpillAfter: 20 * time.Millisecond, Grace: time.Millisecond})
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	var acks []<-chan error
+	for i := range 4 {
+		acks = append(acks, b.offer("s", strconv.Itoa(i), agent.Origin{}))
+	}
+	for _, acked := range acks {
+		b.wait(acked)
+	}
+	b.stop()
+	b = start(t, store, guests{"app/f": func(_ context.Context, inv *agent.Invocation) error {
+		return inv.Followup("faas", "", inv.Event.Data)
+	}}, agent.Options{})
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	b.eventually("all run", func() error {
+		if got := followups(store); got != "0123" {
+			return fmt.Errorf("follow-ups %q", got)
+		}
+		return nil
+	})
+}
+
+func TestOrderSurvivesFailedCommitsOneAfterTheOther(t *testing.T) {
+	store, gate := newMemory(), make(chan struct{})
+	var commits atomic.Int32
+	store.fail = func(f *agent.Frame) error {
+		if len(f.Add) == 0 {
+			return nil
+		}
+		switch commits.Add(1) {
+		case 1: // a sync that hangs, then fails
+			store.mu.Unlock()
+			<-gate
+			store.mu.Lock()
+			return errors.New("input/output error")
+		case 2:
+			return errors.New("input/output error")
+		}
+		return nil
+	}
+	var runs atomic.Int32
+	b := start(t, store, guests{"app/f": func(_ context.Context, inv *agent.Invocation) error {
+		if runs.Add(1) == 6 {
+			close(gate)
+		}
+		return inv.Followup("faas", "", inv.Event.Data)
+	}}, agent.Options{SpillAfter: time.Hour})
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	var acks []<-chan error
+	for i := range 8 {
+		acks = append(acks, b.offer("s", strconv.Itoa(i), agent.Origin{}))
+	}
+	for _, acked := range acks {
+		b.wait(acked)
+	}
+	if got := followups(store); got != "01234567" {
+		t.Errorf("order %q", got)
+	}
+}
+
+func TestRerunThatFailsStillHoldsBackItsKey(t *testing.T) {
+	store, gate := newMemory(), make(chan struct{})
+	var once, firsts atomic.Int32
+	store.fail = func(f *agent.Frame) error {
+		if len(f.Add) > 0 && once.Add(1) == 1 {
+			store.mu.Unlock()
+			<-gate
+			store.mu.Lock()
+			return errors.New("input/output error")
+		}
+		return nil
+	}
+	var runs atomic.Int32
+	b := start(t, store, guests{"app/f": func(_ context.Context, inv *agent.Invocation) error {
+		if runs.Add(1) == 4 {
+			close(gate)
+		}
+		if string(inv.Event.Data) == "0" && firsts.Add(1) == 2 {
+			return errors.New("the second run fails")
+		}
+		return inv.Followup("faas", "", inv.Event.Data)
+	}}, agent.Options{SpillAfter: time.Hour})
+	tr := on("app/f", "s")
+	tr.Retry.Backoff = 100 * time.Millisecond
+	b.apply([]agent.Function{fn("app/f")}, tr)
+	var acks []<-chan error
+	for i := range 4 {
+		acks = append(acks, b.offer("s", strconv.Itoa(i), agent.Origin{}))
+	}
+	for _, acked := range acks {
+		b.wait(acked)
+	}
+	if got := followups(store); got != "0123" {
+		t.Errorf("order %q", got)
+	}
+}
+
+func TestFullStoreStopsOnlyWhoNeedsRoom(t *testing.T) {
+	store := newMemory()
+	var full atomic.Bool
+	full.Store(true)
+	store.fail = func(f *agent.Frame) error {
+		if full.Load() && len(f.Add) > 0 {
+			return agent.ErrFull
+		}
+		return nil
+	}
+	b := start(t, store, guests{
+		"app/asks": func(_ context.Context, inv *agent.Invocation) error { return inv.Followup("faas", "", nil) },
+		"app/counts": func(_ context.Context, inv *agent.Invocation) error {
+			_, err := inv.Add("n", 1)
+			return err
+		},
+	}, agent.Options{Grace: time.Millisecond})
+	b.apply([]agent.Function{fn("app/asks"), fn("app/counts")}, on("app/asks", "a"), on("app/counts", "c"))
+	asked := b.offer("a", "", agent.Origin{})
+	for range 20 {
+		b.wait(b.offer("c", "", agent.Origin{}))
+	}
+	select {
+	case <-asked:
+		t.Error("acknowledged although there was no room for its outcome")
+	default:
+	}
+	if s := b.status().Functions[0]; s.Failures != 0 {
+		t.Errorf("waiting for room counts as failure: %+v", s)
+	}
+	full.Store(false)
+	b.wait(asked)
+}
+
+func TestRedeliveriesOfAnUnfinishedEventDoNotPileUp(t *testing.T) {
+	hold := make(chan struct{})
+	b := start(t, newMemory(), guests{"app/f": func(context.Context, *agent.Invocation) error {
+		<-hold
+		return nil
+	}}, agent.Options{SpillAfter: time.Hour})
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	var acks []<-chan error
+	for i := range 10 {
+		acks = append(acks, b.offer("s", "x", agent.Origin{Slot: "plant/1", Hash: 1, Redelivered: i > 0}))
+	}
+	for i, acked := range acks[:9] {
+		if err := <-acked; err == nil {
+			t.Errorf("delivery %d was acknowledged", i)
+		}
+	}
+	close(hold)
+	b.wait(acks[9])
+}

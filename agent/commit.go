@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"strings"
 	"sync"
@@ -193,26 +194,42 @@ func (c *committer) failed(ctx context.Context, g *group, err error) {
 	c.open, c.sealed = &group{}, nil
 	c.epoch++
 	clear(c.pending)
-	c.giveBack(lost)
+	full := errors.Is(err, ErrFull)
+	c.giveBack(lost, full)
 	c.changed.Broadcast()
 	c.mu.Unlock()
 	c.agent.opts.Log.Error("cannot commit; nothing was acknowledged, the events run again",
 		"events", len(lost), "err", err)
+	if full {
+		return // who needs room waits; the others need not
+	}
 	select { // the disk may need a while
 	case <-time.After(250 * time.Millisecond):
 	case <-ctx.Done():
 	}
 }
 
-// giveBack returns the tasks of dropped outcomes to their workers.
-func (c *committer) giveBack(lost []*outcome) {
-	byWorker := map[*worker][]*task{}
+// fullPause is how long an event waits whose outcome finds no room.
+const fullPause = time.Second
+
+// giveBack returns the tasks of dropped outcomes to their workers. When the
+// store is full those that would add records wait, so that they do not spoil
+// the groups of those that would not.
+func (c *committer) giveBack(lost []*outcome, full bool) {
+	byWorker, waiting := map[*worker][]*task{}, map[*worker][]*task{}
 	for _, o := range lost {
 		if o.task.volatile() && !o.dead { // nobody waits for it, and its publishes have left
 			c.agent.counts.dropped.Add(1)
 			continue
 		}
+		if full && len(o.adds) > 0 {
+			waiting[o.worker] = append(waiting[o.worker], o.task)
+			continue
+		}
 		byWorker[o.worker] = append(byWorker[o.worker], o.task)
+	}
+	for w, tasks := range waiting {
+		w.postpone(tasks, fullPause)
 	}
 	for w, tasks := range byWorker {
 		w.again(tasks)

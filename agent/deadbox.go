@@ -13,16 +13,19 @@ const (
 	deadCheck    = time.Second
 )
 
-// boundDead keeps the dead-letter box within its bounds until ctx ends.
+// boundDead keeps the dead-letter box within its bounds, and inboxes from being
+// forgotten, until ctx ends.
 func (a *Agent) boundDead(ctx context.Context) error {
 	tick := time.NewTicker(deadCheck)
 	defer tick.Stop()
+	lost := orphans{}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case now := <-tick.C:
 			a.evictDead(ctx)
+			lost.bury(ctx, a, now)
 		}
 	}
 }

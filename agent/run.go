@@ -55,10 +55,15 @@ func (w *worker) event(t *task) (*Event, error) {
 	return &rec.Event, nil
 }
 
-// vanished gives up a task whose event cannot be read back.
+// vanished gives up a task whose event is not in the inbox any more; one that
+// cannot be read now is tried again later.
 func (w *worker) vanished(t *task, err error) {
 	w.fn.agent.opts.Log.Error("cannot read an event back from the inbox",
 		"function", w.fn.Name, "record", t.seq, "err", err)
+	if !errors.Is(err, ErrNotFound) {
+		w.postpone([]*task{t}, t.trigger.Retry.wait(1))
+		return
+	}
 	w.fn.inbox.remove(t)
 	w.freed(t)
 }

@@ -16,8 +16,11 @@ type function struct {
 	Function
 	agent   *Agent
 	workers []*worker
-	prev    *function      // whose waiting tasks it takes over; nil: it starts from its inbox
-	stats   *functionStats // these two pass on to the successor
+	prev    *function       // whose waiting tasks it takes over; nil: it starts from its inbox
+	after   <-chan struct{} // a namesake that was removed is buried, and leaves the inbox alone; nil: there was none
+	buried  chan struct{}   // this one is, after it was removed
+	started atomic.Bool     // it has everything that is older than what it accepts
+	stats   *functionStats  // these two pass on to the successor
 	inbox   *inboxUse
 
 	stop    chan struct{} // closed by retire
@@ -31,11 +34,13 @@ type function struct {
 func (a *Agent) load(ctx context.Context, spec Function, prev *function) (*function, error) {
 	fn := &function{
 		Function: spec, agent: a, prev: prev,
-		stats: &functionStats{}, inbox: &inboxUse{limit: spec.Limits.Inbox},
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		stats: &functionStats{}, inbox: &inboxUse{},
+		stop: make(chan struct{}), stopped: make(chan struct{}), buried: make(chan struct{}),
 	}
 	if prev != nil {
 		fn.stats, fn.inbox = prev.stats, prev.inbox
+	} else {
+		fn.inbox.limit.Store(spec.Limits.Inbox)
 	}
 	for range max(1, spec.Limits.Concurrency) {
 		mod, err := a.loader.Load(ctx, spec)
@@ -53,12 +58,17 @@ func (fn *function) same(spec *Function) bool { return reflect.DeepEqual(fn.Func
 // run takes over what waits, then works until ctx ends or retire is called.
 func (fn *function) run(ctx context.Context) {
 	defer close(fn.stopped)
-	if fn.prev != nil {
+	switch {
+	case fn.prev != nil:
 		<-fn.prev.stopped
 		fn.takeOver()
-	} else {
+	case fn.after != nil:
+		<-fn.after
+		fn.readInbox()
+	default:
 		fn.readInbox()
 	}
+	fn.started.Store(true)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var running sync.WaitGroup
@@ -80,6 +90,7 @@ func (fn *function) takeOver() {
 	}
 	fn.prev.close(context.Background())
 	fn.prev = nil
+	fn.inbox.limit.Store(fn.Limits.Inbox)
 	fn.insert(tasks)
 }
 
@@ -157,10 +168,9 @@ func (fn *function) accept(t *task) acceptance { return fn.worker(t.key).accept(
 // deliver makes a task of an inbox record that was just committed.
 func (fn *function) deliver(rec *Record, ev *Event) {
 	fn.loading.Lock()
-	known := rec.Seq <= fn.loadedMax
-	fn.loading.Unlock()
-	if known {
-		return
+	defer fn.loading.Unlock()
+	if rec.Seq <= fn.loadedMax {
+		return // readInbox has it already
 	}
 	size := recordSize(ev)
 	fn.inbox.add(size)
@@ -182,13 +192,13 @@ func (fn *function) worker(key string) *worker {
 
 // inboxUse counts what waits on disk for a function.
 type inboxUse struct {
-	limit  int64
+	limit  atomic.Int64
 	bytes  atomic.Int64
 	events atomic.Int64
 }
 
 // hasRoom tells whether another n bytes may wait.
-func (u *inboxUse) hasRoom(n int64) bool { return u.bytes.Load()+n <= u.limit }
+func (u *inboxUse) hasRoom(n int64) bool { return u.bytes.Load()+n <= u.limit.Load() }
 
 func (u *inboxUse) add(n int64) {
 	u.bytes.Add(n)

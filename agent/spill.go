@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,9 @@ func (a *Agent) spill(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			for _, fn := range a.current.Load().functions {
+				if !fn.started.Load() {
+					continue // older events than its own may still come from its predecessor
+				}
 				for _, w := range fn.workers {
 					w.spill(ctx, now.Add(-a.opts.SpillAfter))
 				}
@@ -41,12 +45,9 @@ func (w *worker) spill(ctx context.Context, limit time.Time) {
 	}
 	f := &Frame{}
 	for _, t := range tasks {
-		f.Add = append(f.Add, Record{
-			Queue: QueueInbox(w.fn.Name), Kind: KindEvent, Key: t.key, Function: w.fn.Name,
-			Trigger: t.trigger.Name, Attempts: t.attempts, NotBefore: t.due, Event: *t.ev,
-		})
-		if t.ev.Origin.Slot != "" {
-			f.Writes = append(f.Writes, markWrite(t.ev, t.trigger.Name))
+		f.Add = append(f.Add, t.record)
+		if ev := &t.record.Event; ev.Origin.Slot != "" {
+			f.Writes = append(f.Writes, markWrite(ev, t.record.Trigger))
 		}
 	}
 	err := w.fn.agent.store.Commit(context.WithoutCancel(ctx), f)
@@ -57,22 +58,37 @@ func (w *worker) spill(ctx context.Context, limit time.Time) {
 	w.spilled(tasks, f, err)
 }
 
-// overdue reserves the tasks to spill: as many as the inbox has room for.
-func (w *worker) overdue(limit time.Time) []*task {
+// spilt is a task that is being written to the inbox, and what is written.
+type spilt struct {
+	*task
+	record Record
+}
+
+// maxSpill bounds one write to the inbox, bytes.
+const maxSpill = 1 << 20
+
+// overdue reserves the tasks to spill, in order of arrival: a restart runs them
+// in the order of their records. It takes what one write and the inbox have
+// room for; what does not fit holds back all behind it.
+func (w *worker) overdue(limit time.Time) []spilt {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var tasks []*task
+	var tasks []spilt
 	late := false
 	var size int64
-	for _, t := range append(w.waiting(), w.runs) {
-		if t == nil || t.pend == nil || t.seq != 0 || t.leaving {
+	for _, t := range w.inOrder() {
+		if t.pend == nil || t.seq != 0 || t.leaving {
 			continue
 		}
 		late = late || t.offered.Before(limit)
-		if n := recordSize(t.ev); w.fn.inbox.hasRoom(size + n) {
-			size += n
-			tasks = append(tasks, t)
+		size += recordSize(t.ev)
+		if !w.fn.inbox.hasRoom(size) || size > maxSpill && len(tasks) > 0 {
+			break
 		}
+		tasks = append(tasks, spilt{t, Record{
+			Queue: QueueInbox(w.fn.Name), Kind: KindEvent, Key: t.key, Function: w.fn.Name,
+			Trigger: t.trigger.Name, Attempts: t.attempts, NotBefore: t.due, Event: *t.ev,
+		}})
 	}
 	if !late {
 		return nil
@@ -83,8 +99,18 @@ func (w *worker) overdue(limit time.Time) []*task {
 	return tasks
 }
 
+// inOrder lists everything that waits or runs, each task once, in order of arrival.
+func (w *worker) inOrder() []*task {
+	tasks := w.waiting()
+	if w.runs != nil && !slices.Contains(tasks, w.runs) {
+		tasks = append(tasks, w.runs)
+	}
+	slices.SortFunc(tasks, byArrival)
+	return tasks
+}
+
 // spilled notes which tasks are durable now and acknowledges their events.
-func (w *worker) spilled(tasks []*task, f *Frame, err error) {
+func (w *worker) spilled(tasks []spilt, f *Frame, err error) {
 	var acked []*pending
 	w.mu.Lock()
 	long := len(w.queue)-w.head > keepBodies
@@ -94,7 +120,7 @@ func (w *worker) spilled(tasks []*task, f *Frame, err error) {
 			w.fn.inbox.add(t.size)
 			acked = append(acked, t.pend)
 			t.pend = nil
-			if long && t != w.runs {
+			if long && t.task != w.runs {
 				t.ev = nil
 			}
 		}

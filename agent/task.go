@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	"errors"
 	"sync"
 	"time"
 )
@@ -22,6 +24,9 @@ type task struct {
 	spilling chan struct{} // closed when the inbox write under way is over
 	leaving  bool          // its outcome is about to be committed: too late to spill
 }
+
+// byArrival orders tasks for slices.SortFunc.
+func byArrival(a, b *task) int { return cmp.Compare(a.order, b.order) }
 
 // durable tells whether the outcome must be on disk before it counts.
 func (t *task) durable() bool {
@@ -63,17 +68,25 @@ func (l *ledger) add(p *pending) {
 	l.bySlot[p.ev.Origin.Slot] = p
 }
 
-// attach lets done wait for the same event if it is under way already.
+// attach lets done wait for the same event if it is under way already, instead
+// of who waited so far.
 func (l *ledger) attach(ev *Event, done func(error)) bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	p := l.bySlot[ev.Origin.Slot]
 	if p == nil || p.ev.Origin.Hash != ev.Origin.Hash {
+		l.mu.Unlock()
 		return false
 	}
-	p.waiters = append(p.waiters, done)
+	older := p.waiters
+	p.waiters = []func(error){done}
+	l.mu.Unlock()
+	for _, done := range older { // of a connection that is gone, or the event would not have come again
+		done(errDeliveredAgain)
+	}
 	return true
 }
+
+var errDeliveredAgain = errors.New("the event was delivered again meanwhile")
 
 // finish notes that one more task of p is durable, and tells the waiters when
 // it was the last.

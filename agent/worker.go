@@ -95,9 +95,7 @@ const idle = time.Hour // nothing is due
 
 // pick takes the next task, or tells how long there is none.
 func (w *worker) pick(now time.Time) (*task, time.Duration) {
-	if len(w.redo) > 0 {
-		t := w.redo[0]
-		w.redo = w.redo[1:]
+	if t := w.pickRedo(); t != nil {
 		return t, 0
 	}
 	w.turn = !w.turn
@@ -116,6 +114,21 @@ func (w *worker) pick(now time.Time) (*task, time.Duration) {
 		return nil, max(time.Millisecond, w.due[0].at.Sub(now))
 	}
 	return nil, idle
+}
+
+// pickRedo takes the oldest task that has to run again, unless an older one of
+// its key is held back.
+func (w *worker) pickRedo() *task {
+	for len(w.redo) > 0 {
+		t := w.redo[0]
+		w.redo = w.redo[1:]
+		pk := w.parked[t.key]
+		if pk == nil || pk.index < 0 || pk.tasks[0].order > t.order {
+			return t
+		}
+		pk.insert(t)
+	}
+	return nil
 }
 
 // pickDue takes the first task of the parked key that is due the longest. The
@@ -201,12 +214,7 @@ func (w *worker) insert(tasks []*task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	all := append(tasks, w.queue[w.head:]...)
-	slices.SortFunc(all, func(a, b *task) int {
-		if a.order < b.order {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, byArrival)
 	w.queue, w.head = w.queue[:0:0], 0
 	for _, t := range all {
 		switch pk := w.parked[t.key]; {
@@ -228,17 +236,19 @@ func (w *worker) hold(t *task) {
 		pk = &parkedKey{key: t.key, index: -1}
 		w.parked[t.key] = pk
 	}
-	i := 0
-	for i < len(pk.tasks) && pk.tasks[i].order < t.order {
-		i++
-	}
-	pk.tasks = slices.Insert(pk.tasks, i, t)
+	pk.insert(t)
 	pk.at = pk.tasks[0].due
 	if pk.index < 0 {
 		heap.Push(&w.due, pk)
 	} else {
 		heap.Fix(&w.due, pk.index)
 	}
+}
+
+// insert puts t in its place by arrival.
+func (pk *parkedKey) insert(t *task) {
+	i, _ := slices.BinarySearchFunc(pk.tasks, t, byArrival)
+	pk.tasks = slices.Insert(pk.tasks, i, t)
 }
 
 // release lets the next task of a parked key run, or the key go.
@@ -262,6 +272,19 @@ func (w *worker) again(tasks []*task) {
 		t.leaving = false
 	}
 	w.redo = append(w.redo, tasks...)
+	slices.SortFunc(w.redo, byArrival)
+	w.mu.Unlock()
+	w.signal()
+}
+
+// postpone holds tasks back for a while; it counts as no attempt.
+func (w *worker) postpone(tasks []*task, wait time.Duration) {
+	w.mu.Lock()
+	for _, t := range tasks {
+		t.leaving = false
+		t.due = time.Now().Add(wait)
+		w.hold(t)
+	}
 	w.mu.Unlock()
 	w.signal()
 }
