@@ -324,10 +324,8 @@ func TestRedeliveryWhileTheEventIsWorkedOnWaitsForIt(t *testing.T) {
 	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
 	first := b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42})
 	again := b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42, Redelivered: true})
-	if err := <-first; err == nil {
-		t.Error("the delivery of a connection that is gone was acknowledged")
-	}
 	close(hold)
+	b.wait(first)
 	b.wait(again)
 	if s := b.status(); s.Events.Invocations != 1 || s.Events.Duplicates != 1 {
 		t.Errorf("counts = %+v", s.Events)
@@ -840,11 +838,13 @@ func TestRedeliveriesOfAnUnfinishedEventDoNotPileUp(t *testing.T) {
 	for i := range 10 {
 		acks = append(acks, b.offer("s", "x", agent.Origin{Slot: "plant/1", Hash: 1, Redelivered: i > 0}))
 	}
-	for i, acked := range acks[:9] {
+	for i, acked := range acks[:6] {
 		if err := <-acked; err == nil {
-			t.Errorf("delivery %d was acknowledged", i)
+			t.Errorf("delivery %d was acknowledged, though newer ones wait", i)
 		}
 	}
 	close(hold)
-	b.wait(acks[9])
+	for _, acked := range acks[6:] {
+		b.wait(acked)
+	}
 }

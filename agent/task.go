@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -68,8 +69,13 @@ func (l *ledger) add(p *pending) {
 	l.bySlot[p.ev.Origin.Slot] = p
 }
 
-// attach lets done wait for the same event if it is under way already, instead
-// of who waited so far.
+// maxWaiters is how many deliveries of one event may wait for its outcome. The
+// older ones belong to connections that are gone.
+const maxWaiters = 4
+
+var errDeliveredAgain = errors.New("the event was delivered again since")
+
+// attach lets done wait for the same event if it is under way already.
 func (l *ledger) attach(ev *Event, done func(error)) bool {
 	l.mu.Lock()
 	p := l.bySlot[ev.Origin.Slot]
@@ -77,16 +83,18 @@ func (l *ledger) attach(ev *Event, done func(error)) bool {
 		l.mu.Unlock()
 		return false
 	}
-	older := p.waiters
-	p.waiters = []func(error){done}
+	p.waiters = append(p.waiters, done)
+	var oldest func(error)
+	if len(p.waiters) > maxWaiters {
+		oldest = p.waiters[0]
+		p.waiters = slices.Delete(p.waiters, 0, 1)
+	}
 	l.mu.Unlock()
-	for _, done := range older { // of a connection that is gone, or the event would not have come again
-		done(errDeliveredAgain)
+	if oldest != nil {
+		oldest(errDeliveredAgain)
 	}
 	return true
 }
-
-var errDeliveredAgain = errors.New("the event was delivered again meanwhile")
 
 // finish notes that one more task of p is durable, and tells the waiters when
 // it was the last.

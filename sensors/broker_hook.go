@@ -99,6 +99,9 @@ func (b *Broker) keep(run *brokerRun, ev *agent.Event, limit time.Duration) erro
 	defer over.Stop()
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
 		outcome := make(chan error, 1)
+		if delay > firstRetry {
+			ev.Origin.Redelivered = true // part of it may have an outcome by now
+		}
 		run.offer(ev, func(err error) { outcome <- err })
 		select {
 		case err := <-outcome:

@@ -2,7 +2,9 @@ package sensors
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -20,46 +22,70 @@ func (b *Broker) Publish(topic string, data []byte, qos uint8, retain bool) erro
 	if b.wants(topic) {
 		run.offer(b.event(&message{topic: topic, data: data}), nil)
 	}
-	return run.publish(topic, data, qos, retain)
+	if err := run.server.Publish(topic, data, retain, qos); err != nil {
+		return fmt.Errorf("publish to %s: %w", topic, err)
+	}
+	return nil
 }
 
-// Send delivers publishes in order. One that a trigger wants is delivered once
-// its outcome as an event is durable, so that it is either sent again or has
-// been seen. The errors stand in the order of recs, nil for what was delivered.
+// reentryWithin is how long Send waits for the outcomes of publishes that come
+// back as events. What has none by then is sent again later.
+const reentryWithin = 5 * time.Second
+
+var errNoOutcome = errors.New("no outcome yet of the event it is for this device")
+
+// Send delivers publishes in order per topic. One that a trigger wants is
+// delivered once its outcome as an event is durable, so that it is either sent
+// again or has been seen; the others do not wait for it. The errors stand in
+// the order of recs, nil for what was delivered.
 func (b *Broker) Send(ctx context.Context, recs []agent.Record) []error {
+	ctx, cancel := context.WithTimeoutCause(ctx, reentryWithin, errNoOutcome)
+	defer cancel()
 	errs := make([]error, len(recs))
 	outcomes := make([]chan error, len(recs))
 	run := b.running()
 	for i := range recs {
-		ev := &recs[i].Event
-		switch {
-		case run == nil:
-			errs[i] = errNotRunning
-		case ev.QoS > 2:
-			errs[i] = fmt.Errorf("QoS %d: %w", ev.QoS, agent.ErrInvalid)
-		default:
-			errs[i] = agent.CheckTopic(ev.Subject)
+		if errs[i] = sendable(run, &recs[i].Event); errs[i] == nil {
+			outcomes[i] = b.reenter(run, &recs[i])
 		}
-		if errs[i] == nil {
-			outcomes[i] = b.reenter(run, ev)
+		if errs[i] == nil && outcomes[i] == nil { // nobody here wants it
+			errs[i] = run.publish(&recs[i])
 		}
 	}
+	failed := map[string]bool{} // topics
 	for i := range recs {
-		ev := &recs[i].Event
-		if errs[i] == nil {
-			errs[i] = awaitOutcome(ctx, run, outcomes[i])
+		topic := recs[i].Event.Subject
+		if outcomes[i] != nil {
+			if errs[i] = awaitOutcome(ctx, run, outcomes[i]); errs[i] == nil && failed[topic] {
+				errs[i] = errNoOutcome
+			}
+			if errs[i] == nil {
+				errs[i] = run.publish(&recs[i])
+			}
 		}
-		if errs[i] == nil {
-			errs[i] = run.publish(ev.Subject, ev.Data, ev.QoS, recs[i].Retain)
-		} else {
-			errs[i] = fmt.Errorf("publish to %s: %w", ev.Subject, errs[i])
+		if errs[i] != nil {
+			failed[topic] = true
+			errs[i] = fmt.Errorf("publish to %s: %w", topic, errs[i])
 		}
 	}
 	return errs
 }
 
-// reenter offers a publish as an event; nil if no trigger wants it.
-func (b *Broker) reenter(run *brokerRun, ev *agent.Event) chan error {
+func sendable(run *brokerRun, ev *agent.Event) error {
+	switch {
+	case run == nil:
+		return errNotRunning
+	case ev.QoS > 2:
+		return fmt.Errorf("QoS %d: %w", ev.QoS, agent.ErrInvalid)
+	}
+	return agent.CheckTopic(ev.Subject)
+}
+
+// reenter offers a publish as an event; nil if no trigger wants it. It is
+// always offered as a redelivery: after a crash it may be one, and the marks
+// tell.
+func (b *Broker) reenter(run *brokerRun, rec *agent.Record) chan error {
+	ev := &rec.Event
 	if !b.wants(ev.Subject) {
 		return nil
 	}
@@ -68,28 +94,26 @@ func (b *Broker) reenter(run *brokerRun, ev *agent.Event) chan error {
 		run.offer(again, nil)
 		return nil
 	}
+	again.Origin = agent.Origin{
+		Slot: slot(b.opts.Name+"/out", uint16(rec.Seq)), Hash: hash(ev.ID, nil), Redelivered: true,
+	}
 	outcome := make(chan error, 1)
 	run.offer(again, func(err error) { outcome <- err })
 	return outcome
 }
 
 func awaitOutcome(ctx context.Context, run *brokerRun, outcome chan error) error {
-	if outcome == nil {
-		return nil
-	}
 	select {
 	case err := <-outcome:
 		return err
 	case <-run.stop:
 		return errNotRunning
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 
-func (r *brokerRun) publish(topic string, data []byte, qos uint8, retain bool) error {
-	if err := r.server.Publish(topic, data, retain, qos); err != nil {
-		return fmt.Errorf("publish to %s: %w", topic, err)
-	}
-	return nil
+func (r *brokerRun) publish(rec *agent.Record) error {
+	ev := &rec.Event
+	return r.server.Publish(ev.Subject, ev.Data, rec.Retain, ev.QoS)
 }

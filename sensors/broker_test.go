@@ -192,7 +192,7 @@ func TestBrokerSend(t *testing.T) {
 
 	recs := []agent.Record{
 		{Event: agent.Event{Subject: "out/1", Data: []byte("x"), QoS: 1}},
-		{Event: agent.Event{Subject: "back/1", Data: []byte("y"), QoS: 1}},
+		{Seq: 65536 + 7, Event: agent.Event{ID: "gw7/1/1/f/0", Subject: "back/1", Data: []byte("y"), QoS: 1}},
 		{Event: agent.Event{Subject: "out/+"}},
 	}
 	sent := make(chan []error, 1)
@@ -201,7 +201,7 @@ func TestBrokerSend(t *testing.T) {
 		t.Errorf("got %q", line)
 	}
 	ev := s.wait(t, 1)[0]
-	if ev.Subject != "back/1" || ev.QoS != 1 || ev.Origin != (agent.Origin{}) {
+	if ev.Subject != "back/1" || ev.QoS != 1 || ev.Origin.Slot != "plant/out/7" || !ev.Origin.Redelivered {
 		t.Errorf("came back as %+v", ev.Event)
 	}
 	select {

@@ -171,6 +171,7 @@ func (r *ring) retry() {
 	for _, e := range r.entries {
 		if e.state == failed {
 			e.state = offered
+			e.ev.Origin.Redelivered = true // part of it may have an outcome by now
 			again = append(again, e)
 		}
 	}

@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,27 +17,55 @@ const (
 // ledger is what is settled and not yet committed. Its items stay in the
 // window until then, which bounds it.
 type ledger struct {
-	done     []*item // delivered or expired
-	dead     []*item
-	writing  *settlement // under way, nil if none
-	failures int         // of commits, in a row
-	retryAt  time.Time   // no commit before, after a failed one
+	done    pile        // delivered or expired
+	dead    pile        // to be dead-lettered
+	writing *settlement // under way, nil if none
+}
+
+// pile is one half of it. Each has its own pause after a failed commit: a
+// dead-letter box that is full holds up no delivery.
+type pile struct {
+	items    []*item
+	failures int       // of commits, in a row
+	retryAt  time.Time // no commit before
+}
+
+// take gives what may be committed now.
+func (p *pile) take(now time.Time) []*item {
+	if p.retryAt.After(now) {
+		return nil
+	}
+	items := p.items
+	p.items = nil
+	return items
+}
+
+// ended takes the result of a commit; it tells whether this is the first
+// failure after a success.
+func (p *pile) ended(err error) (first bool) {
+	if err == nil {
+		p.failures, p.retryAt = 0, time.Time{}
+		return false
+	}
+	p.failures++
+	p.retryAt = time.Now().Add(backoff(p.failures, maxCommitPause))
+	return p.failures == 1
 }
 
 // settlement is one round of commits, and how it went.
 type settlement struct {
-	done, dead []*item
-	ended      []*item // the part that was committed
-	err        error
+	done, dead       []*item
+	ended            []*item // the part that was committed
+	doneErr, deadErr error
 }
 
 func (l *ledger) settled(it *item, class Class, reason string) {
 	it.outcome, it.reason = class, reason
+	to := &l.done
 	if class == Permanent {
-		l.dead = append(l.dead, it)
-		return
+		to = &l.dead
 	}
-	l.done = append(l.done, it)
+	to.items = append(to.items, it)
 }
 
 // expired is an outcome of its own: nobody has the record, and nobody will.
@@ -47,11 +76,14 @@ func (l *ledger) expired(it *item) { l.settled(it, expired, "") }
 // startCommit writes what is settled, in the background.
 func (p *pump) startCommit(ctx context.Context, now time.Time) {
 	l := &p.ledger
-	if l.writing != nil || len(l.done)+len(l.dead) == 0 || l.retryAt.After(now) {
+	if l.writing != nil {
 		return
 	}
-	s := &settlement{done: l.done, dead: l.dead}
-	l.writing, l.done, l.dead = s, nil, nil
+	s := &settlement{done: l.done.take(now), dead: l.dead.take(now)}
+	if len(s.done)+len(s.dead) == 0 {
+		return
+	}
+	l.writing = s
 	p.beside.Go(func() {
 		s.write(ctx, p.o)
 		p.commits <- s
@@ -67,20 +99,22 @@ func (s *settlement) write(ctx context.Context, o *Outbox) {
 		for _, it := range s.done {
 			f.Done = append(f.Done, it.rec.Seq)
 		}
-		s.commit(ctx, o, f, s.done)
+		s.doneErr = s.commit(ctx, o, f, s.done)
 	}
 	for i, it := range s.dead {
 		f := &agent.Frame{Done: []uint64{it.rec.Seq}, Add: []agent.Record{deadLetter(it)}}
-		s.commit(ctx, o, f, s.dead[i:i+1])
+		if err := s.commit(ctx, o, f, s.dead[i:i+1]); err != nil {
+			s.deadErr = err
+		}
 	}
 }
 
-func (s *settlement) commit(ctx context.Context, o *Outbox, f *agent.Frame, items []*item) {
+func (s *settlement) commit(ctx context.Context, o *Outbox, f *agent.Frame, items []*item) error {
 	if err := o.commit.Commit(ctx, f); err != nil {
-		s.err = fmt.Errorf("record what left queue %s: %w", items[0].rec.Queue, err)
-		return
+		return fmt.Errorf("record what left queue %s: %w", items[0].rec.Queue, err)
 	}
 	s.ended = append(s.ended, items...)
+	return nil
 }
 
 func deadLetter(it *item) agent.Record {
@@ -99,20 +133,28 @@ func deadLetter(it *item) agent.Record {
 // committed takes the result of a round; what could not be committed is tried
 // again after a pause.
 func (p *pump) committed(s *settlement) {
-	p.ledger.writing = nil
+	l := &p.ledger
+	l.writing = nil
 	p.forget(s.ended)
-	p.ledger.keep(s)
+	l.keep(s)
 	p.countEnded(s.ended)
-	if s.err == nil {
-		p.ledger.failures, p.ledger.retryAt = 0, time.Time{}
-		p.o.update(func(_ *counts, n *note) { n.commitErr = "" })
-		return
+	err := errors.Join(s.doneErr, s.deadErr)
+	first := false
+	if len(s.done) > 0 {
+		first = l.done.ended(s.doneErr)
 	}
-	if p.ledger.failures++; p.ledger.failures == 1 {
-		p.o.opts.Log.Error("deliveries cannot be recorded", "error", s.err)
+	if len(s.dead) > 0 {
+		first = l.dead.ended(s.deadErr) || first
 	}
-	p.ledger.retryAt = time.Now().Add(backoff(p.ledger.failures, maxCommitPause))
-	p.o.update(func(_ *counts, n *note) { n.commitErr = s.err.Error() })
+	if first {
+		p.o.opts.Log.Error("deliveries cannot be recorded", "error", err)
+	}
+	p.o.update(func(_ *counts, n *note) {
+		n.commitErr = ""
+		if err != nil {
+			n.commitErr = err.Error()
+		}
+	})
 }
 
 // keep takes back what a round could not commit.
@@ -180,8 +222,8 @@ func (p *pump) finish(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
-	s := &settlement{done: p.ledger.done, dead: p.ledger.dead}
-	p.ledger.done, p.ledger.dead = nil, nil
+	s := &settlement{done: p.ledger.done.items, dead: p.ledger.dead.items}
+	p.ledger.done.items, p.ledger.dead.items = nil, nil
 	s.write(ctx, p.o)
 	p.committed(s)
 }

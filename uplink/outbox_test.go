@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -447,3 +449,49 @@ func TestBatchPartialFailure(t *testing.T) {
 		}
 	})
 }
+
+// Keys whose oldest record fails again and again, more of them than the window
+// holds, do not stand in the way of the others; and once the far side takes
+// them they arrive in order.
+func TestManyPoisonKeysHoldBackNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var recs []agent.Record
+		for i := range 600 {
+			key := fmt.Sprintf("bad-%d", i%150)
+			if i >= 300 {
+				key = fmt.Sprintf("good-%d", i)
+			}
+			recs = append(recs, record(uint64(i+1), key))
+		}
+		s := newStore(recs...)
+		var mended atomic.Bool
+		var mu sync.Mutex
+		last := map[string]uint64{}
+		o := uplink.NewOutbox(s, s, sendFunc(func(rec agent.Record) error {
+			if strings.HasPrefix(rec.Key, "bad") && !mended.Load() {
+				return &uplink.Error{Class: uplink.Retry, Status: 500, Reason: "500"}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if rec.Seq <= last[rec.Key] {
+				t.Errorf("record %d of %s after %d", rec.Seq, rec.Key, last[rec.Key])
+			}
+			last[rec.Key] = rec.Seq
+			return nil
+		}), uplink.Options{MaxBackoff: time.Minute, Log: quiet})
+		defer run(t, o)()
+		pass(2 * time.Hour)
+		if st := o.Status(); st.Delivered != 300 || st.Waiting != 300 {
+			t.Errorf("%d delivered, %d waiting; want all 300 of the good keys", st.Delivered, st.Waiting)
+		}
+		mended.Store(true)
+		pass(2 * time.Hour)
+		if st := o.Status(); st.Delivered != 600 || st.Waiting != 0 {
+			t.Errorf("%d delivered, %d waiting in the end", st.Delivered, st.Waiting)
+		}
+	})
+}
+
+type sendFunc func(agent.Record) error
+
+func (f sendFunc) Send(_ context.Context, rec agent.Record) error { return f(rec) }

@@ -26,6 +26,8 @@ type pump struct {
 	reads     chan *read
 	readAt    time.Time // not before, after a failed read
 	readFails int       // in a row
+	furthest  uint64    // newest record ever read
+	news      int       // records newer than any before, since keys were last recalled
 
 	flying  int
 	jobs    int // ids given
@@ -36,6 +38,7 @@ type pump struct {
 // read is one call of Queue.Next.
 type read struct {
 	after  uint64
+	since  time.Time
 	cancel context.CancelFunc
 	recs   []agent.Record
 	err    error
@@ -67,6 +70,7 @@ func (p *pump) loop(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := time.Now()
 		p.window.makeRoom()
+		p.recall(now)
 		p.dispatch(ctx, now)
 		p.startRead(ctx, now)
 		p.startCommit(ctx, now)
@@ -105,10 +109,16 @@ func (p *pump) gather(ctx context.Context) {
 // wake is when the loop has something to do though nothing happens, zero for never.
 func (p *pump) wake(now time.Time) time.Time {
 	due := p.window.nextDue(now)
+	if away := p.window.away.nextDue(); !away.IsZero() && p.read != nil {
+		if end := p.read.since.Add(quiet); end.After(away) {
+			away = end
+		}
+		due = sooner(due, future(away, now))
+	}
 	if ready := p.breaker.ready(); ready.After(now) {
 		due = ready
 	}
-	return sooner(sooner(due, future(p.readAt, now)), future(p.ledger.retryAt, now))
+	return sooner(sooner(due, future(p.readAt, now)), sooner(future(p.ledger.done.retryAt, now), future(p.ledger.dead.retryAt, now)))
 }
 
 func future(t, now time.Time) time.Time {
@@ -186,7 +196,7 @@ func (p *pump) startRead(ctx context.Context, now time.Time) {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &read{after: p.after, cancel: cancel, gone: map[uint64]bool{}}
+	r := &read{after: p.after, since: now, cancel: cancel, gone: map[uint64]bool{}}
 	p.read = r
 	p.beside.Go(func() {
 		r.recs, r.err = p.o.queue.Next(ctx, r.after, room)
@@ -215,9 +225,32 @@ func (p *pump) took(r *read) {
 	p.readFails = 0
 	for _, rec := range r.recs {
 		p.after = max(p.after, rec.Seq)
+		if rec.Seq > p.furthest {
+			p.furthest = rec.Seq
+			p.news++
+		}
 		if !r.gone[rec.Seq] {
 			p.window.add(rec)
 		}
+	}
+	p.window.away.passed(p.after)
+}
+
+// quiet is how long a read must have waited before the queue counts as read to
+// its end.
+const quiet = 100 * time.Millisecond
+
+// recall reads keys again that were left on the disk and are due. Newer records
+// get a turn in between, or keys that fail again and again would be all that is
+// ever read.
+func (p *pump) recall(now time.Time) {
+	waited := p.read != nil && now.Sub(p.read.since) >= quiet
+	if p.window.room() == 0 || !waited && p.news < p.window.limit/2 {
+		return
+	}
+	if seq := p.window.away.recall(now); seq > 0 {
+		p.news = 0
+		p.rewind(seq)
 	}
 }
 

@@ -38,12 +38,13 @@ type window struct {
 	bytes   int
 	largest int               // largest record seen lately, bytes
 	skips   map[string]uint64 // key -> oldest record of it that was left on disk
+	away    awayKeys
 }
 
 func newWindow(limit, maxBytes int) *window {
 	return &window{
 		limit: limit, maxBytes: maxBytes,
-		held: map[uint64]*item{}, lanes: map[string]*lane{}, skips: map[string]uint64{},
+		held: map[uint64]*item{}, lanes: map[string]*lane{}, skips: map[string]uint64{}, away: newAwayKeys(),
 	}
 }
 
@@ -61,14 +62,14 @@ func (w *window) room() int {
 
 // add takes a record in, unless it is there or its key is being left on disk.
 func (w *window) add(rec agent.Record) {
-	if w.held[rec.Seq] != nil {
+	if w.held[rec.Seq] != nil || w.away.has(rec.Key) {
 		return
 	}
 	if _, skipped := w.skips[rec.Key]; skipped && rec.Key != "" {
 		w.skip(rec.Key, rec.Seq)
 		return
 	}
-	it := &item{rec: rec, waiting: true, notBefore: rec.NotBefore}
+	it := &item{rec: rec, waiting: true, notBefore: rec.NotBefore, tries: w.away.back(rec.Seq)}
 	if rec.Key != "" {
 		it.lane = w.laneOf(rec.Key)
 		it.lane.held++
@@ -179,6 +180,26 @@ func (w *window) makeRoom() {
 		l.waiting = l.waiting[:1:1]
 		w.drop(behind)
 	}
+	if w.room() == 0 {
+		w.sendAway()
+	}
+}
+
+// sendAway leaves the keys with the longest pauses on the disk altogether, up
+// to half of the window.
+func (w *window) sendAway() {
+	var heads []*item
+	for _, it := range w.items {
+		if it.lane != nil && it.lane.held == 1 && it.eligible(0) && it.tries > 0 {
+			heads = append(heads, it)
+		}
+	}
+	slices.SortFunc(heads, func(a, b *item) int { return b.notBefore.Compare(a.notBefore) })
+	heads = heads[:min(len(heads), w.limit/2, w.away.room())]
+	for _, it := range heads {
+		w.away.add(it)
+	}
+	w.drop(heads) // what it would have read again comes with them
 }
 
 // fresh tells whether something is under way, or could go that never failed.

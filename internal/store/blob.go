@@ -86,7 +86,7 @@ func (s *Store) putChunks(ctx context.Context, sum []byte, size int64, r io.Read
 
 func compareDigest(sum []byte, h hash.Hash) error {
 	if got := h.Sum(nil); string(got) != string(sum) {
-		return fmt.Errorf("digest is sha256:%x, not sha256:%x as it should be", got, sum)
+		return fmt.Errorf("digest is sha256:%x, not sha256:%x as it should be: %w", got, sum, errDamaged)
 	}
 	return nil
 }
@@ -109,12 +109,22 @@ func (s *Store) update(floor int64, op func(*loader) error) error {
 	return l.commit()
 }
 
-// Blob reads a blob and verifies it: agent.ErrNotFound if there is none.
+// Blob reads a blob and verifies it: agent.ErrNotFound if there is none. One
+// that is damaged is not there any more afterwards, so that it can be put again.
 func (s *Store) Blob(d agent.Digest) ([]byte, error) {
 	sum, err := digestBytes(d)
 	if err != nil {
 		return nil, err
 	}
+	blob, err := s.readBlob(d, sum)
+	if errors.Is(err, errDamaged) {
+		s.log.Error("a stored module is damaged and is dropped", "digest", d, "error", err)
+		err = errors.Join(err, s.DeleteBlob(d))
+	}
+	return blob, err
+}
+
+func (s *Store) readBlob(d agent.Digest, sum []byte) ([]byte, error) {
 	size, err := s.blobSize(sum)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d, err)

@@ -23,14 +23,15 @@ var errClosed = errors.New("store is closed")
 
 // entry is a frame on its way into the journal.
 type entry struct {
-	buf   []byte // room for the frame header, payload, padding
-	n     int    // bytes of payload
-	p     payload
-	lazy  bool
-	order uint64
-	off   uint32    // of the payload in its segment, once laid out
-	wake  chan bool // true: lead the next batch; false: the outcome is in err
-	err   error
+	buf    []byte // room for the frame header, payload, padding
+	n      int    // bytes of payload
+	p      payload
+	lazy   bool
+	leaves bool // its records only move, to the dead-letter box
+	order  uint64
+	off    uint32    // of the payload in its segment, once laid out
+	wake   chan bool // true: lead the next batch; false: the outcome is in err
+	err    error
 }
 
 var entries = sync.Pool{New: func() any { return &entry{wake: make(chan bool, 1)} }}
@@ -38,7 +39,7 @@ var entries = sync.Pool{New: func() any { return &entry{wake: make(chan bool, 1)
 func newEntry(f *agent.Frame, moved []moving) *entry {
 	e := entries.Get().(*entry)
 	e.p.reset()
-	e.lazy, e.err, e.off = f.Lazy, nil, 0
+	e.lazy, e.leaves, e.err, e.off = f.Lazy, onlyMoves(f), nil, 0
 	e.buf = append(e.buf[:0], make([]byte, frameHeader)...)
 	e.buf = appendPayload(e.buf, f, moved, &e.p)
 	e.n = len(e.buf) - frameHeader
@@ -46,6 +47,18 @@ func newEntry(f *agent.Frame, moved []moving) *entry {
 		e.buf = append(e.buf, 0)
 	}
 	return e
+}
+
+// onlyMoves tells that a frame adds nothing but dead letters in place of as
+// many records that leave. They may use the reserve: a full journal must not
+// keep a queue from getting past what will never be delivered.
+func onlyMoves(f *agent.Frame) bool {
+	for i := range f.Add {
+		if f.Add[i].Kind != agent.KindDead {
+			return false
+		}
+	}
+	return len(f.Done) >= len(f.Add)
 }
 
 func (e *entry) recycle() {
@@ -241,7 +254,7 @@ func (s *Store) admit(e *entry) error {
 	switch {
 	case len(e.p.moved) > 0:
 		limit += 2 * s.opts.SegmentSize
-	case len(e.p.add) == 0:
+	case len(e.p.add) == 0 || e.leaves:
 		limit += s.opts.SegmentSize
 	case s.free(time.Now()) < s.opts.Reserve:
 		return fmt.Errorf("less than %d MiB are free on the disk: %w", s.opts.Reserve>>20, agent.ErrFull)

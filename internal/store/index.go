@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
+// Pages are small, because long-waiting records may lie far apart.
 const (
-	pageBits = 10
+	pageBits = 4
 	pageSize = 1 << pageBits
 )
 
