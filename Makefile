@@ -27,8 +27,8 @@ crash: deps ## kill the agent KILLS (300) times under load and count what it los
 check: ## run all that must pass before a change is taken (about half an hour)
 	bash .ci/run
 
-demo: ## show the whole of Skerry on this terminal, without network or settings
-	$(GO) run ./cmd/skerry demo
+demo: build ## show the whole of Skerry on this terminal, without network or settings
+	bin/skerry demo
 
 bench: ## drive mosquitto -> skerry -> mosquitto beside a native subscriber
 	$(GO) run ./internal/bench

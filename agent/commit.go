@@ -24,6 +24,8 @@ type committer struct {
 	epoch   uint64 // counts failed groups: what was read in an older one never happened
 	pending map[stateKey]pendingValue
 	writes  uint64
+	failing int          // commits that failed, in a row
+	told    time.Time    // when that was last logged
 	slots   [4096]uint64 // number of the last write to keys that hash here
 }
 
@@ -169,6 +171,10 @@ func (c *committer) settle(g *group) {
 		}
 	}
 	c.mu.Lock()
+	if works := c.failing > 0 && len(g.frame.Add) > 0; works {
+		c.failing = 0
+		c.agent.opts.Log.Info("commits work again")
+	}
 	for _, w := range g.frame.Writes {
 		if k := (stateKey{w.Scope, w.Key}); c.pending[k].in == g {
 			delete(c.pending, k)
@@ -195,11 +201,18 @@ func (c *committer) failed(ctx context.Context, g *group, err error) {
 	c.epoch++
 	clear(c.pending)
 	full := errors.Is(err, ErrFull)
-	c.giveBack(lost, full)
+	c.failing++
+	pause := min(fullPause<<min(c.failing-1, 5), maxFullPause)
+	c.giveBack(lost, full, pause)
+	tell := c.failing == 1 || time.Since(c.told) > time.Minute
+	if tell {
+		c.told = time.Now()
+	}
 	c.changed.Broadcast()
 	c.mu.Unlock()
-	c.agent.opts.Log.Error("cannot commit; nothing was acknowledged, the events run again",
-		"events", len(lost), "err", err)
+	if tell {
+		c.tell(full, len(lost), err)
+	}
 	if full {
 		return // who needs room waits; the others need not
 	}
@@ -209,13 +222,27 @@ func (c *committer) failed(ctx context.Context, g *group, err error) {
 	}
 }
 
-// fullPause is how long an event waits whose outcome finds no room.
-const fullPause = time.Second
+// tell logs why commits fail; it is called once a minute at most.
+func (c *committer) tell(full bool, events int, err error) {
+	log := c.agent.opts.Log
+	if full {
+		log.Error("no room for what functions decided: their events wait, unacknowledged; skerry status shows what fills the disk, limits.disk how much may",
+			"events", events, "err", err)
+		return
+	}
+	log.Error("cannot commit: nothing was acknowledged, the events run again until it works", "events", events, "err", err)
+}
+
+// An event whose outcome finds no room waits for so long, at first and at most.
+const (
+	fullPause    = time.Second
+	maxFullPause = 15 * time.Second
+)
 
 // giveBack returns the tasks of dropped outcomes to their workers. When the
 // store is full those that would add records wait, so that they do not spoil
 // the groups of those that would not.
-func (c *committer) giveBack(lost []*outcome, full bool) {
+func (c *committer) giveBack(lost []*outcome, full bool, pause time.Duration) {
 	byWorker, waiting := map[*worker][]*task{}, map[*worker][]*task{}
 	for _, o := range lost {
 		if o.task.volatile() && !o.dead { // nobody waits for it, and its publishes have left
@@ -229,7 +256,7 @@ func (c *committer) giveBack(lost []*outcome, full bool) {
 		byWorker[o.worker] = append(byWorker[o.worker], o.task)
 	}
 	for w, tasks := range waiting {
-		w.postpone(tasks, fullPause)
+		w.postpone(tasks, pause)
 	}
 	for w, tasks := range byWorker {
 		w.again(tasks)

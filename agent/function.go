@@ -127,7 +127,7 @@ type On uint8
 
 const (
 	OnOutput On = iota // a committed run that set a result
-	OnError            // a dead-lettered event; data is {"error","event","function"}
+	OnError            // a dead-lettered event; data is {"error","event","function","topic","data"}
 	OnAlways           // both
 )
 

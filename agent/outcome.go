@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // outcome is what one run decided, in the store's terms.
@@ -45,10 +46,7 @@ func (w *worker) deadOutcome(t *task, ev *Event, cause error) *outcome {
 		Queue: QueueDead, Kind: KindDead, Key: t.key, Function: w.fn.Name, Trigger: t.trigger.Name,
 		Attempts: t.attempts, Reason: cause.Error(), Origin: QueueInbox(w.fn.Name), Event: *ev,
 	})
-	notice, err := json.Marshal(map[string]string{"error": cause.Error(), "event": ev.ID, "function": w.fn.Name})
-	if err != nil { // strings always marshal
-		notice = nil
-	}
+	notice := deadNotice(w.fn.Name, ev, cause)
 	var fx Effects
 	then(&fx, w.fn.App(), t.trigger, OnError, notice)
 	if topic := t.trigger.Retry.DeadLetter; topic != "" {
@@ -57,6 +55,22 @@ func (w *worker) deadOutcome(t *task, ev *Event, cause error) *outcome {
 	w.addOutputs(o, &fx)
 	w.mark(o)
 	return o
+}
+
+// deadNotice tells the outside of a dead letter: data stands in it as it is if
+// it is JSON, else as data_base64 (as in the JSON format of CloudEvents).
+func deadNotice(function string, ev *Event, cause error) []byte {
+	notice := map[string]any{"error": cause.Error(), "event": ev.ID, "function": function, "topic": ev.Subject}
+	if json.Valid(ev.Data) {
+		notice["data"] = json.RawMessage(ev.Data)
+	} else {
+		notice["data_base64"] = ev.Data
+	}
+	text, err := json.Marshal(notice)
+	if err != nil { // everything in it is valid
+		return nil
+	}
+	return text
 }
 
 // then adds what the trigger does with the outcome of its function.
@@ -122,13 +136,15 @@ const (
 	TypePublish  = "io.skerry.publish"
 )
 
-// contentType is given, or what data looks like.
+// contentType is given, or what data is.
 func contentType(given string, data []byte) string {
 	switch {
 	case given != "":
 		return given
-	case len(data) > 0 && (data[0] == '{' || data[0] == '['):
+	case json.Valid(data):
 		return "application/json"
+	case utf8.Valid(data):
+		return "text/plain"
 	}
 	return "application/octet-stream"
 }

@@ -90,7 +90,7 @@ func TestLambdaClasses(t *testing.T) {
 	}{
 		{"accepted", 202, "", "", uplink.Delivered},
 		{"function error", 200, "X-Amz-Function-Error: Unhandled", `{"errorMessage":"x"}`, uplink.FnError},
-		{"no such function", 404, "X-Amzn-ErrorType: ResourceNotFoundException", `{}`, uplink.Permanent},
+		{"no such function", 404, "X-Amzn-ErrorType: ResourceNotFoundException", `{}`, uplink.Hold},
 		{"throttle as 400", 400, "X-Amzn-ErrorType: ThrottlingException:http://x", `{}`, uplink.Retry},
 		{"throttle as JSON", 400, "", `{"__type":"com.amazon#ThrottledException"}`, uplink.Retry},
 		{"throttle as XML", 400, "", `<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>`, uplink.Retry},

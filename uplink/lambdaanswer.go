@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// lambdaClass knows what Lambda means by its answers: an unknown function will
-// not appear by waiting, and a 400 can be a throttle.
+// lambdaClass knows what Lambda means by its answers: a missing function is a
+// mistake to mend, no fault of the record, and a 400 can be a throttle.
 func (a *answer) lambdaClass() Class {
 	class := a.class()
 	switch {
 	case class == FnError:
 	case a.status == http.StatusNotFound:
-		return Permanent
+		return Hold
 	case a.status == http.StatusBadRequest && throttles[a.awsCode()]:
 		return Retry
 	}

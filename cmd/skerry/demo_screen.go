@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/skerry-edge/skerry/examples"
 )
 
@@ -41,17 +43,17 @@ func (s *screen) run(ctx context.Context) error {
 		return nil
 	}
 	fmt.Fprintf(s.out, `
-  50 sensors ──MQTT──▶ broker ──▶ agent: functions in WebAssembly ──follow-ups──▶ central FaaS
-                                    ▲ pulled from %s
+  50 sensors ─MQTT▶ broker ▶ agent: functions in WebAssembly ─follow-ups▶ central FaaS
+                               ▲ pulled from %s
 
   overheat   C, %s: alarm with hysteresis, one follow-up per fault
-  rollup     AssemblyScript, %s: running mean per sensor, summary published every 20 readings
+  rollup     AssemblyScript, %s: mean per sensor, published every 20 readings
   Each run is a transaction: state, publishes, follow-ups and the MQTT
   acknowledgement are committed together.
 
-  In another terminal:  skerry status --socket %s
+  In another terminal:  %s status --socket %s
 
-`, s.demo.cfg.Registry.Ref, moduleSize("overheat"), moduleSize("rollup"), s.demo.cfg.Admin.Socket)
+`, s.demo.cfg.Registry.Ref, moduleSize("overheat"), moduleSize("rollup"), os.Args[0], s.demo.cfg.Admin.Socket)
 	every := time.Second
 	if s.terminal {
 		every = 250 * time.Millisecond
@@ -100,7 +102,7 @@ func (s *screen) link() string {
 func (s *screen) picture(sum demoSummary, waiting int) []string {
 	cloud := "online"
 	if !s.demo.cloud.online() {
-		cloud = "\x1b[31mCUT OFF\x1b[0m"
+		cloud = cutOff
 	}
 	lines := []string{
 		fmt.Sprintf("  plant    %8.0f readings/s  %9d in all, %d faults injected", s.perSec, sum.Events, s.demo.plant.faults.Load()),
@@ -113,28 +115,45 @@ func (s *screen) picture(sum demoSummary, waiting int) []string {
 		"  follow-ups as they arrive:",
 	}
 	for _, f := range s.demo.cloud.recent() {
-		lines = append(lines, fmt.Sprintf("    %s  %.100s", f.at.Format("15:04:05.000"), f.body))
+		lines = append(lines, fmt.Sprintf("    %s  %s", f.at.Format("15:04:05.000"), f.body))
 	}
 	return lines
 }
 
 func percent(part, whole int64) float64 { return 100 * float64(part) / float64(max(1, whole)) }
 
-// redraw replaces what was drawn the last time.
+// redraw replaces what was drawn the last time. Lines are cut to the terminal's
+// width: one that wraps would spoil the picture.
 func (s *screen) redraw(lines []string) {
+	width, height := terminalSize()
+	lines = lines[:min(len(lines), height-2)]
 	var b strings.Builder
 	if s.lines > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA", s.lines)
 	}
 	for _, l := range lines {
-		b.WriteString("\x1b[2K" + l + "\n")
+		if text := []rune(l); len(text) >= width {
+			l = string(text[:width-1])
+		}
+		b.WriteString("\x1b[2K" + strings.Replace(l, cutOff, "\x1b[31m"+cutOff+"\x1b[0m", 1) + "\n")
 	}
-	s.lines = max(s.lines, len(lines))
 	for range s.lines - len(lines) {
 		b.WriteString("\x1b[2K\n")
 	}
+	s.lines = max(s.lines, len(lines))
 	io.WriteString(s.out, b.String()) // a picture that cannot be shown is no reason to stop
 }
+
+// terminalSize is what standard output shows, or the size of old.
+func terminalSize() (columns, rows int) {
+	size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Col < 20 || size.Row < 5 {
+		return 80, 24
+	}
+	return int(size.Col), int(size.Row)
+}
+
+const cutOff = "CUT OFF"
 
 // end tells how it went.
 func (s *screen) end(sum demoSummary) error {

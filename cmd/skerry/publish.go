@@ -75,6 +75,8 @@ func printPublished(w io.Writer, r fleetsync.PublishResult, output string) error
 		fmt.Fprintf(&b, "published the fleet document")
 	case r.Unchanged:
 		fmt.Fprintf(&b, "%s is there already, nothing was changed", what)
+	case r.Unassigned:
+		fmt.Fprintf(&b, "published %s, NOT ASSIGNED to any device yet", what)
 	default:
 		fmt.Fprintf(&b, "published %s", what)
 	}
@@ -86,7 +88,7 @@ func printPublished(w io.Writer, r fleetsync.PublishResult, output string) error
 		fmt.Fprintf(&b, "note: %s\n", w)
 	}
 	if r.Unassigned {
-		fmt.Fprintf(&b, "note: no device runs %s@%s yet, since the fleet document has other rules for %s: name the version in a fleet document and publish that\n", r.App, r.Version, r.App)
+		fmt.Fprintf(&b, "note: the fleet document has rules of its own for %s: name version %s there and publish it\n", r.App, r.Version)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -51,8 +51,10 @@ func runAgent(ctx context.Context, cfg Config, log *slog.Logger) error {
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
+		log.Info("stopping: finishing what was taken in", "within", stopWithin)
 		select {
 		case err = <-ended:
+			log.Info("stopped")
 		case <-time.After(stopWithin):
 			log.Warn("stopped the hard way: something did not end in time; nothing acknowledged is lost")
 			return nil

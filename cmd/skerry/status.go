@@ -71,9 +71,9 @@ func printStatus(w io.Writer, s agent.Status, output string) error {
 	for _, src := range s.Sources {
 		p("%s\t%s\t%s\t%d\t%s%s", src.Name, src.Kind, up(src.Connected), src.Inflight, strings.Join(src.Filters, " "), note(src.Note))
 	}
-	p("\nTARGET\tKIND\tWAITING\tDELIVERED\tRETRIES\tDEAD\tSENT UP")
+	p("\nTARGET\tKIND\tWAITING\tDELIVERED\tFAILED THERE\tRETRIES\tDEAD\tSENT UP")
 	for _, o := range s.Targets {
-		p("%s\t%s\t%d\t%d\t%d\t%d\t%s%s", o.Name, o.Kind, o.Waiting, o.Delivered, o.Retries, o.Dead, bytesText(o.BytesUp), note(o.LastError))
+		p("%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s%s", o.Name, o.Kind, o.Waiting, o.Delivered, o.FnErrors, o.Retries, o.Dead, bytesText(o.BytesUp), note(o.LastError))
 	}
 	return t.Flush()
 }
@@ -83,13 +83,13 @@ func printSync(p func(string, ...any), s agent.SyncStatus) {
 	case s.Registry == "":
 		p("registry\tnone configured")
 	case s.Checked.IsZero():
-		p("registry\t%s, no answer yet%s", s.Registry, note(s.Error))
+		p("registry\t%s, no answer since the start%s", s.Registry, note(s.Error))
 	default:
 		signed := ""
 		if s.Unsigned {
 			signed = " (unsigned)"
 		}
-		p("registry\t%s, fleet %s revision %d%s, asked %s ago%s", s.Registry, s.Fleet, s.Revision, signed, since(s.Checked), note(s.Error))
+		p("registry\t%s, %s at revision %d%s, answered %s ago%s", s.Registry, s.Fleet, s.Revision, signed, since(s.Checked), note(s.Error))
 	}
 }
 
@@ -105,7 +105,7 @@ func note(text string) string {
 	if text == "" {
 		return ""
 	}
-	return "  (" + text + ")"
+	return "  (" + strings.ReplaceAll(text, "\n", "; ") + ")"
 }
 
 func up(connected bool) string {
