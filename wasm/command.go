@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -112,6 +113,11 @@ func setResult(inv *agent.Invocation, data []byte) error {
 // eventEnv adds what the command may know of the event besides its data.
 func eventEnv(c wazero.ModuleConfig, inv *agent.Invocation) wazero.ModuleConfig {
 	ev := inv.Event
+	for _, name := range inv.Function.Secrets {
+		if value, err := inv.Secret(name); err == nil {
+			c = c.WithEnv(secretEnv(name), value)
+		}
+	}
 	return c.
 		WithEnv("SKERRY_TOPIC", ev.Subject).
 		WithEnv("SKERRY_EVENT_ID", ev.ID).
@@ -121,6 +127,11 @@ func eventEnv(c wazero.ModuleConfig, inv *agent.Invocation) wazero.ModuleConfig 
 		WithEnv("SKERRY_TRIGGER", inv.Trigger).
 		WithEnv("SKERRY_FUNCTION", inv.Function.Name).
 		WithEnv("SKERRY_ATTEMPT", strconv.Itoa(inv.Attempt))
+}
+
+// secretEnv is the variable of a secret: "pager-token" is SKERRY_SECRET_PAGER_TOKEN.
+func secretEnv(name string) string {
+	return "SKERRY_SECRET_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
 // Close releases the compiled code with the last of its users.

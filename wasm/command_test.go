@@ -52,6 +52,7 @@ func TestCommandEnvironment(t *testing.T) {
 	s := newBench(t, wasm.Options{})
 	fn := s.function("command")
 	fn.Env = map[string]string{"SITE": "west", "SKERRY_TOPIC": "forged"}
+	fn.Secrets = []string{"pager-token", "unknown"}
 	inv, err := invoke(s.load(fn), &fn, nil, "E")
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +61,7 @@ func TestCommandEnvironment(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"SITE=west", "SKERRY_ATTEMPT=1", "SKERRY_EVENT_ID=ev1", "SKERRY_EVENT_SOURCE=/gw7/mqtt/plant",
-		"SKERRY_EVENT_TYPE=io.skerry.mqtt", "SKERRY_FUNCTION=test/command", "SKERRY_TIME=2023-11-14T22:13:20.123Z",
+		"SKERRY_EVENT_TYPE=io.skerry.mqtt", "SKERRY_FUNCTION=test/command", "SKERRY_SECRET_PAGER_TOKEN=of pager-token", "SKERRY_TIME=2023-11-14T22:13:20.123Z",
 		"SKERRY_TOPIC=sensors/l1/s1/temperature", "SKERRY_TRIGGER=test/trigger",
 	}
 	if !slices.Equal(got, want) {

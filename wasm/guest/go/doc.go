@@ -18,6 +18,13 @@
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-s -w" -o my.wasm
 //
+// In a module of its own it finds this package in a checkout of Skerry, before
+// that build:
+//
+//	go mod init example.com/my
+//	go mod edit -replace=github.com/skerry-edge/skerry=/path/to/checkout
+//	go mod tidy
+//
 // What a handler decides takes effect when it returns nil, and not at all when
 // it returns an error: Reject sends the event to the dead-letter box, Retry and
 // every other error have it run again later. encoding/json works and costs
