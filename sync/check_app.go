@@ -2,6 +2,7 @@ package fleetsync
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func (c *appCheck) metadata() {
 		c.name("metadata.name", m.Name)
 	}
 	if !validVersion(m.Version) {
-		c.fail("metadata.version", "%.80q is no version: write three numbers, as in 1.4.0", m.Version)
+		c.failInstead("metadata.version", "%.80q is no version: write three numbers, as in 1.4.0", m.Version)
 	}
 	if len(m.Description) > 1024 {
 		c.fail("metadata.description", "%d bytes, at most 1024", len(m.Description))
@@ -188,6 +189,9 @@ func splitShare(topic string) (group, filter string, err error) {
 }
 
 func (c *appCheck) schedule(path string, s *ScheduleTrigger) {
+	if c.unread[path+".every"] {
+		return // it is there, though nothing was read from it
+	}
 	if (s.Every == 0) == (s.Cron == "") {
 		c.fail(path, "a schedule has either every: 30s or cron: \"*/5 * * * *\"")
 		return
@@ -264,4 +268,34 @@ func (a *App) Warnings() []string {
 		}
 	}
 	return slices.Clip(out)
+}
+
+// needs is what a device must have for the App: "target alerts, secret
+// pager-token, broker plant"; "" if it names nothing of a device's.
+func (a *App) needs() string {
+	targets, secrets, brokers := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, fn := range a.Functions {
+		for _, name := range fn.Permissions.Invoke {
+			targets[name] = true
+		}
+		for _, name := range fn.Secrets {
+			secrets["secret "+name] = true
+		}
+	}
+	for _, t := range a.Triggers {
+		for _, then := range t.Then {
+			targets[then.Invoke] = true
+		}
+		if t.MQTT != nil && t.MQTT.Broker != "" {
+			brokers["broker "+t.MQTT.Broker] = true
+		}
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(targets)) {
+		if target, central := strings.CutPrefix(name, "central/"); central {
+			out = append(out, "target "+target)
+		}
+	}
+	out = append(out, slices.Sorted(maps.Keys(secrets))...)
+	return strings.Join(append(out, slices.Sorted(maps.Keys(brokers))...), ", ")
 }

@@ -34,7 +34,7 @@ func (c *fleetCheck) all() {
 func (c *fleetCheck) assignment(path string, a *Assignment) {
 	c.name(path+".app", a.App)
 	if a.Version != versionNone && !validVersion(a.Version) {
-		c.fail(path+".version", "%.80q is no version: write one as in 1.4.0, or none", a.Version)
+		c.failInstead(path+".version", "%.80q is no version: write one as in 1.4.0, or none", a.Version)
 	}
 	if p := a.Percent; p != nil && (*p < 0 || *p > 100) {
 		c.fail(path+".percent", "%v is no percentage: 0 to 100", *p)
@@ -64,4 +64,22 @@ func (c *fleetCheck) expression(path string, e Expression) {
 	default:
 		c.fail(path+".operator", "%.80q is not one of In, NotIn, Exists, DoesNotExist", e.Operator)
 	}
+}
+
+// Warnings are things in a Fleet that have no effect as they are written: an
+// assignment behind one of the same app that is for every device.
+func (f *Fleet) Warnings() []string {
+	var out []string
+	count, forAll := map[string]int{}, map[string]int{} // by app, counted from 1
+	for i := range f.Assignments {
+		a := &f.Assignments[i]
+		count[a.App]++
+		switch first := forAll[a.App]; {
+		case first > 0:
+			out = append(out, fmt.Sprintf("assignment %d of %s is never reached: assignment %d is for every device", count[a.App], a.App, first))
+		case a.forAll():
+			forAll[a.App] = count[a.App]
+		}
+	}
+	return out
 }

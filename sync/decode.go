@@ -19,17 +19,34 @@ import (
 // are refused; keys are the json tags, in their exact case.
 type decoder struct {
 	file     string
-	lines    map[string]int // of each path that was read
+	lines    map[string]int  // of each path that was read
+	unread   map[string]bool // paths at which the value could not be read
 	problems []*DocumentError
 }
 
 const maxProblems = 20
 
+// fail adds what a check found at path, unless the value could not be read at
+// all: that was told, and what a check says of the zero in its place misleads.
 func (d *decoder) fail(path, format string, args ...any) {
-	d.failAt(d.line(path), path, fmt.Sprintf(format, args...))
+	if !d.unread[path] {
+		d.add(d.line(path), path, fmt.Sprintf(format, args...))
+	}
 }
 
+// failInstead is fail for a check that knows better than what was told of path.
+func (d *decoder) failInstead(path, format string, args ...any) {
+	d.problems = slices.DeleteFunc(d.problems, func(p *DocumentError) bool { return p.Path == path })
+	d.add(d.line(path), path, fmt.Sprintf(format, args...))
+}
+
+// failAt is what decoding calls when it cannot read the value at path.
 func (d *decoder) failAt(line int, path, reason string) {
+	d.unread[path] = true
+	d.add(line, path, reason)
+}
+
+func (d *decoder) add(line int, path, reason string) {
 	if len(d.problems) < maxProblems {
 		d.problems = append(d.problems, &DocumentError{File: d.file, Line: line, Path: path, Reason: reason})
 	}

@@ -76,7 +76,7 @@ func TestAppVariantsAreRefused(t *testing.T) {
 		{"kind: App", "kind: Fleet", `app.yaml:1: kind: "Fleet", where kind: App`},
 		{"name: overheat", "name: Over_heat", `app.yaml:3: metadata.name: "Over_heat" is no name`},
 		{"version: 1.4.0-rc.1", "version: v1.4", `app.yaml:3: metadata.version: "v1.4" is no version`},
-		{"version: 1.4.0-rc.1", "version: 1.4", `app.yaml:3: metadata.version: expected a text, not a number: put it in quotes, "1.4"`},
+		{"version: 1.4.0-rc.1", "version: 1.4", `app.yaml:3: metadata.version: "1.4" is no version: write three numbers`},
 		{"functions:", "requires: {disk: 1Mi}\nfunctions:", "app.yaml:4: requires: requirements are not checked by this release"},
 		{"functions:", "extra: 1\nfunctions:", "app.yaml:4: extra: unknown key; known here: apiVersion"},
 		{"{path: ./threshold.wasm}", "{ref: x}", "app.yaml:6: functions.threshold.module: the module is missing"},
@@ -366,5 +366,26 @@ func TestReferences(t *testing.T) {
 		case want != "" && (err != nil || reg.String() != want):
 			t.Errorf("%s is %v, want %s: %v", ref, reg, want, err)
 		}
+	}
+}
+
+// What cannot be read is told once: a check of the zero in its place would
+// only contradict it.
+func TestOneSentenceForAFault(t *testing.T) {
+	for _, v := range []variant{
+		{"version: 1.4.0-rc.1", "version: 2", `app.yaml:3: metadata.version: "2" is no version: write three numbers, as in 1.4.0`},
+		{"version: 1.4.0-rc.1", "version: ~", `app.yaml:3: metadata.version: "" is no version: write three numbers, as in 1.4.0`},
+		{`cron: "*/5 * * * *", timezone: Europe/Berlin`, "every: 0s", `app.yaml:23: triggers[1].schedule.every: "0s" is shorter than 1ms`},
+		{`cron: "*/5 * * * *", timezone: Europe/Berlin`, "every: soon", `app.yaml:23: triggers[1].schedule.every: "soon" is no duration: write 500ms, 2s, 1m30s or 6h`},
+		{"queue: 10", "queue: many", "app.yaml:9: functions.threshold.limits.queue: expected a whole number, not a text"},
+	} {
+		_, err := fleetsync.ParseApp("app.yaml", []byte(strings.Replace(goodApp, v.from, v.to, 1)), strictChecks)
+		if err == nil || err.Error() != v.want {
+			t.Errorf("%s is told as\n%v, want\n%s", v.to, err, v.want)
+		}
+	}
+	_, err := fleetsync.ParseFleet("fleet.yaml", []byte(strings.Replace(goodFleet, "version: 1.4.0", "version: 2", 1)))
+	if want := `fleet.yaml:7: assignments[0].version: "2" is no version: write one as in 1.4.0, or none`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }

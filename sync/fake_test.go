@@ -192,12 +192,17 @@ func device() fleetsync.Device {
 // puller makes a device with the bench's cache; via is the reference it uses.
 func (b *bench) puller(via string) *fleetsync.Puller {
 	b.t.Helper()
+	return b.pullerOf(via, device(), fleetsync.Checks{})
+}
+
+func (b *bench) pullerOf(via string, d fleetsync.Device, checks fleetsync.Checks) *fleetsync.Puller {
+	b.t.Helper()
 	reg, err := fleetsync.NewRegistry(via, fleetsync.RegistryOptions{Retries: -1})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(b.log, nil))
-	return fleetsync.NewPuller(reg, b.cache, b.run, device(), fleetsync.PullerOptions{Log: log})
+	return fleetsync.NewPuller(reg, b.cache, b.run, d, fleetsync.PullerOptions{Log: log, Checks: checks})
 }
 
 func check(t *testing.T, p *fleetsync.Puller) {

@@ -55,7 +55,7 @@ func parse(file, kind string, data []byte, doc any) (*decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{file: file, lines: map[string]int{}}
+	d := &decoder{file: file, lines: map[string]int{}, unread: map[string]bool{}}
 	head := map[string]string{}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		head[root.Content[i].Value] = root.Content[i+1].Value

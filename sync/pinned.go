@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -26,8 +26,9 @@ type pinned struct {
 	Revision int64              `json:"revision"`
 	Device   string             `json:"device"` // print of what the choice depended on
 	Chosen   []agent.AppVersion `json:"chosen"`
-	Apps     []json.RawMessage  `json:"apps"`     // documents of the chosen versions
-	Blobs    []agent.Digest     `json:"blobs"`    // modules of the chosen versions
+	Apps     []json.RawMessage  `json:"apps"` // documents of the chosen versions
+	Held     []heldBack         `json:"held,omitempty"`
+	Blobs    []agent.Digest     `json:"blobs"`    // modules of the chosen versions, and of those that ran and are held back
 	Previous []agent.Digest     `json:"previous"` // modules of the set before
 }
 
@@ -63,11 +64,11 @@ func (p *pinned) write(cache Cache) error {
 
 // apps parses the kept documents.
 func (p *pinned) apps(checks Checks) ([]*App, error) {
+	if len(p.Apps) != len(p.Chosen) {
+		return nil, fmt.Errorf("kept deployment: it has %d documents for %d apps; it is fetched again when the registry answers", len(p.Apps), len(p.Chosen))
+	}
 	var apps []*App
 	for i, data := range p.Apps {
-		if i >= len(p.Chosen) {
-			break
-		}
 		app, err := parsePublished(appFile(p.Chosen[i]), data, checks)
 		if err != nil {
 			return nil, fmt.Errorf("kept deployment: %w", err)
@@ -77,20 +78,57 @@ func (p *pinned) apps(checks Checks) ([]*App, error) {
 	return apps, nil
 }
 
+// last is the version of an app that runs, or ran before it was held back, and
+// its document; nil if there is none. The receiver may be nil.
+func (p *pinned) last(app string) (agent.AppVersion, []byte) {
+	if p == nil {
+		return agent.AppVersion{}, nil
+	}
+	for i, v := range p.Chosen {
+		if v.Name == app && i < len(p.Apps) {
+			return v, p.Apps[i]
+		}
+	}
+	for _, h := range p.Held {
+		if h.Want.Name == app && h.Ran != "" {
+			return agent.AppVersion{Name: app, Version: h.Ran}, h.App
+		}
+	}
+	return agent.AppVersion{}, nil
+}
+
 // document is the kept document of a version, nil if it is not kept.
 func (p *pinned) document(v agent.AppVersion) []byte {
-	if i := slices.Index(p.Chosen, v); i >= 0 && i < len(p.Apps) {
-		return p.Apps[i]
+	if last, data := p.last(v.Name); last == v {
+		return data
 	}
 	return nil
 }
 
+// running is the last version of each app, for paused assignments to keep.
 func (p *pinned) running() map[string]string {
 	out := map[string]string{}
+	for _, h := range p.Held {
+		if h.Ran != "" {
+			out[h.Want.Name] = h.Ran
+		}
+	}
 	for _, v := range p.Chosen {
 		out[v.Name] = v.Version
 	}
 	return out
+}
+
+// names is "overheat@1.1.0 rollup@1.0.0", for the log. The receiver may be nil.
+func (p *pinned) names() string {
+	if p == nil {
+		return ""
+	}
+	names := make([]string, len(p.Chosen))
+	for i, v := range p.Chosen {
+		names[i] = v.Name + "@" + v.Version
+	}
+	return strings.Join(names, " ")
 }
 
 // print changes when the device is configured anew, so that the next round

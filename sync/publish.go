@@ -155,6 +155,9 @@ func (p *publishing) readApp() error {
 	}
 	m := p.app.Metadata
 	p.result.App, p.result.Version, p.result.Warnings = m.Name, m.Version, p.app.Warnings()
+	if needs := p.app.needs(); needs != "" {
+		p.result.Warnings = append(p.result.Warnings, "devices need: "+needs)
+	}
 	for i := range p.modules {
 		mod := &p.modules[i]
 		fn := p.app.Functions[mod.function]

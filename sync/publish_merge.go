@@ -127,7 +127,7 @@ func (p *publishing) onlyAssignment() *Assignment {
 		}
 		found = a
 	}
-	if found == nil || found.Selector != nil || found.Percent != nil || found.Paused || found.Version == versionNone {
+	if found == nil || !found.forAll() || found.Version == versionNone {
 		return nil
 	}
 	return found
@@ -139,7 +139,8 @@ func (p *publishing) replaceFleet() error {
 	if p.fleet != nil {
 		live = p.fleet.Metadata.Revision
 		if p.fleet.Metadata.Name != next.Metadata.Name {
-			return fmt.Errorf("%s holds the fleet %q, %s is about %q: check the reference, or the name", p.ref, p.fleet.Metadata.Name, p.opts.FleetFile, next.Metadata.Name)
+			return fmt.Errorf("%s holds the fleet %q, %s is about %q: write metadata.name: %[2]s in %[3]s, or publish to another reference",
+				p.ref, p.fleet.Metadata.Name, p.opts.FleetFile, next.Metadata.Name)
 		}
 	}
 	if next.Metadata.Revision == 0 {
@@ -149,6 +150,7 @@ func (p *publishing) replaceFleet() error {
 		return fmt.Errorf("%s has revision %d, published is %d: raise metadata.revision above it, or leave it out", p.opts.FleetFile, next.Metadata.Revision, live)
 	}
 	p.fleet = next
+	p.result.Warnings = append(p.result.Warnings, next.Warnings()...)
 	return nil
 }
 

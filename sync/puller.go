@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,16 +63,18 @@ type Puller struct {
 	device Device
 	opts   PullerOptions
 
-	turn    chan struct{} // one round at a time; guards the next four
+	turn    chan struct{} // one round at a time; guards the next five, and writing held
 	loaded  bool
 	now     *pinned   // what runs, or ran last
+	runs    *pinned   // what was applied last since the start; nil before
 	current bool      // what runs is the share of the manifest in now
 	fetched *artefact // the newest seen, if it is not what runs
 
 	mu     sync.Mutex
 	status agent.SyncStatus
 	sync   FleetSync
-	cause  string // of the last failed round; "" after a good one
+	cause  string     // of the last failed round; "" after a good one
+	held   []heldBack // does not run, since the device lacks something
 }
 
 // NewPuller starts nothing.
@@ -86,16 +90,22 @@ func NewPuller(reg *Registry, cache Cache, apply Applier, device Device, opts Pu
 	}
 }
 
-// Status tells where the documents come from and how the last round went.
+// Status tells where the documents come from, how the last round went and, in
+// the same line, which apps are held back and why.
 // Unsigned is always true: signatures are not checked.
 func (p *Puller) Status() agent.SyncStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.status
+	status := p.status
+	if held := reasons(p.held); !strings.Contains(status.Error, held) {
+		status.Error = strings.TrimPrefix(status.Error+"; "+held, "; ")
+	}
+	return status
 }
 
-// Restore applies the deployment that ran last, without any network.
-// ErrNothingCached if there never was one.
+// Restore applies the deployment that ran last, without any network. An app
+// that does not fit the device any more is left out; it is an error if none is
+// left. ErrNothingCached if there never was a deployment.
 func (p *Puller) Restore(ctx context.Context) error {
 	if err := p.take(ctx); err != nil {
 		return err
@@ -113,7 +123,12 @@ func (p *Puller) Restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	deployment, warnings, err := bind(kept.Revision, kept.Chosen, apps, &p.device)
+	run, apps := p.restorable(kept, apps)
+	p.tellHeld(run.Held)
+	if len(apps) == 0 && len(kept.Chosen) > 0 {
+		return fmt.Errorf("restore the kept deployment: %s", reasons(run.Held))
+	}
+	deployment, warnings, err := bind(run.Revision, run.Chosen, apps, &p.device)
 	if err != nil {
 		return fmt.Errorf("restore the kept deployment: %w", err)
 	}
@@ -125,9 +140,23 @@ func (p *Puller) Restore(ctx context.Context) error {
 	if err := p.apply.Apply(ctx, deployment); err != nil {
 		return fmt.Errorf("apply the kept deployment: %w", err)
 	}
-	p.current = kept.Device == p.device.print()
-	p.applied(kept, warnings)
+	p.current = kept.Device == p.device.print() && len(run.Chosen) == len(kept.Chosen)
+	p.applied(run, warnings)
 	return nil
+}
+
+// restorable is the part of kept that fits the device. The pin itself stays as
+// it is: once the device has what it lacks, Restore runs all of it again.
+func (p *Puller) restorable(kept *pinned, apps []*App) (*pinned, []*App) {
+	run := *kept
+	run.Held = slices.Clone(kept.Held)
+	if kept.Device != p.device.print() {
+		for i := range run.Held {
+			run.Held[i].Reason += "; the device was changed since, and it is tried again when the registry answers"
+		}
+	}
+	apps = run.hold(apps, nil, &p.device, p.opts.Checks)
+	return &run, apps
 }
 
 // Run does a round at once and then one per poll interval, sooner after a
@@ -161,7 +190,8 @@ func (p *Puller) pause(failed int) time.Duration {
 
 // Check does one round: fetch, verify, keep the modules, apply, pin, delete
 // what is not needed. Its error is also logged (once per change of cause) and
-// kept in Status; what ran before runs on.
+// kept in Status; what ran before runs on. An app that is held back is no
+// error of the round; Status tells it.
 func (p *Puller) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, roundWithin)
 	defer cancel()
@@ -201,18 +231,20 @@ func (p *Puller) report(err error) {
 		p.cause, p.status.Error = "", ""
 		return
 	}
-	p.status.Error = err.Error()
-	if cause := varying.ReplaceAllString(err.Error(), "#"); cause != p.cause {
+	p.status.Error = oneLine(err)
+	if cause := varying.ReplaceAllString(p.status.Error, "#"); cause != p.cause {
 		p.cause = cause
-		p.opts.Log.Warn("fleet sync failed, what runs keeps running", "registry", p.status.Registry, "err", err)
+		p.opts.Log.Warn("fleet sync failed, what runs keeps running", "registry", p.status.Registry, "err", p.status.Error)
 	}
 }
 
-// applied keeps what runs now, for Status.
+// applied keeps what runs now, and what does not.
 func (p *Puller) applied(now *pinned, warnings []string) {
 	for _, w := range warnings {
 		p.opts.Log.Warn("deployment runs differently than written", "reason", w)
 	}
+	p.runs = now
+	p.tellHeld(now.Held)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.Fleet, p.status.Revision = now.Fleet, now.Revision

@@ -32,7 +32,7 @@ func carriers(t *testing.T, test func(t *testing.T, b *bench)) {
 func TestPublishAndPull(t *testing.T) {
 	carriers(t, func(t *testing.T, b *bench) {
 		res := b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
-		if res.Revision != 1 || res.Unassigned || len(res.Warnings) != 1 {
+		if res.Revision != 1 || res.Unassigned || len(res.Warnings) != 2 {
 			t.Errorf("first publish: %+v", res)
 		}
 		p := b.puller(b.ref)
@@ -271,7 +271,7 @@ func TestFailingApplyAndRollback(t *testing.T) {
 	b.run.want(t, "overheat@1.1.0")
 }
 
-func TestInvalidDocumentKeepsWhatRuns(t *testing.T) {
+func TestAppThatDoesNotFitKeepsWhatRuns(t *testing.T) {
 	b := newBench(t, "oci-layout:"+t.TempDir())
 	p := b.puller(b.ref)
 	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
@@ -279,7 +279,8 @@ func TestInvalidDocumentKeepsWhatRuns(t *testing.T) {
 	app := b.write("bad.yaml", `{"apiVersion":"skerry/v1","kind":"App","metadata":{"name":"overheat","version":"1.2.0"},"functions":{"f":{"module":{"path":"overheat.wasm"}}},
 "triggers":[{"function":"f","mqtt":{"topic":"a","broker":"attic"}}]}`)
 	b.publish(app, "")
-	wantErr(t, p.Check(t.Context()), `"attic"`, "plant, hall", "skerry.yaml")
+	check(t, p)
+	wantErr(t, errors.New(p.Status().Error), `"attic"`, "plant, hall", "skerry.yaml")
 	b.run.want(t, "overheat@1.0.0")
 }
 

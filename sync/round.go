@@ -79,7 +79,8 @@ func (p *Puller) look(ctx context.Context) (*artefact, error) {
 	return readArtefact(p.reg.store, m)
 }
 
-// update brings the share of a new fleet here and switches to it.
+// update brings the share of a new fleet here and switches to it. An app that
+// does not fit the device is held back alone.
 func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error {
 	next := &pinned{
 		Format: pinFormat, Manifest: news.digest, ETag: news.etag,
@@ -93,6 +94,13 @@ func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error
 	apps, err := p.documents(ctx, news, next)
 	if err != nil {
 		return err
+	}
+	apps = next.hold(apps, p.now, &p.device, p.opts.Checks)
+	if len(apps) == 0 && len(next.Held) > 0 && p.now != nil && p.runs == nil {
+		// Restore could start nothing either. To apply an empty deployment would
+		// open the sources, and events would be acknowledged that nothing handles.
+		p.tellHeld(next.Held)
+		return fmt.Errorf("fleet %s revision %d: nothing is started: %s", next.Fleet, next.Revision, reasons(next.Held))
 	}
 	deployment, warnings, err := bind(next.Revision, next.Chosen, apps, &p.device)
 	if err != nil {
@@ -161,9 +169,9 @@ func (p *Puller) settle(next *pinned, warnings []string) error {
 	if p.now != nil && p.now.Manifest == next.Manifest {
 		next.Previous = p.now.Previous // the same set again: keep what was before it
 	}
+	p.opts.Log.Info("fleet applied", "fleet", next.Fleet, "revision", next.Revision, "apps", next.names(), "was", p.runs.names())
 	p.now = next
 	p.applied(next, warnings)
-	p.opts.Log.Info("fleet applied", "fleet", next.Fleet, "revision", next.Revision, "apps", len(next.Chosen))
 	if err := next.write(p.cache); err != nil {
 		return err // current stays false, so the next round tries again
 	}

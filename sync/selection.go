@@ -50,6 +50,9 @@ func choose(fleet *Fleet, device *Device, running map[string]string) []agent.App
 	return out
 }
 
+// forAll tells whether every device follows the assignment.
+func (a *Assignment) forAll() bool { return a.Selector == nil && a.Percent == nil && !a.Paused }
+
 func (a *Assignment) matches(device *Device) bool {
 	return a.Selector.matches(device) && a.inPercent(device.ID)
 }
