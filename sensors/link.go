@@ -32,6 +32,7 @@ type link struct {
 	ring    *ring
 	sure    bool        // what the session held was known before this connection
 	conn    *gatherConn // set before CONNECT is sent
+	since   time.Time   // of the broker's CONNACK
 	closing atomic.Bool // nothing more is taken in
 	later   chan publish
 

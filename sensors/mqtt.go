@@ -30,7 +30,8 @@ type MQTT struct {
 	wanted map[string]byte
 	faults []string // of the triggers
 	refuse []string // of the broker
-	last   error    // why there is no connection; nil while there is one
+	last   error    // why there is no connection; nil while there is one, or while a rival is the cause
+	retry  retry
 
 	link atomic.Pointer[link] // the connection in use; nil while there is none
 }
@@ -61,6 +62,7 @@ func NewMQTT(opts MQTTOptions) (*MQTT, error) {
 		changed: make(chan struct{}, 1),
 		wanted:  map[string]byte{},
 		last:    errors.New("not connected yet"),
+		retry:   newRetry(),
 	}, nil
 }
 
@@ -91,13 +93,14 @@ func (m *MQTT) Follow(triggers []agent.Trigger) {
 // Status tells how the source is.
 func (m *MQTT) Status() agent.SourceStatus {
 	st := agent.SourceStatus{Name: m.opts.Name, Kind: "mqtt", Filters: m.session.filters()}
-	if l := m.link.Load(); l != nil {
+	l := m.link.Load()
+	if l != nil {
 		st.Connected = true
 		st.Inflight = l.ring.waiting()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	st.Note = joinNotes(m.last, slices.Concat(m.refuse, m.faults, []string{m.drops.String()})...)
+	st.Note = joinNotes(m.last, slices.Concat([]string{m.rivalNote(l)}, m.refuse, m.faults, []string{m.drops.String()})...)
 	return st
 }
 

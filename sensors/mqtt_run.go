@@ -3,7 +3,6 @@ package sensors
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -11,12 +10,8 @@ import (
 )
 
 const (
-	connectWait  = 10 * time.Second // for dial, TLS and the broker's answer together
-	firstBackoff = 500 * time.Millisecond
-	lastBackoff  = time.Minute
-	quickRetry   = 20 * time.Millisecond // at most, after a connection that was steady
-	steady       = 10 * time.Second      // a connection that lived so long ends the backoff
-	logAgain     = time.Minute           // a failure that stays the same is logged this often
+	connectWait = 10 * time.Second // for dial, TLS and the broker's answer together
+	logAgain    = time.Minute      // a failure that stays the same is logged this often
 )
 
 // Run implements agent.Source: it connects, and connects again whenever the
@@ -25,26 +20,17 @@ func (m *MQTT) Run(ctx context.Context, offer agent.Offer) error {
 	m.warnPlain()
 	m.session.load()
 	var logged time.Time
-	backoff := firstBackoff
 	for ctx.Err() == nil {
-		started := time.Now()
-		err := m.connection(ctx, offer)
+		up, err := m.connection(ctx, offer)
 		if ctx.Err() != nil {
 			break
 		}
-		m.setLast(err)
-		lived := time.Since(started) > steady
-		if lived || time.Since(logged) > logAgain {
+		wait, lasted := m.lost(up, err)
+		if lasted || time.Since(logged) > logAgain {
 			m.log.Warn("no connection to the broker", "broker", m.to.String(), "error", err)
 			logged = time.Now()
 		}
-		if lived { // look at once: a broker that is gone refuses, and the session is in doubt
-			backoff = firstBackoff
-			pause(ctx, rand.N(quickRetry))
-			continue
-		}
-		pause(ctx, backoff/2+rand.N(backoff/2))
-		backoff = min(2*backoff, lastBackoff)
+		pause(ctx, wait)
 	}
 	m.setLast(errors.New("stopped"))
 	return nil
@@ -67,7 +53,8 @@ func (m *MQTT) warnPlain() {
 }
 
 // connection makes one connection and serves it until it is lost or ctx ends.
-func (m *MQTT) connection(ctx context.Context, offer agent.Offer) error {
+// up is how long there was one, 0 if it was never made.
+func (m *MQTT) connection(ctx context.Context, offer agent.Offer) (up time.Duration, err error) {
 	l := newLink(m, offer)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { l.ring.run(l.gone) })
@@ -81,12 +68,13 @@ func (m *MQTT) connection(ctx context.Context, offer agent.Offer) error {
 	}()
 	present, err := l.connect(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	l.since = time.Now()
 	m.log.Info("connected to the broker", "broker", m.to.String(), "session_present", present)
 	m.session.connected(present, l.sure)
 	m.setLast(nil)
 	m.link.Store(l)
 	l.serve(ctx)
-	return l.why()
+	return time.Since(l.since), l.why()
 }

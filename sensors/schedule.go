@@ -82,7 +82,7 @@ func parseSchedule(s agent.Schedule) (func(time.Time) time.Time, error) {
 
 func parseCron(s agent.Schedule) (func(time.Time) time.Time, error) {
 	if strings.Contains(s.Cron, "TZ=") || strings.HasPrefix(s.Cron, "@every") {
-		return nil, fmt.Errorf("cron %q: set the time zone with timeZone, and periods with every", s.Cron)
+		return nil, fmt.Errorf("cron %q: set the time zone with timezone, and periods with every", s.Cron)
 	}
 	zone := time.Local
 	if s.TimeZone != "" {

@@ -97,10 +97,14 @@ func TestPublishWarnsOfAssignmentsNeverReached(t *testing.T) {
 	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
 	b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
 	for _, tt := range []struct{ assignments, want string }{
-		{"[{app: overheat, version: 1.0.0}, {app: rollup, version: 1.0.0}, {app: overheat, version: none, percent: 5}]",
-			"assignment 2 of overheat is never reached: assignment 1 is for every device"},
-		{"[{app: rollup, version: none, percent: 5}, {app: rollup, version: none}, {app: rollup, version: 1.0.0, selector: {devices: [gw7]}}]",
-			"assignment 3 of rollup is never reached: assignment 2 is for every device"},
+		{
+			"[{app: overheat, version: 1.0.0}, {app: rollup, version: 1.0.0}, {app: overheat, version: none, percent: 5}]",
+			"assignment 2 of overheat is never reached: assignment 1 is for every device",
+		},
+		{
+			"[{app: rollup, version: none, percent: 5}, {app: rollup, version: none}, {app: rollup, version: 1.0.0, selector: {devices: [gw7]}}]",
+			"assignment 3 of rollup is never reached: assignment 2 is for every device",
+		},
 		{"[{app: rollup, version: 1.0.0, percent: 5}, {app: rollup, version: none}]", ""},
 		{"[{app: rollup, version: 1.0.0, selector: {devices: [gw7]}}, {app: rollup, version: none}]", ""},
 		{"[{app: rollup, version: 1.0.0, paused: true}, {app: rollup, version: 1.0.0}]", ""},

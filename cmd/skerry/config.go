@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -135,27 +136,15 @@ const maxConfigFile = 1 << 20 // bytes
 // environment and defaults alone. Relative paths in the file are relative to
 // its folder. The error has one sentence a line, one for each mistake.
 func LoadConfig(path string) (Config, error) {
-	v := viper.NewWithOptions(viper.KeyDelimiter(keyDelimiter))
-	v.SetConfigType("yaml")
-	name, base := "environment", "."
-	if path != "" {
-		name, base = filepath.Base(path), filepath.Dir(path)
-		if err := readConfigFile(v, path); err != nil {
-			return Config{}, err
-		}
-	}
-	given, err := settings(v)
+	given, name, err := readSettings(path)
 	if err != nil {
 		return Config{}, err
 	}
 	var c Config
-	problems := decodeConfig(given, &c)
+	unread := decodeConfig(given, &c)
 	c.fillDefaults()
-	c.resolvePaths(base)
-	if len(problems) == 0 { // a value that could not be read would be told twice
-		problems = c.check()
-	}
-	if len(problems) > 0 {
+	c.resolvePaths(baseOf(path))
+	if problems := append(unread, c.check(unread)...); len(problems) > 0 {
 		return Config{}, problems.in(name)
 	}
 	c.warnAboutEnv(os.Environ())
@@ -166,6 +155,46 @@ func LoadConfig(path string) (Config, error) {
 		return Config{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return c, nil
+}
+
+// configSocket finds the admin socket of the agent that runs with the
+// configuration at path. It looks at nothing else there, so that it serves
+// those who have neither the agent's environment nor its files.
+func configSocket(path string) (string, error) {
+	given, name, err := readSettings(path)
+	if err != nil {
+		return "", err
+	}
+	wanted := map[string]any{"data": given["data"], "admin": given["admin"]}
+	if section, ok := given["admin"].(map[string]any); ok {
+		wanted["admin"] = map[string]any{"socket": section["socket"]}
+	}
+	var c Config
+	if problems := decodeConfig(wanted, &c); len(problems) > 0 {
+		return "", problems.in(name)
+	}
+	c.Data = cmp.Or(c.Data, defaultData)
+	c.resolvePaths(baseOf(path))
+	return c.Admin.Socket, nil
+}
+
+// baseOf is the folder that relative paths of the file at path start at.
+func baseOf(path string) string { return filepath.Dir(path) } // "." for no file
+
+// readSettings reads the file at path, and the environment, as nested maps.
+// name is what mistakes in them are told of.
+func readSettings(path string) (given map[string]any, name string, err error) {
+	v := viper.NewWithOptions(viper.KeyDelimiter(keyDelimiter))
+	v.SetConfigType("yaml")
+	name = "environment"
+	if path != "" {
+		name = filepath.Base(path)
+		if err := readConfigFile(v, path); err != nil {
+			return nil, "", err
+		}
+	}
+	given, err = settings(v)
+	return given, name, err
 }
 
 // readConfigFile gives v the YAML at path.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,9 +21,13 @@ const (
 // names are what devices, brokers, targets and secrets may be called.
 var names = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,64}$`)
 
-// check tells all mistakes in c.
-func (c *Config) check() problems {
+// check tells all mistakes in c but those that follow from values that could
+// not be read.
+func (c *Config) check(unread problems) problems {
 	var p problems
+	if len(unread) == 0 { // what could not be read may be the broker
+		c.checkEmpty(&p)
+	}
 	c.checkDevice(&p)
 	for i := range c.Brokers {
 		c.Brokers[i].check(fmt.Sprintf("brokers[%d]", i), &p)
@@ -37,7 +42,15 @@ func (c *Config) check() problems {
 	c.checkCredentials(&p)
 	c.checkSecrets(&p)
 	c.checkRest(&p)
-	return p
+	return p.without(unread)
+}
+
+// checkEmpty refuses an agent that could neither hear of anything nor be given
+// anything to do.
+func (c *Config) checkEmpty(p *problems) {
+	if len(c.Brokers) == 0 && c.Broker.Listen == "" && c.Registry.Ref == "" {
+		p.add("brokers", "is empty, broker.listen and registry.ref are not set, so the agent would have nothing to do: name the MQTT broker to connect to (docs/configuration.md shows how)")
+	}
 }
 
 func (c *Config) checkDevice(p *problems) {
@@ -250,10 +263,14 @@ func (p *problems) checkPair(path, cert, key string) {
 	p.checkFile(join(path, "key_file"), key)
 }
 
-// checkFile tells a file that cannot be read now, rather than in the night.
+// checkFile tells a file that cannot be read now, rather than in the night. It
+// names the file in full, since relative paths depend on two folders.
 func (p *problems) checkFile(path, file string) {
 	if file == "" {
 		return
+	}
+	if abs, err := filepath.Abs(file); err == nil { // else as it is
+		file = abs
 	}
 	info, err := os.Stat(file)
 	if err != nil {

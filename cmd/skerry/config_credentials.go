@@ -45,7 +45,14 @@ func (c *Config) checkCredentials(p *problems) {
 		if *cr.value != "" && cr.file != "" {
 			p.add(join(cr.path, cr.key), "is set and %s_file too: keep one", cr.key)
 		}
-		p.checkFile(join(cr.path, cr.key+"_file"), cr.file)
+		path, before := join(cr.path, cr.key+"_file"), len(*p)
+		p.checkFile(path, cr.file)
+		if cr.file == "" || len(*p) > before {
+			continue
+		}
+		if _, err := firstLine(cr.file); err != nil {
+			p.add(path, "%v", err)
+		}
 	}
 }
 

@@ -25,6 +25,30 @@ func (p *problems) add(path, format string, args ...any) {
 	*p = append(*p, path+": "+fmt.Sprintf(format, args...))
 }
 
+// without returns the problems of p that do not follow from unread: in the
+// same key, or in the same entry of a list or the embedded broker, whose keys
+// need each other.
+func (p problems) without(unread problems) problems {
+	return slices.DeleteFunc(p, func(s string) bool {
+		return slices.ContainsFunc(unread, func(u string) bool {
+			rest, ok := strings.CutPrefix(s, scope(u))
+			return ok && strings.ContainsAny(rest[:1], ":.[")
+		})
+	})
+}
+
+// scope is the part of a configuration that a problem may have made others in.
+func scope(problem string) string {
+	path, _, _ := strings.Cut(problem, ":")
+	if i := strings.LastIndexByte(path, ']'); i >= 0 {
+		return path[:i+1]
+	}
+	if strings.HasPrefix(path, "broker.") {
+		return "broker"
+	}
+	return path
+}
+
 // in makes one error of p that names on each line where the mistake stands:
 // in the file, or in the variable that replaces its value.
 func (p problems) in(file string) error {

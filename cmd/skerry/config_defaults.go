@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,7 @@ const (
 func (c *Config) fillDefaults() {
 	if c.Device.ID == "" {
 		c.Device.ID, _ = os.Hostname() // an empty id is told by check
+		c.Warnings = append(c.Warnings, fmt.Sprintf("device.id is not set, so that the host name %q is taken: it must be unique among all devices; set device.id", c.Device.ID))
 	}
 	c.Data = cmp.Or(c.Data, defaultData)
 	for i := range c.Brokers {

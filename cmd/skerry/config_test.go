@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -61,6 +62,7 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 }
 
 func TestLoadConfigDefaultsWithoutFile(t *testing.T) {
+	t.Setenv("SKERRY_REGISTRY_REF", "oci://h/fleet")
 	c, err := LoadConfig("")
 	if err != nil {
 		t.Fatal(err)
@@ -173,6 +175,133 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 	_, err := LoadConfig(writeConfig(t, "log: {level: loud, format: xml}\nregistry: {ref: x}\n"))
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("want three lines, got %v", err)
+	}
+}
+
+func TestMistakesInValuesAndChecksAreToldTogether(t *testing.T) {
+	for _, tt := range []struct {
+		name, yaml string
+		want       []string // the keys of the lines, in order
+	}{
+		{
+			"different keys", "log: {level: 5, format: xml}\nregistry: {poll: soon, ref: x}\nlimits: {disk: 1KiB}",
+			[]string{"log.level", "registry.poll", "registry.ref", "limits.disk", "log.format"},
+		},
+		{"a value that could not be read", "brokers: [{name: a, url: 5}]", []string{"brokers[0].url"}},
+		{"a misspelt key", "brokers: [{name: a, urll: 'tcp://h'}, {name: b}]", []string{"brokers[0].urll", "brokers[1].url"}},
+		{"a misspelt section", "brokrs: [{name: a, url: 'tcp://h'}]", []string{"brokrs"}},
+		{"no list", "brokers: x", []string{"brokers"}},
+		{"a password that is a number", "broker: {listen: 'localhost:1', users: [{name: a, password: 1234}]}", []string{"broker.users[0].password"}},
+		{"an embedded broker", "broker: {listen: 'localhost:1', anonymous: maybe}\nlog: {format: xml}", []string{"broker.anonymous", "log.format"}},
+		{"a secret's file", "secrets: [{name: a, file: 5}]\nregistry: {ref: x}", []string{"secrets[0].file", "registry.ref"}},
+		{
+			"credentials", "brokers: [{name: a, url: 'tcp://h', username: u, password_file: empty}, {name: b, url: 'tcp://h', username: u, password_file: none}]\nlog: {format: xml}",
+			[]string{"brokers[0].password_file", "brokers[1].password_file", "log.format"},
+		},
+	} {
+		_, err := LoadConfig(writeConfig(t, tt.yaml))
+		var got []string
+		for line := range strings.Lines(fmt.Sprint(err)) {
+			key, _, _ := strings.Cut(strings.TrimPrefix(line, "skerry.yaml: "), ":")
+			got = append(got, key)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: told %q, want %q\n%v", tt.name, got, tt.want, err)
+		}
+	}
+}
+
+func TestEmptyConfigurationNamesTheNextStep(t *testing.T) {
+	for _, text := range []string{"", "device: {id: gw7}", "brokers: []\nbroker: {anonymous: true}"} {
+		_, err := LoadConfig(writeConfig(t, text))
+		if err == nil || !strings.HasPrefix(err.Error(), "skerry.yaml: brokers: is empty") ||
+			!strings.Contains(err.Error(), "name the MQTT broker to connect to") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+	for _, text := range []string{"brokers: [{name: a, url: 'tcp://h'}]", "broker: {listen: 'localhost:1', anonymous: true}", "registry: {ref: 'oci://h/r'}"} {
+		if _, err := LoadConfig(writeConfig(t, text)); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestHostNameAsDeviceIDIsWarnedAbout(t *testing.T) {
+	for id, want := range map[string]bool{"": true, "device: {id: gw7}\n": false} {
+		c, err := LoadConfig(writeConfig(t, id+"registry: {ref: 'oci://h/r'}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(c.Warnings, "\n")
+		if strings.Contains(got, "must be unique among all devices; set device.id") != want || want && !strings.Contains(got, c.Device.ID) {
+			t.Errorf("%q: warnings %q", id, got)
+		}
+	}
+}
+
+func TestMissingFileIsToldInFull(t *testing.T) {
+	dir := filepath.Dir(writeConfig(t, "brokers: [{name: a, url: 'tls://h', ca_file: certs/none.pem}]"))
+	t.Chdir(dir)
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "brokers[0].ca_file: cannot be read: stat " + filepath.Join(wd, "certs/none.pem") + ": no such file"
+	if _, err := LoadConfig("skerry.yaml"); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestConfigSocketNeedsNothingElse(t *testing.T) {
+	const unusable = `
+brokers: [{name: a, url: 5, username: u, password_file: none, ca_file: none.pem}]
+secrets: [{name: a, env: NEVER_SET_HERE}]
+targets: [{kind: kafka}]
+log: loud
+nonsense: {x: y}
+`
+	for _, tt := range []struct{ yaml, want string }{
+		{"", "/var/lib/skerry/skerry.sock"},
+		{"data: here", "DIR/here/skerry.sock"},
+		{"data: /there", "/there/skerry.sock"},
+		{"data: /there\nadmin: {socket: run/s.sock, sokcet: x}", "DIR/run/s.sock"},
+		{"admin:", "/var/lib/skerry/skerry.sock"},
+	} {
+		path := writeConfig(t, tt.yaml+unusable)
+		want := strings.Replace(tt.want, "DIR", filepath.Dir(path), 1)
+		if got, err := configSocket(path); err != nil || got != want {
+			t.Errorf("%q: got %q, %v, want %q", tt.yaml, got, err, want)
+		}
+	}
+	t.Setenv("SKERRY_DATA", "/env")
+	if got, err := configSocket(writeConfig(t, "data: x")); err != nil || got != "/env/skerry.sock" {
+		t.Errorf("with SKERRY_DATA: %q, %v", got, err)
+	}
+}
+
+func TestConfigSocketIsTheAgents(t *testing.T) {
+	t.Setenv("SKERRY_TEST_SITE_KEY", "x")
+	c, err := LoadConfig("testdata/config/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := configSocket("testdata/config/full.yaml"); err != nil || got != c.Admin.Socket {
+		t.Errorf("got %q, %v, want %q", got, err, c.Admin.Socket)
+	}
+}
+
+func TestConfigSocketErrors(t *testing.T) {
+	if _, err := configSocket(filepath.Join(t.TempDir(), "skerry.yaml")); err == nil || !strings.Contains(err.Error(), "does not exist: write one") {
+		t.Errorf("missing file: %v", err)
+	}
+	for text, want := range map[string]string{
+		"admin: x":           "skerry.yaml: admin: is a section",
+		"admin: {socket: 5}": "skerry.yaml: admin.socket: is text",
+		"data: [a":           "skerry.yaml is not valid YAML",
+	} {
+		if _, err := configSocket(writeConfig(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
 	}
 }
 

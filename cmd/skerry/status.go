@@ -26,11 +26,10 @@ func statusCommand() *cobra.Command {
 				return err
 			}
 			if socket == "" {
-				cfg, err := LoadConfig(path)
-				if err != nil {
+				var err error
+				if socket, err = configSocket(path); err != nil {
 					return usageError{err}
 				}
-				socket = cfg.Admin.Socket
 			}
 			s, err := admin.Status(cmd.Context(), socket)
 			if err != nil {

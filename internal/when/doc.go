@@ -13,6 +13,8 @@
 //	retained  true for retained messages
 //	size      bytes of the data
 //
+// Every other name is refused, with the one that was probably meant.
+//
 // A field that is not there is nil: nil is not less and not greater than
 // anything, counts as false where true or false is needed, and equals nil only.
 // Arithmetic with nil is an error.

@@ -5,15 +5,15 @@ import (
 	"slices"
 
 	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/file"
 )
 
 // rewriter goes once through the tree of an expression, leaves first. It
 // refuses what could run long, notes which names are used, and replaces
 // operators that would fail on a missing field by functions that do not.
 type rewriter struct {
-	used map[string]bool
-	err  error
+	used    map[string]bool
+	err     error
+	unknown error // the first unknown name; err may know better what it is
 }
 
 // Visit implements ast.Visitor.
@@ -47,13 +47,16 @@ func (r *rewriter) Visit(node *ast.Node) {
 // refuse keeps the first thing that is not allowed.
 func (r *rewriter) refuse(n ast.Node, why string) {
 	if r.err == nil {
-		r.err = &file.Error{Location: n.Location(), Line: 1, Column: n.Location().From, Message: why}
+		r.err = refusal(n, why)
 	}
 }
 
 func (r *rewriter) name(n *ast.IdentifierNode) {
 	if n.Value == "$env" {
 		r.refuse(n, "$env is not available in conditions")
+	}
+	if !known(n.Value) && r.unknown == nil { // expr finds only some of them
+		r.unknown = unknownName(n, "data")
 	}
 	if r.used == nil {
 		r.used = map[string]bool{}
@@ -74,6 +77,8 @@ func (r *rewriter) call(n *ast.CallNode) {
 	switch {
 	case !ok:
 		r.refuse(n, "only functions can be called, data has none")
+	case !known(callee.Value) && r.err == nil:
+		r.err = unknownFunction(callee)
 	case callee.Value == "level":
 		topic := &ast.IdentifierNode{Value: "topic"}
 		topic.SetLocation(n.Location())
@@ -104,8 +109,11 @@ func (r *rewriter) body(n *ast.PredicateNode) {
 		case *ast.PredicateNode:
 			r.refuse(in, "loops do not nest in conditions: move this into the function")
 		case *ast.IdentifierNode:
-			if in.Value == "data" {
+			switch {
+			case in.Value == "data":
 				r.refuse(in, "data is not available inside a loop: use the element (#)")
+			case !known(in.Value) && r.err == nil:
+				r.err = unknownName(in, "#")
 			}
 		}
 	}))

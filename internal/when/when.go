@@ -1,9 +1,12 @@
 package when
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -32,6 +35,8 @@ var env = types.Map{
 	"retained": types.Bool,
 	"size":     types.Int,
 }
+
+var sortedNames = slices.Sorted(maps.Keys(env))
 
 // allowed are the built-in functions whose time and memory grow no faster than
 // what they are given. There is no replace, join or split: they multiply.
@@ -67,8 +72,8 @@ func Compile(text string) (agent.Predicate, error) {
 	}
 	rw := &rewriter{}
 	program, err := expr.Compile(text, options(rw)...)
-	if rw.err != nil { // what it did not like is the cause of whatever came after
-		err = rw.err
+	if refused := cmp.Or(rw.err, rw.unknown); refused != nil { // the cause of whatever came after
+		err = refused
 	}
 	if err == nil {
 		err = yieldsTruth(program)
@@ -139,6 +144,9 @@ func sentence(err error) error {
 	what := strings.Join(strings.Fields(at.Message), " ")
 	if at.Line > 1 {
 		return fmt.Errorf("%s, at line %d column %d", what, at.Line, at.Column+1)
+	}
+	if strings.HasSuffix(what, "?") {
+		return fmt.Errorf("%s (at column %d)", what, at.Column+1)
 	}
 	return fmt.Errorf("%s, at column %d", what, at.Column+1)
 }

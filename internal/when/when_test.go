@@ -155,7 +155,7 @@ func TestCompileRefuses(t *testing.T) {
 		{strings.Repeat("x", 1025), "1025 bytes, at most 1024"},
 		{`data.temperature >`, "at column"},
 		{`data.temperature > 80 )`, "at column 23"},
-		{`topik == "a"`, "unknown name topik, at column 1"},
+		{`topik == "a"`, `unknown name "topik": did you mean topic? (at column 1)`},
 		{`topic`, "must yield true or false, not string"},
 		{`1 + 1`, "must yield true or false, not int"},
 		{`topic > 3`, "at column 7"},
@@ -187,6 +187,39 @@ func TestCompileRefuses(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("Compile(%.60s): %v, want one line with %q", tt.expr, err, tt.want)
+		}
+	}
+}
+
+func TestUnknownNamesAreRefusedWhereverTheyStand(t *testing.T) {
+	for _, tt := range []struct{ expr, want string }{
+		{`temperature > 80`, `unknown name "temperature": did you mean data.temperature? (at column 1)`},
+		{`80 <= temperature`, `unknown name "temperature": did you mean data.temperature? (at column 7)`},
+		{`payload.t > 3`, `unknown name "payload": did you mean data?`},
+		{`reading.t > 3`, `unknown name "reading": did you mean data.reading?`},
+		{`reading["t"] == 3`, `unknown name "reading": did you mean data.reading?`},
+		{`topc == "x"`, `unknown name "topc": did you mean topic?`},
+		{`Topic > "x"`, `unknown name "Topic": did you mean topic?`},
+		{`qso > 0`, `unknown name "qso": did you mean qos?`},
+		{`hot`, `unknown name "hot": did you mean data.hot?`},
+		{`not hot`, `unknown name "hot": did you mean data.hot?`},
+		{`data.ok and hot`, `unknown name "hot": did you mean data.hot?`},
+		{`hot ? true : false`, `unknown name "hot": did you mean data.hot?`},
+		{`true or hot > 3`, `unknown name "hot": did you mean data.hot?`},
+		{`data[key] > 3`, `unknown name "key": did you mean data.key?`},
+		{`len(readings) > 3`, `unknown name "readings": did you mean data.readings?`},
+		{`data.x in limits`, `unknown name "limits": did you mean data.limits?`},
+		{`(limit ?? 3) > 2`, `unknown name "limit": did you mean data.limit?`},
+		{`{"a": b}.a > 1`, `unknown name "b": did you mean data.b?`},
+		{`any(data.rooms, t > 3)`, `unknown name "t": did you mean #.t?`},
+		{`any(rooms, .t > 3)`, `unknown name "rooms": did you mean data.rooms?`},
+		{`any(data.rooms, .n > topc)`, `unknown name "topc": did you mean topic?`},
+		{`hasprefix(topic, "a")`, `unknown name "hasprefix": did you mean hasPrefix?`},
+		{`foo(data.x) > 2`, `unknown name "foo": the functions are level, all, any, `},
+		{`lvel(1) > "2"`, `unknown name "lvel": did you mean level?`},
+	} {
+		if _, err := when.Compile(tt.expr); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Compile(%s): %v, want %s", tt.expr, err, tt.want)
 		}
 	}
 }
