@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,7 +16,16 @@ var errRemoved = errors.New("its function was removed from this device")
 func (a *Agent) bury(ctx context.Context, fn *function) {
 	defer close(fn.buried)
 	<-fn.stopped
-	for ctx.Err() == nil && a.buryHeld(fn) {
+	for held := fn.held(); len(held) > 0 && ctx.Err() == nil; held = fn.held() {
+		if next := a.current.Load().functions[fn.Name]; next != nil {
+			next.insert(held) // it is back, and waits for this burial to end
+			break
+		}
+		for _, t := range held {
+			w := fn.worker(t.key)
+			w.leave(t)
+			a.committer.join(w.deadOutcome(t, t.ev, errRemoved), nil)
+		}
 		a.committer.flush() // what could not be committed has come back to its worker
 		select {
 		case <-ctx.Done():
@@ -28,18 +38,18 @@ func (a *Agent) bury(ctx context.Context, fn *function) {
 // buryPause is between tries to keep the dead letters of a removed function.
 const buryPause = 50 * time.Millisecond
 
-// buryHeld dead-letters what the workers hold; false if that was nothing.
-func (a *Agent) buryHeld(fn *function) bool {
-	any := false
+// held takes from the workers the events that are on no disk, oldest first.
+func (fn *function) held() []*task {
+	var held []*task
 	for _, w := range fn.workers {
 		for _, t := range w.surrender() {
 			if t.seq == 0 && t.ev != nil {
-				any = true
-				a.committer.join(w.deadOutcome(t, t.ev, errRemoved), nil)
+				held = append(held, t)
 			}
 		}
 	}
-	return any
+	slices.SortFunc(held, byArrival)
+	return held
 }
 
 // orphans remembers since when an inbox has had no function.
@@ -72,9 +82,15 @@ func (o orphans) bury(ctx context.Context, a *Agent, now time.Time) {
 }
 
 func (a *Agent) buryInbox(ctx context.Context, queue string) {
-	room := maxDead - len(a.store.Pending(QueueDead))
+	letters := a.store.Pending(QueueDead)
+	room, bytes := maxDead-len(letters), int64(maxDeadBytes)
+	for _, l := range letters {
+		bytes -= l.Size
+	}
 	for _, stub := range a.store.Pending(queue) {
-		if room--; room < 0 || ctx.Err() != nil {
+		room--
+		bytes -= stub.Size
+		if room < 0 || bytes < 0 || ctx.Err() != nil {
 			return
 		}
 		rec, err := a.store.Record(stub.Seq)

@@ -16,17 +16,18 @@ type committer struct {
 	agent *Agent
 	kick  chan struct{} // there is something to commit
 
-	mu      sync.Mutex
-	changed *sync.Cond // open was sealed, or a group was settled
-	open    *group
-	sealed  *group // being written
-	closed  bool
-	epoch   uint64 // counts failed groups: what was read in an older one never happened
-	pending map[stateKey]pendingValue
-	writes  uint64
-	failing int          // commits that failed, in a row
-	told    time.Time    // when that was last logged
-	slots   [4096]uint64 // number of the last write to keys that hash here
+	mu        sync.Mutex
+	changed   *sync.Cond // open was sealed, or a group was settled
+	open      *group
+	sealed    *group // being written
+	closed    bool
+	epoch     uint64 // counts failed groups: what was read in an older one never happened
+	pending   map[stateKey]pendingValue
+	writes    uint64
+	failing   int          // commits that failed, in a row
+	fullUntil time.Time    // no room before, most likely
+	told      time.Time    // when that was last logged
+	slots     [4096]uint64 // number of the last write to keys that hash here
 }
 
 // group is what one frame will hold.
@@ -84,6 +85,10 @@ func (c *committer) join(o *outcome, reads *readSet) joinResult {
 		return stale
 	case reads != nil && !reads.valid():
 		return conflict
+	}
+	if len(o.adds) > 0 && o.task.volatile() && !o.dead && time.Now().Before(c.fullUntil) {
+		c.agent.counts.dropped.Add(1) // it would fail the group of those that need no room
+		return joined
 	}
 	c.add(o)
 	return joined
@@ -203,6 +208,9 @@ func (c *committer) failed(ctx context.Context, g *group, err error) {
 	full := errors.Is(err, ErrFull)
 	c.failing++
 	pause := min(fullPause<<min(c.failing-1, 5), maxFullPause)
+	if full {
+		c.fullUntil = time.Now().Add(pause)
+	}
 	c.giveBack(lost, full, pause)
 	tell := c.failing == 1 || time.Since(c.told) > time.Minute
 	if tell {
@@ -274,6 +282,12 @@ func (c *committer) flush() {
 	}
 }
 
+func (c *committer) currentEpoch() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.epoch
+}
+
 func (c *committer) busy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -322,13 +336,11 @@ func slot(scope, key string) int {
 	return int(h.Sum64() % uint64(len(committer{}.slots)))
 }
 
-// begin forgets the last run.
-func (r *readSet) begin() {
-	r.committer.mu.Lock()
-	r.epoch = r.committer.epoch
-	r.committer.mu.Unlock()
-	r.reads, r.uncommitted = r.reads[:0], false
-}
+// begin notes what the next run may build on.
+func (r *readSet) begin() { r.epoch = r.committer.currentEpoch() }
+
+// forget drops the reads of the last run.
+func (r *readSet) forget() { r.reads, r.uncommitted = r.reads[:0], false }
 
 // valid tells whether nothing that was read has been written since. The
 // committer's lock is held.

@@ -25,7 +25,11 @@ func (a *Agent) boundDead(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			a.evictDead(ctx)
-			lost.bury(ctx, a, now)
+			select {
+			case <-a.applied: // before that nobody knows what was removed
+				lost.bury(ctx, a, now)
+			default:
+			}
 		}
 	}
 }

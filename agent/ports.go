@@ -77,6 +77,9 @@ var (
 	ErrRetry = errors.New("function asks for a retry")
 	// ErrFull reports that a quota or the disk is full; nothing was kept.
 	ErrFull = errors.New("store full")
+	// ErrDeliveredAgain tells a source that the same event came again since, on
+	// another connection, and that this one need not be offered any more.
+	ErrDeliveredAgain = errors.New("the event was delivered again since")
 	// ErrNotFound reports a record or key that is not there.
 	ErrNotFound = errors.New("not found")
 	// ErrDenied reports something the function was not granted.

@@ -17,7 +17,7 @@ func (w *worker) handle(ctx context.Context, t *task) {
 		return
 	}
 	for range maxConflicts {
-		w.reads.begin()
+		w.reads.forget()
 		w.inv.Begin(ev, t.trigger.Name, t.attempts+1)
 		err := w.invoke(ctx)
 		if err != nil && ctx.Err() != nil {

@@ -39,8 +39,17 @@ func (a *Agent) spill(ctx context.Context) error {
 func (w *worker) spill(ctx context.Context, limit time.Time) {
 	w.spillMu.Lock()
 	defer w.spillMu.Unlock()
+	committer := w.fn.agent.committer
+	epoch := committer.currentEpoch()
 	tasks := w.overdue(limit)
 	if len(tasks) == 0 {
+		return
+	}
+	// What ran before them must be durable first, or a crash could turn the
+	// order round: they would run from the inbox before it comes again.
+	committer.flush()
+	if committer.currentEpoch() != epoch {
+		w.spilled(tasks, nil, errRunAgain)
 		return
 	}
 	f := &Frame{}
@@ -57,6 +66,8 @@ func (w *worker) spill(ctx context.Context, limit time.Time) {
 	}
 	w.spilled(tasks, f, err)
 }
+
+var errRunAgain = errors.New("older events run again first")
 
 // spilt is a task that is being written to the inbox, and what is written.
 type spilt struct {
@@ -76,6 +87,9 @@ func (w *worker) overdue(limit time.Time) []spilt {
 	var tasks []spilt
 	late := false
 	var size int64
+	if w.runs != nil && w.runs.leaving {
+		return nil // its outcome is about to join a group: they are younger
+	}
 	for _, t := range w.inOrder() {
 		if t.pend == nil || t.seq != 0 || t.leaving {
 			continue

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -73,8 +72,6 @@ func (l *ledger) add(p *pending) {
 // older ones belong to connections that are gone.
 const maxWaiters = 4
 
-var errDeliveredAgain = errors.New("the event was delivered again since")
-
 // attach lets done wait for the same event if it is under way already.
 func (l *ledger) attach(ev *Event, done func(error)) bool {
 	l.mu.Lock()
@@ -91,7 +88,7 @@ func (l *ledger) attach(ev *Event, done func(error)) bool {
 	}
 	l.mu.Unlock()
 	if oldest != nil {
-		oldest(errDeliveredAgain)
+		oldest(ErrDeliveredAgain)
 	}
 	return true
 }

@@ -73,6 +73,7 @@ func (w *worker) next(ctx context.Context) *task {
 			return nil
 		default:
 		}
+		w.reads.begin() // before the pick: what fails from here on makes this run stale
 		w.mu.Lock()
 		t, wait := w.pick(time.Now())
 		w.runs = t

@@ -99,14 +99,14 @@ func (b *Broker) keep(run *brokerRun, ev *agent.Event, limit time.Duration) erro
 	defer over.Stop()
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
 		outcome := make(chan error, 1)
-		if delay > firstRetry {
-			ev.Origin.Redelivered = true // part of it may have an outcome by now
-		}
 		run.offer(ev, func(err error) { outcome <- err })
 		select {
 		case err := <-outcome:
 			if err == nil {
 				return nil
+			}
+			if errors.Is(err, agent.ErrDeliveredAgain) {
+				return errHold // by a newer connection of this client
 			}
 		case <-over.C:
 			return errHold

@@ -2,7 +2,6 @@ package sensors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -32,32 +31,50 @@ func (b *Broker) Publish(topic string, data []byte, qos uint8, retain bool) erro
 // back as events. What has none by then is sent again later.
 const reentryWithin = 5 * time.Second
 
-var errNoOutcome = errors.New("no outcome yet of the event it is for this device")
+// notReady is the error of such a one. NotReady tells the outbox that the
+// record has to wait, and that the broker is well.
+type notReady struct{}
+
+func (notReady) Error() string  { return "no outcome yet of the event it is for this device" }
+func (notReady) NotReady() bool { return true }
 
 // Send delivers publishes in order per topic. One that a trigger wants is
 // delivered once its outcome as an event is durable, so that it is either sent
 // again or has been seen; the others do not wait for it. The errors stand in
 // the order of recs, nil for what was delivered.
 func (b *Broker) Send(ctx context.Context, recs []agent.Record) []error {
-	ctx, cancel := context.WithTimeoutCause(ctx, reentryWithin, errNoOutcome)
+	ctx, cancel := context.WithTimeoutCause(ctx, reentryWithin, notReady{})
 	defer cancel()
 	errs := make([]error, len(recs))
 	outcomes := make([]chan error, len(recs))
+	later := map[string]bool{} // topics of which something waits or has failed
 	run := b.running()
 	for i := range recs {
+		topic := recs[i].Event.Subject
 		if errs[i] = sendable(run, &recs[i].Event); errs[i] == nil {
 			outcomes[i] = b.reenter(run, &recs[i])
 		}
-		if errs[i] == nil && outcomes[i] == nil { // nobody here wants it
+		if errs[i] == nil && outcomes[i] == nil && !later[topic] { // nobody here wants it
 			errs[i] = run.publish(&recs[i])
+			outcomes[i] = sent
 		}
+		later[topic] = later[topic] || errs[i] != nil || outcomes[i] != sent
 	}
+	b.sendLater(ctx, run, recs, outcomes, errs)
+	return errs
+}
+
+// sent marks a record that was published already.
+var sent = make(chan error)
+
+// sendLater publishes what had to wait, in order per topic.
+func (b *Broker) sendLater(ctx context.Context, run *brokerRun, recs []agent.Record, outcomes []chan error, errs []error) {
 	failed := map[string]bool{} // topics
 	for i := range recs {
 		topic := recs[i].Event.Subject
-		if outcomes[i] != nil {
+		if errs[i] == nil && outcomes[i] != sent {
 			if errs[i] = awaitOutcome(ctx, run, outcomes[i]); errs[i] == nil && failed[topic] {
-				errs[i] = errNoOutcome
+				errs[i] = notReady{}
 			}
 			if errs[i] == nil {
 				errs[i] = run.publish(&recs[i])
@@ -68,7 +85,6 @@ func (b *Broker) Send(ctx context.Context, recs []agent.Record) []error {
 			errs[i] = fmt.Errorf("publish to %s: %w", topic, errs[i])
 		}
 	}
-	return errs
 }
 
 func sendable(run *brokerRun, ev *agent.Event) error {
@@ -102,7 +118,11 @@ func (b *Broker) reenter(run *brokerRun, rec *agent.Record) chan error {
 	return outcome
 }
 
+// awaitOutcome waits for the outcome of a record's event; nil: it has none.
 func awaitOutcome(ctx context.Context, run *brokerRun, outcome chan error) error {
+	if outcome == nil {
+		return nil
+	}
 	select {
 	case err := <-outcome:
 		return err

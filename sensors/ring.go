@@ -1,6 +1,7 @@
 package sensors
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -88,9 +89,10 @@ func (r *ring) addKept(ack func()) bool {
 func (e *entry) done(err error) {
 	r := e.ring
 	r.mu.Lock()
-	if err == nil {
+	switch {
+	case err == nil:
 		e.state = kept
-	} else {
+	case !errors.Is(err, agent.ErrDeliveredAgain): // else this connection is gone
 		r.markFailed(e)
 	}
 	r.mu.Unlock()
@@ -171,7 +173,6 @@ func (r *ring) retry() {
 	for _, e := range r.entries {
 		if e.state == failed {
 			e.state = offered
-			e.ev.Origin.Redelivered = true // part of it may have an outcome by now
 			again = append(again, e)
 		}
 	}

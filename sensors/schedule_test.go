@@ -30,7 +30,7 @@ func TestCheckSchedule(t *testing.T) {
 		{agent.Schedule{Cron: "61 * * * *"}, "five fields"},
 		{agent.Schedule{Cron: "0 0 31 2 *"}, "never falls due"},
 		{agent.Schedule{Cron: "@every 1s"}, "periods with every"},
-		{agent.Schedule{Cron: "TZ=UTC 0 0 * * *"}, "timeZone"},
+		{agent.Schedule{Cron: "TZ=UTC 0 0 * * *"}, "timezone"},
 		{agent.Schedule{Cron: "@daily", TimeZone: "Mars/Olympus"}, `"Mars/Olympus" is unknown`},
 	} {
 		err := sensors.CheckSchedule(tt.schedule)

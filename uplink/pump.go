@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -282,11 +283,23 @@ func (p *pump) settle(ctx context.Context, j *job) {
 		e := p.outcome(it, err, now)
 		if e == nil {
 			alive = true
+		} else if notReady(err) {
+			it.notBefore = sooner(it.notBefore, now.Add(notReadyPause))
 		} else if worst == nil || e.Class > worst.Class || e.RetryAfter > worst.RetryAfter {
 			worst = e
 		}
 	}
 	p.judge(now, j.epoch, alive, worst)
+}
+
+// notReadyPause is the longest pause of a record that is not ready to be sent.
+const notReadyPause = 10 * time.Second
+
+// notReady tells that a record has to wait though its target is well. Errors say
+// so with a method NotReady.
+func notReady(err error) bool {
+	var n interface{ NotReady() bool }
+	return errors.As(err, &n) && n.NotReady()
 }
 
 // err is the answer for the ith record; a Batch that answers with too few

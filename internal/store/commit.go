@@ -250,9 +250,14 @@ func (s *Store) admit(e *entry) error {
 	if need > s.room() {
 		grown += max(s.opts.SegmentSize, int64(len(e.buf))+headerArea)
 	}
+	// Each kind has a segment of the reserve more than the one that could use it
+	// up: what is dead-lettered or written must leave room for what only leaves,
+	// and that for what reclaim moves, or a full journal could never be drained.
 	limit := s.opts.Quota
 	switch {
 	case len(e.p.moved) > 0:
+		limit += 3 * s.opts.SegmentSize
+	case len(e.p.add)+len(e.p.writes) == 0:
 		limit += 2 * s.opts.SegmentSize
 	case len(e.p.add) == 0 || e.leaves:
 		limit += s.opts.SegmentSize
