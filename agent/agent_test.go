@@ -855,3 +855,36 @@ func TestRedeliveriesOfAnUnfinishedEventDoNotPileUp(t *testing.T) {
 		b.wait(acked)
 	}
 }
+
+// A rollback must not wait for room in the store: the function that comes back
+// may be the one that makes it.
+func TestFunctionThatComesBackWhileTheStoreIsFullRuns(t *testing.T) {
+	store := newMemory()
+	var full atomic.Bool
+	store.fail = func(f *agent.Frame) error {
+		if full.Load() && len(f.Add) > 0 {
+			return agent.ErrFull
+		}
+		return nil
+	}
+	started, gate := make(chan struct{}, 8), make(chan struct{})
+	b := start(t, store, guests{"app/f": func(context.Context, *agent.Invocation) error {
+		started <- struct{}{}
+		<-gate
+		return nil
+	}}, agent.Options{SpillAfter: time.Hour, Grace: time.Millisecond})
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	first := b.offer("s", "1", agent.Origin{Slot: "plant/1", Hash: 1})
+	<-started
+	held := b.offer("s", "2", agent.Origin{Slot: "plant/2", Hash: 2})
+	full.Store(true) // so its dead letter finds no room
+	b.apply(nil)
+	close(gate)
+	b.wait(first)
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	b.wait(b.offer("s", "3", agent.Origin{Slot: "plant/3", Hash: 3}))
+	b.wait(held)
+	if n := len(store.queue(agent.QueueDead)); n != 0 {
+		t.Errorf("%d dead letters, want none: the function is back", n)
+	}
+}

@@ -279,3 +279,33 @@ func TestBrokerOptions(t *testing.T) {
 		t.Errorf("Run on a port that is taken: %v, note %q", err, b.Status().Note)
 	}
 }
+
+func TestBrokerSendKeepsOrderPerTopic(t *testing.T) {
+	s := &sink{}
+	b, _ := startBroker(t, s)
+	b.Follow(triggers("back/#"))
+	got := make(chan string, 10)
+	c := client(t, "tcp://"+b.Addr())
+	c.Subscribe("#", 1, func(_ paho.Client, m paho.Message) {
+		got <- fmt.Sprint(m.Topic(), " ", string(m.Payload()))
+	}).WaitTimeout(patience)
+	recs := []agent.Record{
+		{Seq: 7, Event: agent.Event{ID: "a", Subject: "back/1", Data: []byte("first"), QoS: 1}},
+		{Seq: 8, Event: agent.Event{ID: "b", Subject: "back/1", Data: []byte("second"), QoS: 0}},
+		{Seq: 9, Event: agent.Event{ID: "c", Subject: "other/1", Data: []byte("third"), QoS: 1}},
+	}
+	sent := make(chan []error, 1)
+	go func() { sent <- b.Send(t.Context(), recs) }()
+	if line := receive(t, got); line != "other/1 third" {
+		t.Errorf("got %q; a topic that nobody here wants must not wait", line)
+	}
+	s.wait(t, 1)[0].done(nil)
+	if one, two := receive(t, got), receive(t, got); one != "back/1 first" || two != "back/1 second" {
+		t.Errorf("clients see %q, then %q", one, two)
+	}
+	for i, err := range <-sent {
+		if err != nil {
+			t.Errorf("record %d: %v", i, err)
+		}
+	}
+}

@@ -98,3 +98,32 @@ func TestFewWaitingAmongManyCostLittleMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(s)
 }
+
+// However a journal came to be full, what only leaves must find a way.
+func TestFullJournalCanAlwaysBeDrained(t *testing.T) {
+	s := open(t, t.TempDir(), store.Options{Quota: 4 << 20, SegmentSize: 1 << 20, Overlay: 64 << 20, NoSync: true})
+	fill := func(frame func(i int) *agent.Frame) {
+		t.Helper()
+		for i := range 1_000_000 {
+			err := s.Commit(t.Context(), frame(i))
+			if errors.Is(err, agent.ErrFull) {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Fatal("the journal is never full")
+	}
+	fill(func(i int) *agent.Frame { return &agent.Frame{Add: []agent.Record{record("target/t", i)}} })
+	fill(func(i int) *agent.Frame { return &agent.Frame{Writes: []agent.Write{write(fmt.Sprint(i), "state")}} })
+	for _, stub := range s.Pending("target/t") {
+		if err := s.Commit(t.Context(), &agent.Frame{Done: []uint64{stub.Seq}}); err != nil {
+			t.Fatalf("a delivery cannot be recorded: %v", err)
+		}
+	}
+	if err := s.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, agent.Frame{Add: []agent.Record{record("target/t", 0)}})
+}
