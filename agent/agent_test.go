@@ -593,14 +593,7 @@ func TestRemovedFunctionsEventsWaitForItAndAreThenDeadLettered(t *testing.T) {
 }
 
 func TestFunctionRemovedWhileCommitsFailLeavesNoEventBehind(t *testing.T) {
-	store := newMemory()
-	var failing atomic.Bool
-	store.fail = func(f *agent.Frame) error {
-		if failing.Load() && len(f.Add) > 0 {
-			return agent.ErrFull
-		}
-		return nil
-	}
+	store, failing := fillable()
 	started, gate := make(chan struct{}, 8), make(chan struct{})
 	b := start(t, store, guests{"app/f": func(context.Context, *agent.Invocation) error {
 		started <- struct{}{}
@@ -801,15 +794,8 @@ func TestRerunThatFailsStillHoldsBackItsKey(t *testing.T) {
 }
 
 func TestFullStoreStopsOnlyWhoNeedsRoom(t *testing.T) {
-	store := newMemory()
-	var full atomic.Bool
+	store, full := fillable()
 	full.Store(true)
-	store.fail = func(f *agent.Frame) error {
-		if full.Load() && len(f.Add) > 0 {
-			return agent.ErrFull
-		}
-		return nil
-	}
 	b := start(t, store, guests{
 		"app/asks": func(_ context.Context, inv *agent.Invocation) error { return inv.Followup("faas", "", nil) },
 		"app/counts": func(_ context.Context, inv *agent.Invocation) error {
@@ -859,14 +845,7 @@ func TestRedeliveriesOfAnUnfinishedEventDoNotPileUp(t *testing.T) {
 // A rollback must not wait for room in the store: the function that comes back
 // may be the one that makes it.
 func TestFunctionThatComesBackWhileTheStoreIsFullRuns(t *testing.T) {
-	store := newMemory()
-	var full atomic.Bool
-	store.fail = func(f *agent.Frame) error {
-		if full.Load() && len(f.Add) > 0 {
-			return agent.ErrFull
-		}
-		return nil
-	}
+	store, full := fillable()
 	started, gate := make(chan struct{}, 8), make(chan struct{})
 	b := start(t, store, guests{"app/f": func(context.Context, *agent.Invocation) error {
 		started <- struct{}{}

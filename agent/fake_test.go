@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,18 @@ type memory struct {
 }
 
 func newMemory() *memory { return &memory{state: map[[2]string]agent.Write{}} }
+
+// fillable is a store that has no room for records while full is set.
+func fillable() (store *memory, full *atomic.Bool) {
+	store, full = newMemory(), &atomic.Bool{}
+	store.fail = func(f *agent.Frame) error {
+		if full.Load() && len(f.Add) > 0 {
+			return agent.ErrFull
+		}
+		return nil
+	}
+	return store, full
+}
 
 func (m *memory) Commit(_ context.Context, f *agent.Frame) error {
 	m.mu.Lock()
