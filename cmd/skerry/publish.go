@@ -80,7 +80,7 @@ func printPublished(w io.Writer, r fleetsync.PublishResult, output string) error
 	default:
 		fmt.Fprintf(&b, "published %s", what)
 	}
-	fmt.Fprintf(&b, ": %s, fleet %s revision %d, %s sent\n", r.Ref, r.Fleet, r.Revision, bytesText(r.Bytes))
+	fmt.Fprintf(&b, ": %s, fleet %q at revision %d, %s sent\n", r.Ref, r.Fleet, r.Revision, bytesText(r.Bytes))
 	for _, m := range r.Modules {
 		fmt.Fprintf(&b, "  %s  %s  %s\n", m.Function, m.Digest, bytesText(m.Size))
 	}
