@@ -27,6 +27,7 @@ type ledger struct {
 type pile struct {
 	items    []*item
 	failures int       // of commits, in a row
+	err      error     // of the last commit
 	retryAt  time.Time // no commit before
 }
 
@@ -43,6 +44,7 @@ func (p *pile) take(now time.Time) []*item {
 // ended takes the result of a commit; it tells whether this is the first
 // failure after a success.
 func (p *pile) ended(err error) (first bool) {
+	p.err = err
 	if err == nil {
 		p.failures, p.retryAt = 0, time.Time{}
 		return false
@@ -138,7 +140,6 @@ func (p *pump) committed(s *settlement) {
 	p.forget(s.ended)
 	l.keep(s)
 	p.countEnded(s.ended)
-	err := errors.Join(s.doneErr, s.deadErr)
 	first := false
 	if len(s.done) > 0 {
 		first = l.done.ended(s.doneErr)
@@ -146,6 +147,7 @@ func (p *pump) committed(s *settlement) {
 	if len(s.dead) > 0 {
 		first = l.dead.ended(s.deadErr) || first
 	}
+	err := errors.Join(l.done.err, l.dead.err)
 	if first {
 		p.o.opts.Log.Error("deliveries cannot be recorded", "error", err)
 	}
