@@ -698,13 +698,7 @@ func TestOrderSurvivesASpillAndARestart(t *testing.T) {
 		return ctx.Err()
 	}}, agent.Options{SpillAfter: 20 * time.Millisecond, Grace: time.Millisecond})
 	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
-	var acks []<-chan error
-	for i := range 4 {
-		acks = append(acks, b.offer("s", strconv.Itoa(i), agent.Origin{}))
-	}
-	for _, acked := range acks {
-		b.wait(acked)
-	}
+	b.offerAll("s", 4)
 	b.stop()
 	b = start(t, store, guests{"app/f": func(_ context.Context, inv *agent.Invocation) error {
 		return inv.Followup("faas", "", inv.Event.Data)
@@ -744,13 +738,7 @@ func TestOrderSurvivesFailedCommitsOneAfterTheOther(t *testing.T) {
 		return inv.Followup("faas", "", inv.Event.Data)
 	}}, agent.Options{SpillAfter: time.Hour})
 	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
-	var acks []<-chan error
-	for i := range 8 {
-		acks = append(acks, b.offer("s", strconv.Itoa(i), agent.Origin{}))
-	}
-	for _, acked := range acks {
-		b.wait(acked)
-	}
+	b.offerAll("s", 8)
 	if got := followups(store); got != "01234567" {
 		t.Errorf("order %q", got)
 	}
@@ -781,13 +769,7 @@ func TestRerunThatFailsStillHoldsBackItsKey(t *testing.T) {
 	tr := on("app/f", "s")
 	tr.Retry.Backoff = 100 * time.Millisecond
 	b.apply([]agent.Function{fn("app/f")}, tr)
-	var acks []<-chan error
-	for i := range 4 {
-		acks = append(acks, b.offer("s", strconv.Itoa(i), agent.Origin{}))
-	}
-	for _, acked := range acks {
-		b.wait(acked)
-	}
+	b.offerAll("s", 4)
 	if got := followups(store); got != "0123" {
 		t.Errorf("order %q", got)
 	}

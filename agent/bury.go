@@ -58,7 +58,9 @@ type orphans map[string]time.Time
 // bury dead-letters what waits in inboxes whose function has been gone for
 // long, as far as the box has room: nobody is going to run it.
 func (o orphans) bury(ctx context.Context, a *Agent, now time.Time) {
-	a.applying.Lock() // no function comes back meanwhile
+	if !a.applying.TryLock() { // no function may come back meanwhile
+		return // one is coming: at the next look; loading it may take long
+	}
 	defer a.applying.Unlock()
 	current := a.current.Load()
 	waiting := map[string]bool{}
@@ -82,11 +84,8 @@ func (o orphans) bury(ctx context.Context, a *Agent, now time.Time) {
 }
 
 func (a *Agent) buryInbox(ctx context.Context, queue string) {
-	letters := a.store.Pending(QueueDead)
-	room, bytes := maxDead-len(letters), int64(maxDeadBytes)
-	for _, l := range letters {
-		bytes -= l.Size
-	}
+	letters, size := a.deadLetters()
+	room, bytes := maxDead-len(letters), maxDeadBytes-size
 	for _, stub := range a.store.Pending(queue) {
 		room--
 		bytes -= stub.Size

@@ -176,7 +176,7 @@ func (c *committer) settle(g *group) {
 		}
 	}
 	c.mu.Lock()
-	if works := c.failing > 0 && len(g.frame.Add) > 0; works {
+	if c.failing > 0 && len(g.frame.Add) > 0 {
 		c.failing = 0
 		c.agent.opts.Log.Info("commits work again")
 	}

@@ -34,12 +34,17 @@ func (a *Agent) boundDead(ctx context.Context) error {
 	}
 }
 
-func (a *Agent) evictDead(ctx context.Context) {
-	letters := a.store.Pending(QueueDead)
-	var size int64
+// deadLetters lists the box, oldest first, with its size in bytes.
+func (a *Agent) deadLetters() (letters []Stub, size int64) {
+	letters = a.store.Pending(QueueDead)
 	for _, l := range letters {
 		size += l.Size
 	}
+	return letters, size
+}
+
+func (a *Agent) evictDead(ctx context.Context) {
+	letters, size := a.deadLetters()
 	f := &Frame{Lazy: true}
 	for _, l := range letters {
 		if len(letters)-len(f.Done) <= maxDead && size <= maxDeadBytes {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -214,6 +215,19 @@ func (b *bench) wait(acked <-chan error) {
 		}
 	case <-time.After(10 * time.Second):
 		b.t.Fatal("event not acknowledged within 10 s")
+	}
+}
+
+// offerAll offers n messages at once, numbered from 0, and waits until all are
+// acknowledged.
+func (b *bench) offerAll(topic string, n int) {
+	b.t.Helper()
+	var acks []<-chan error
+	for i := range n {
+		acks = append(acks, b.offer(topic, strconv.Itoa(i), agent.Origin{}))
+	}
+	for _, acked := range acks {
+		b.wait(acked)
 	}
 }
 

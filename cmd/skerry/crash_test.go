@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -13,7 +12,6 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/skerry-edge/skerry/internal/store"
-	"github.com/skerry-edge/skerry/internal/testbed"
 )
 
 // TestKill9LosesNothingAndCountsEachEventOnce publishes 1,000 QoS 1 events per
@@ -25,15 +23,7 @@ func TestKill9LosesNothingAndCountsEachEventOnce(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("TEST_KILLS")); err == nil {
 		kills = n
 	}
-	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
-	cloud := newCentral(t)
-	r := newRig(t, fmt.Sprintf(`
-brokers: [{name: plant, url: '%s'}]
-targets: [{name: central, kind: cloudevents, url: '%s', in_flight: 16}]
-`, broker.URL, cloud.URL))
-	r.publish(filepath.Join("..", "..", "examples", "counter", "app.yaml"))
-	r.start()
-	r.running(1)
+	r, broker, cloud := newCounterRig(t)
 
 	ctx, stop := context.WithCancel(context.Background())
 	published := make(chan int, 1)

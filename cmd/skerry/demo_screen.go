@@ -31,8 +31,7 @@ func newScreen(d *demo, out io.Writer) *screen {
 	now := time.Now()
 	s := &screen{demo: d, out: out, quiet: d.opts.output == "json", started: now, lastAt: now}
 	if f, ok := out.(*os.File); ok {
-		info, err := f.Stat()
-		s.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+		s.terminal = isTerminal(f)
 	}
 	return s
 }

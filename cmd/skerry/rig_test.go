@@ -45,6 +45,21 @@ func newRig(t *testing.T, sections string) *rig {
 	return r
 }
 
+// newCounterRig is a gateway that runs examples/counter for a real mosquitto.
+func newCounterRig(t *testing.T) (*rig, *testbed.Mosquitto, *central) {
+	t.Helper()
+	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
+	cloud := newCentral(t)
+	r := newRig(t, fmt.Sprintf(`
+brokers: [{name: plant, url: '%s'}]
+targets: [{name: central, kind: cloudevents, url: '%s', in_flight: 16}]
+`, broker.URL, cloud.URL))
+	r.publish(filepath.Join("..", "..", "examples", "counter", "app.yaml"))
+	r.start()
+	r.running(1)
+	return r, broker, cloud
+}
+
 func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
 
 func (r *rig) write(name, text string) {

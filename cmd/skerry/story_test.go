@@ -222,15 +222,7 @@ func damageBlob(t *testing.T, layout string, data []byte) {
 }
 
 func TestSIGTERMDrainsAndStopsWithin5s(t *testing.T) {
-	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
-	cloud := newCentral(t)
-	r := newRig(t, fmt.Sprintf(`
-brokers: [{name: plant, url: '%s'}]
-targets: [{name: central, kind: cloudevents, url: '%s'}]
-`, broker.URL, cloud.URL))
-	r.publish(filepath.Join("..", "..", "examples", "counter", "app.yaml"))
-	r.start()
-	r.running(1)
+	r, broker, cloud := newCounterRig(t)
 	ctx, stop := context.WithCancel(context.Background())
 	published := make(chan int, 1)
 	go func() { published <- flood(ctx, t, broker.URL) }()
