@@ -26,6 +26,7 @@ type Options struct {
 	Publishers    map[string]Publisher                      // by broker name
 	Compile       func(expr string) (Predicate, error)      // for Trigger.When; nil refuses triggers that have one
 	Secrets       func(name string) (value string, ok bool) // nil: none
+	Fetch         Fetcher                                   // for outbound requests of functions; nil: none
 	SpillAfter    time.Duration                             // an event unacknowledged for so long goes to the inbox; 0 means 100 ms
 	Grace         time.Duration                             // to finish what is queued when stopping; 0 means 3 s
 	OrphanAfter   time.Duration                             // events of a removed function are dead-lettered after it; 0 means a day

@@ -24,7 +24,20 @@ type Function struct {
 	Secrets     []string // names this function may read; values are given on the device
 	Limits      Limits
 	Permissions Permissions
+	Isolation   Isolation
+	KeepWarm    bool          // never close idle instances
+	IdleAfter   time.Duration // an instance unused for so long is closed; 0 means 5 min
 }
+
+// Isolation says what an instance keeps between two runs.
+type Isolation uint8
+
+const (
+	// IsolationWarm leaves memory as the last run left it: fastest.
+	IsolationWarm Isolation = iota
+	// IsolationFresh gives every run the state of the initialised instance.
+	IsolationFresh
+)
 
 // App is the application that Function belongs to.
 func (f *Function) App() string {
@@ -41,6 +54,8 @@ type Limits struct {
 	Inbox       int64         // bytes waiting on disk, per function
 	Output      int64         // bytes decided per invocation: result, publishes, follow-ups, state, logs
 	Outputs     int           // publishes, follow-ups and emitted events per invocation
+	Fuel        int64         // units of work per invocation, see wasm/README.md; 0: as much as Timeout allows
+	Calls       int           // host calls per invocation
 }
 
 // DefaultLimits are the limits of a function that states none.
@@ -52,12 +67,14 @@ var DefaultLimits = Limits{
 	Inbox:       32 << 20,
 	Output:      1 << 20,
 	Outputs:     64,
+	Calls:       10_000,
 }
 
 // Permissions are what a function was granted; what is absent is denied.
 type Permissions struct {
 	Publish []string // MQTT topic filters it may publish to
 	Invoke  []string // "central/<target>" for follow-ups, "local/<function>" for emitted events
+	HTTP    []string // what it may reach by http, see HTTPGrant
 }
 
 // MayPublish tells whether topic is within the granted filters.

@@ -22,10 +22,28 @@ type Invocation struct {
 	Attempt  int    // 1 for the first run of this event
 	Function *Function
 	Effects  Effects
+	Usage    Usage
 
-	scope   string
-	view    View
-	secrets func(name string) (string, bool)
+	scope    string
+	view     View
+	outside  Outside
+	grants   []HTTPGrant
+	requests int    // outbound, of this run
+	arena    []byte // what Effects copied, one behind the other
+}
+
+// Outside is what runs reach beyond the store. Nil fields offer nothing.
+type Outside struct {
+	Secrets func(name string) (value string, ok bool)
+	Fetch   Fetcher
+}
+
+// Usage is what a run cost. The Module that runs it fills it in, but for Denied.
+type Usage struct {
+	Fuel   int64 // units of work
+	Memory int64 // bytes of the instance's memory after the run
+	Calls  int   // host calls
+	Denied int   // calls refused because they were not granted
 }
 
 // Effects are what one run decided. They take effect together or not at all.
@@ -77,18 +95,57 @@ const (
 )
 
 // NewInvocation prepares runs of fn. View is the committed (and pending) state
-// under what a run writes itself; secrets gives the values of granted secrets
-// and may be nil.
-func NewInvocation(fn *Function, view View, secrets func(name string) (string, bool)) *Invocation {
-	return &Invocation{Function: fn, view: view, secrets: secrets, scope: stateScope(fn.Name)}
+// under what a run writes itself.
+func NewInvocation(fn *Function, view View, outside Outside) *Invocation {
+	inv := &Invocation{Function: fn, view: view, outside: outside, scope: stateScope(fn.Name)}
+	for _, text := range fn.Permissions.HTTP {
+		if g, err := ParseHTTPGrant(text); err == nil { // checked when the app was published and accepted
+			inv.grants = append(inv.grants, g)
+		}
+	}
+	return inv
 }
 
 func stateScope(function string) string { return "state/" + function }
 
 // Begin clears the effects of the last run and sets what the next one is about.
+// The memory of the effects is used again, unless Detach was called.
 func (inv *Invocation) Begin(ev *Event, trigger string, attempt int) {
 	inv.Event, inv.Trigger, inv.Attempt = ev, trigger, attempt
-	inv.Effects = Effects{}
+	fx := &inv.Effects
+	*fx = Effects{
+		Writes: fx.Writes[:0], Publishes: fx.Publishes[:0], Followups: fx.Followups[:0],
+		Emits: fx.Emits[:0], Logs: fx.Logs[:0],
+	}
+	inv.Usage, inv.requests, inv.arena = Usage{}, 0, inv.arena[:0]
+}
+
+// Detach leaves what the run decided to the caller for good; the next run gets
+// memory of its own.
+func (inv *Invocation) Detach() *Effects {
+	fx := &inv.Effects
+	if fx.Result == nil && len(fx.Writes)+len(fx.Publishes)+len(fx.Followups)+len(fx.Emits) == 0 {
+		return &Effects{}
+	}
+	taken := *fx
+	*fx, inv.arena = Effects{}, nil
+	return &taken
+}
+
+// keep copies b, never to nil.
+func (inv *Invocation) keep(b []byte) []byte {
+	if inv.arena == nil {
+		inv.arena = make([]byte, 0, max(64, len(b)))
+	}
+	n := len(inv.arena)
+	inv.arena = append(inv.arena, b...)
+	return inv.arena[n:len(inv.arena):len(inv.arena)]
+}
+
+// deny counts a refused call.
+func (inv *Invocation) deny(what string) error {
+	inv.Usage.Denied++
+	return fmt.Errorf("%s: %w", what, ErrDenied)
 }
 
 // Get returns the value of key in the function's state, as this run sees it.
@@ -124,7 +181,7 @@ func (inv *Invocation) Set(key string, value []byte, ttl time.Duration) error {
 	case len(value) > maxState:
 		return fmt.Errorf("state value of %d bytes, at most %d: %w", len(value), maxState, ErrLimit)
 	}
-	w := Write{Scope: inv.scope, Key: key, Value: append([]byte{}, value...)}
+	w := Write{Scope: inv.scope, Key: key, Value: inv.keep(value)}
 	if ttl > 0 {
 		w.Expires = time.Now().Add(ttl)
 	}
@@ -153,7 +210,8 @@ func (inv *Invocation) Add(key string, delta int64) (int64, error) {
 		}
 	}
 	n += delta
-	return n, inv.Set(key, strconv.AppendInt(nil, n, 10), 0)
+	var text [20]byte
+	return n, inv.Set(key, strconv.AppendInt(text[:0], n, 10), 0)
 }
 
 // CompareAndSet writes value if key holds old (nil: is absent) and tells whether it did.
@@ -210,13 +268,13 @@ func (inv *Invocation) Publish(topic string, data []byte, qos uint8, retain bool
 		return fmt.Errorf("publish to %.80q with QoS %d: %w", topic, qos, ErrInvalid)
 	}
 	if !inv.Function.Permissions.MayPublish(topic) {
-		return fmt.Errorf("publish to %q: %w", topic, ErrDenied)
+		return inv.deny(fmt.Sprintf("publish to %q", topic))
 	}
 	if err := inv.charge(len(topic)+len(data), true); err != nil {
 		return err
 	}
 	inv.Effects.Publishes = append(inv.Effects.Publishes,
-		Publish{Topic: topic, Data: bytes.Clone(data), QoS: qos, Retain: retain})
+		Publish{Topic: topic, Data: inv.keep(data), QoS: qos, Retain: retain})
 	return nil
 }
 
@@ -224,13 +282,13 @@ func (inv *Invocation) Publish(topic string, data []byte, qos uint8, retain bool
 // has committed. Data is copied.
 func (inv *Invocation) Followup(target, contentType string, data []byte) error {
 	if !inv.Function.Permissions.MayInvoke("central/" + target) {
-		return fmt.Errorf("follow-up to central/%.80s: %w", target, ErrDenied)
+		return inv.deny("follow-up to central/" + clip(target))
 	}
 	if err := inv.charge(len(contentType)+len(data), true); err != nil {
 		return err
 	}
 	inv.Effects.Followups = append(inv.Effects.Followups,
-		Followup{Target: target, ContentType: contentType, Data: bytes.Clone(data)})
+		Followup{Target: target, ContentType: contentType, Data: inv.keep(data)})
 	return nil
 }
 
@@ -238,13 +296,13 @@ func (inv *Invocation) Followup(target, contentType string, data []byte) error {
 // committed. Data is copied.
 func (inv *Invocation) Emit(function string, data []byte) error {
 	if !inv.Function.Permissions.MayInvoke("local/" + function) {
-		return fmt.Errorf("emit to local/%.80s: %w", function, ErrDenied)
+		return inv.deny("emit to local/" + clip(function))
 	}
 	if err := inv.charge(len(data), true); err != nil {
 		return err
 	}
 	inv.Effects.Emits = append(inv.Effects.Emits,
-		Emit{Function: inv.Function.App() + "/" + function, Data: bytes.Clone(data)})
+		Emit{Function: inv.Function.App() + "/" + function, Data: inv.keep(data)})
 	return nil
 }
 
@@ -253,7 +311,7 @@ func (inv *Invocation) SetResult(data []byte) error {
 	if err := inv.charge(len(data), false); err != nil {
 		return err
 	}
-	inv.Effects.Result = append([]byte{}, data...)
+	inv.Effects.Result = inv.keep(data)
 	return nil
 }
 
@@ -279,10 +337,10 @@ func (inv *Invocation) Config(key string) (string, bool) {
 // Secret returns the value of a secret that the function names in its manifest.
 func (inv *Invocation) Secret(name string) (string, error) {
 	if !slices.Contains(inv.Function.Secrets, name) {
-		return "", fmt.Errorf("secret %.80q: %w", name, ErrDenied)
+		return "", inv.deny(fmt.Sprintf("secret %.80q", name))
 	}
-	if inv.secrets != nil {
-		if v, ok := inv.secrets(name); ok {
+	if inv.outside.Secrets != nil {
+		if v, ok := inv.outside.Secrets(name); ok {
 			return v, nil
 		}
 	}

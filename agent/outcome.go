@@ -28,7 +28,7 @@ func (o *outcome) nothing() bool {
 
 // outcome turns the effects of a run that succeeded into records and writes.
 func (w *worker) outcome(t *task, ev *Event) *outcome {
-	fx := &w.inv.Effects
+	fx := w.inv.Detach()
 	o := &outcome{task: t, worker: w, event: ev, writes: fx.Writes, sync: t.durable()}
 	if fx.Result != nil {
 		then(fx, w.fn.App(), t.trigger, OnOutput, fx.Result)

@@ -98,6 +98,8 @@ const (
 	FaultTrap    FaultKind = "trap"    // WebAssembly trap
 	FaultMemory  FaultKind = "memory"  // could not have the memory it asked for
 	FaultError   FaultKind = "error"   // the function itself reported failure
+	FaultFuel    FaultKind = "fuel"    // used more than Limits.Fuel
+	FaultLimit   FaultKind = "limit"   // more host calls or output than its limits allow
 )
 
 // Fault is a failed run with its cause.

@@ -45,7 +45,7 @@ func newWorker(fn *function, mod Module) *worker {
 		fn: fn, mod: mod, wake: make(chan struct{}, 1),
 		parked: map[string]*parkedKey{}, reads: &readSet{committer: fn.agent.committer},
 	}
-	w.inv = NewInvocation(&fn.Function, w.reads, fn.agent.opts.Secrets)
+	w.inv = NewInvocation(&fn.Function, w.reads, Outside{Secrets: fn.agent.opts.Secrets, Fetch: fn.agent.opts.Fetch})
 	return w
 }
 

@@ -116,14 +116,15 @@ func golden(t *testing.T, dir string) {
 		}
 	})
 	state := view{}
-	inv := agent.NewInvocation(&fn, state, nil)
+	inv := agent.NewInvocation(&fn, state, agent.Outside{})
 	var got []decided
 	for i, g := range read[[]given](t, filepath.Join(dir, "event.json")) {
 		inv.Begin(g.event(i), dir+"/trigger", 1)
 		err := m.Invoke(ctx, inv)
-		got = append(got, effects(inv.Effects, err))
+		fx := inv.Detach()
+		got = append(got, effects(*fx, err))
 		if err == nil {
-			state.apply(inv.Effects.Writes)
+			state.apply(fx.Writes)
 		}
 	}
 	compare(t, filepath.Join(dir, "want.json"), got)

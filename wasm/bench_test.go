@@ -18,7 +18,7 @@ func overheat(b *testing.B, opts wasm.Options) (*bench, agent.Function) {
 func benchInvoke(b *testing.B, v view, data string, publishes int) {
 	s, fn := overheat(b, wasm.Options{})
 	m := s.load(fn)
-	inv := agent.NewInvocation(&fn, v, nil)
+	inv := agent.NewInvocation(&fn, v, agent.Outside{})
 	ev := event(data)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -41,7 +41,7 @@ func BenchmarkInvokeCommand(b *testing.B) {
 	s := newBench(b, wasm.Options{})
 	fn := s.function("command")
 	m := s.load(fn)
-	inv := agent.NewInvocation(&fn, view{}, nil)
+	inv := agent.NewInvocation(&fn, view{}, agent.Outside{})
 	ev := event(".ok")
 	b.ReportAllocs()
 	for b.Loop() {

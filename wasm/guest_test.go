@@ -37,7 +37,7 @@ func TestGoGuest(t *testing.T) {
 	s := newBench(t, wasm.Options{})
 	fn := goGuest(t, s)
 	m := s.load(fn)
-	inv := agent.NewInvocation(&fn, view{}, func(string) (string, bool) { return "s3cret", true })
+	inv := agent.NewInvocation(&fn, view{}, agent.Outside{Secrets: func(string) (string, bool) { return "s3cret", true }})
 	inv.Begin(event("123"), "test/trigger", 2)
 	if err := m.Invoke(context.Background(), inv); err != nil {
 		t.Fatal(err)

@@ -111,7 +111,7 @@ func (s *bench) load(fn agent.Function) agent.Module {
 
 // invoke runs m for an event with data and returns the invocation.
 func invoke(m agent.Module, fn *agent.Function, v view, data string) (*agent.Invocation, error) {
-	inv := agent.NewInvocation(fn, v, func(name string) (string, bool) { return "of " + name, name == "pager-token" })
+	inv := agent.NewInvocation(fn, v, agent.Outside{Secrets: func(name string) (string, bool) { return "of " + name, name == "pager-token" }})
 	inv.Begin(event(data), "test/trigger", 1)
 	return inv, m.Invoke(context.Background(), inv)
 }

@@ -82,7 +82,7 @@ func probeBench(t *testing.T) (agent.Module, func(view) *agent.Invocation) {
 	m := s.load(fn)
 	secrets := func(name string) (string, bool) { return "s3cret", name == "token" }
 	return m, func(v view) *agent.Invocation {
-		inv := agent.NewInvocation(&fn, v, secrets)
+		inv := agent.NewInvocation(&fn, v, agent.Outside{Secrets: secrets})
 		inv.Begin(event(""), "test/trigger", 3)
 		return inv
 	}
@@ -286,7 +286,7 @@ func TestABrokenStoreIsAnErrorNumber(t *testing.T) {
 	s := newBench(t, wasm.Options{})
 	fn := s.function("probe")
 	m := s.load(fn)
-	inv := agent.NewInvocation(&fn, brokenView{}, nil)
+	inv := agent.NewInvocation(&fn, brokenView{}, agent.Outside{})
 	inv.Begin(event(""), "test/trigger", 1)
 	for f, args := range map[byte][]any{
 		kvGet:  {text("k"), bufAt, 8},

@@ -65,7 +65,7 @@ func TestStoppingTheAgentIsNoTimeout(t *testing.T) {
 	m := s.load(fn)
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(20*time.Millisecond, cancel)
-	inv := agent.NewInvocation(&fn, view{}, nil)
+	inv := agent.NewInvocation(&fn, view{}, agent.Outside{})
 	inv.Begin(event(""), "t", 1)
 	err := m.Invoke(ctx, inv)
 	var fault *agent.Fault

@@ -70,7 +70,7 @@ type noState struct{}
 func (noState) Get(string, string) ([]byte, error)         { return nil, nil }
 func (noState) Keys(string, string, int) ([]string, error) { return nil, nil }
 func startInvocation(fn *agent.Function) *agent.Invocation {
-	inv := agent.NewInvocation(fn, noState{}, nil)
+	inv := agent.NewInvocation(fn, noState{}, agent.Outside{})
 	inv.Begin(&agent.Event{}, "", 0)
 	return inv
 }
