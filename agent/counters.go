@@ -18,11 +18,25 @@ type counters struct {
 type functionStats struct {
 	invocations, failures, dead, dropped atomic.Int64
 	conflicts, conditionErrors           atomic.Int64
+	fuel, memory, denied                 atomic.Int64
 	latency                              histogram // of a run
 
 	mu     sync.Mutex
 	faults map[string]int64
 	last   string
+}
+
+// ran counts what a run cost.
+func (s *functionStats) ran(u *Usage) {
+	s.invocations.Add(1)
+	s.fuel.Add(u.Fuel)
+	s.denied.Add(int64(u.Denied))
+	for {
+		most := s.memory.Load()
+		if u.Memory <= most || s.memory.CompareAndSwap(most, u.Memory) {
+			return
+		}
+	}
 }
 
 // fail counts a failed run by its kind.
@@ -71,6 +85,7 @@ func (fn *function) status() FunctionStatus {
 		Dead: st.dead.Load(), Dropped: st.dropped.Load(), Conflicts: st.conflicts.Load(),
 		ConditionErrors: st.conditionErrors.Load(), Inbox: int(fn.inbox.events.Load()),
 		P50us: st.latency.percentile(50), P99us: st.latency.percentile(99),
+		Fuel: st.fuel.Load(), MemoryBytes: st.memory.Load(), Denied: st.denied.Load(),
 	}
 	st.mu.Lock()
 	s.LastError = st.last

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -41,58 +42,121 @@ type Fetcher interface {
 // HTTPGrant is one entry of permissions.http: where a function may connect to.
 type HTTPGrant struct {
 	Scheme  string       // "http" or "https"; "" allows https only
-	Host    string       // "api.example.com", "*.example.com" or an address; "" for a network
+	Host    string       // "api.example.com", "*.example.com" or an address, as canonicalHost spells it; "" for a network
 	Port    uint16       // 0: the scheme's own
-	Network netip.Prefix // private addresses that granted names may resolve to
+	Network netip.Prefix // addresses that are not public and that granted names may resolve to
 }
 
 // ParseHTTPGrant reads "api.example.com", "*.example.com", "https://host:8443",
 // "http://192.168.7.20:8080", or a network such as "10.2.0.0/16" which lets
-// granted names resolve to private addresses within it.
+// granted names resolve to private addresses within it. Errors wrap ErrInvalid.
 func ParseHTTPGrant(text string) (HTTPGrant, error) {
 	if network, err := netip.ParsePrefix(text); err == nil {
-		return HTTPGrant{Network: network.Masked()}, nil
+		return networkGrant(network)
 	}
 	bad := fmt.Errorf("http permission %.80q: want a host (api.example.com, *.example.com, http://10.0.0.5:8080) or a network (10.0.0.0/8): %w", text, ErrInvalid)
 	rest, g := text, HTTPGrant{}
 	if scheme, after, ok := strings.Cut(text, "://"); ok {
 		if scheme != "http" && scheme != "https" {
-			return g, bad
+			return HTTPGrant{}, bad
 		}
 		g.Scheme, rest = scheme, after
 	}
 	u, err := url.Parse("//" + rest)
-	if err != nil || u.Host != rest || u.User != nil || u.Hostname() == "" {
-		return g, bad
+	if err != nil || u.Host != rest || u.User != nil || strings.HasSuffix(rest, ":") {
+		return HTTPGrant{}, bad
 	}
 	if port := u.Port(); port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return g, bad
+			return HTTPGrant{}, bad
 		}
 		g.Port = uint16(n)
 	}
-	g.Host = strings.ToLower(u.Hostname())
-	if strings.Contains(strings.TrimPrefix(g.Host, "*."), "*") || strings.ContainsAny(g.Host, " %") {
-		return g, bad
+	domain, wild := strings.CutPrefix(u.Hostname(), "*.")
+	host, ok := canonicalHost(domain)
+	if !ok || wild && (isAddr(host) || !strings.Contains(host, ".")) {
+		return HTTPGrant{}, bad
+	}
+	if g.Host = host; wild {
+		g.Host = "*." + host
 	}
 	return g, nil
 }
 
-// Allows tells whether the grant covers a request to u. Networks cover nothing
-// by themselves: they only say which addresses names may resolve to.
-func (g *HTTPGrant) Allows(u *url.URL) bool {
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+// The widest networks that can be granted: 10.0.0.0/8 and fc00::/7. A wider one
+// is a slip of the pen that would open the whole gateway.
+const (
+	widest4 = 8
+	widest6 = 7
+)
+
+func networkGrant(network netip.Prefix) (HTTPGrant, error) {
+	widest := widest4
+	if network.Addr().Is6() {
+		widest = widest6
+	}
 	switch {
-	case g.Host == "" || u.Scheme != g.scheme():
-		return false
-	case portOf(u) != g.port():
+	case network.Addr().Is4In6():
+		return HTTPGrant{}, fmt.Errorf("http permission %q: write it as an IPv4 network, such as 10.0.0.0/8: %w", network, ErrInvalid)
+	case network != network.Masked():
+		return HTTPGrant{}, fmt.Errorf("http permission %q: that network is %s, write that or a longer prefix: %w", network, network.Masked(), ErrInvalid)
+	case network.Bits() < widest:
+		return HTTPGrant{}, fmt.Errorf("http permission %q: that is too much, at most /%d can be granted: %w", network, widest, ErrInvalid)
+	}
+	return HTTPGrant{Network: network}, nil
+}
+
+// Allows tells whether the grant covers a request to u. Networks cover nothing
+// by themselves: they only say which addresses names may resolve to. A wildcard
+// covers names of any depth below its domain, not the domain itself.
+func (g *HTTPGrant) Allows(u *url.URL) bool {
+	host, ok := canonicalHost(u.Hostname())
+	if !ok || g.Host == "" || u.User != nil || u.Scheme != g.scheme() || portOf(u) != g.port() {
 		return false
 	}
 	if domain, ok := strings.CutPrefix(g.Host, "*."); ok {
 		return strings.HasSuffix(host, "."+domain)
 	}
 	return host == g.Host
+}
+
+const (
+	maxHost  = 253 // bytes of a name
+	maxLabel = 63  // bytes of one of its labels
+)
+
+// canonicalHost returns the one spelling of a host that counts: an address as
+// netip writes it, or a name in lower case. Whatever else somebody may take for
+// an address (decimal, octal and hexadecimal numbers, zones, IPv4 in IPv6) or
+// for the same name (a dot at its end, Unicode) is not ok.
+func canonicalHost(host string) (canonical string, ok bool) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.String(), ip.Zone() == "" && !ip.Is4In6()
+	}
+	last := ""
+	for label := range strings.SplitSeq(host, ".") {
+		if last = label; !isLabel(label) {
+			return "", false
+		}
+	}
+	number := strings.Trim(last, "0123456789") == "" || strings.HasPrefix(strings.ToLower(last), "0x")
+	return strings.ToLower(host), len(host) <= maxHost && !number
+}
+
+func isAddr(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// isLabel tells whether s may stand between the dots of a name. Underscores
+// are in no standard and in many names.
+func isLabel(s string) bool {
+	return s != "" && len(s) <= maxLabel && s[0] != '-' && s[len(s)-1] != '-' &&
+		!strings.ContainsFunc(s, func(r rune) bool {
+			letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+			return !letter && (r < '0' || r > '9') && r != '-' && r != '_'
+		})
 }
 
 func (g *HTTPGrant) scheme() string {
@@ -134,22 +198,27 @@ const maxRequests = 16
 func (inv *Invocation) Fetch(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("request to %.80q: %w", r.URL, ErrInvalid)
+		return nil, fmt.Errorf("request: want a URL with http or https, a host and no user: %w", ErrInvalid) // without it: it may hold a key
 	}
+	to := u.Scheme + "://" + u.Host
 	granted := false
 	for i := range inv.grants {
 		granted = granted || inv.grants[i].Allows(u)
 	}
 	switch {
 	case !granted:
-		return nil, inv.deny(fmt.Sprintf("request to %s://%s", u.Scheme, u.Host))
+		return nil, inv.deny(fmt.Sprintf("request to %.120q: add that to permissions.http of the function", to))
 	case inv.outside.Fetch == nil:
-		return nil, fmt.Errorf("request to %s: this agent makes no outbound requests: %w", u.Host, ErrDenied)
+		return nil, fmt.Errorf("request to %.120q: this agent makes no outbound requests: %w", to, ErrDenied)
 	case inv.requests >= maxRequests:
 		return nil, fmt.Errorf("more than %d requests in one run: %w", maxRequests, ErrLimit)
 	}
 	r.IdempotencyKey = inv.Event.ID + "/" + inv.Function.Name + "/" + strconv.Itoa(inv.requests)
 	r.Grants = inv.grants
 	inv.requests++
-	return inv.outside.Fetch.Fetch(ctx, r)
+	resp, err := inv.outside.Fetch.Fetch(ctx, r)
+	if errors.Is(err, ErrDenied) { // the address behind the name was not granted
+		inv.Usage.Denied++
+	}
+	return resp, err
 }

@@ -44,6 +44,8 @@ type Usage struct {
 	Memory int64 // bytes of the instance's memory after the run
 	Calls  int   // host calls
 	Denied int   // calls refused because they were not granted
+	// Refused is what they asked for, as text for people: the first few, each once.
+	Refused []string
 }
 
 // Effects are what one run decided. They take effect together or not at all.
@@ -142,9 +144,15 @@ func (inv *Invocation) keep(b []byte) []byte {
 	return inv.arena[n:len(inv.arena):len(inv.arena)]
 }
 
+const maxRefused = 8
+
 // deny counts a refused call.
 func (inv *Invocation) deny(what string) error {
-	inv.Usage.Denied++
+	u := &inv.Usage
+	u.Denied++
+	if len(u.Refused) < maxRefused && !slices.Contains(u.Refused, what) {
+		u.Refused = append(u.Refused, what)
+	}
 	return fmt.Errorf("%s: %w", what, ErrDenied)
 }
 
@@ -164,7 +172,7 @@ func (inv *Invocation) Get(key string) (value []byte, ok bool, err error) {
 }
 
 func checkKey(key string) error {
-	if key == "" || len(key) > maxStateKey || !utf8.ValidString(key) {
+	if key == "" || key[0] == '/' || len(key) > maxStateKey || !utf8.ValidString(key) {
 		return fmt.Errorf("state key %.40q: %w", key, ErrInvalid)
 	}
 	return nil

@@ -73,7 +73,7 @@ func (w *worker) invoke(ctx context.Context) error {
 	start := time.Now()
 	err := w.mod.Invoke(ctx, w.inv)
 	stats.latency.add(time.Since(start))
-	stats.invocations.Add(1)
+	stats.ran(&w.inv.Usage)
 	a.counts.invocations.Add(1)
 	for _, line := range w.inv.Effects.Logs {
 		a.opts.Log.Log(ctx, line.Level, "function says", "function", w.fn.Name,

@@ -51,6 +51,9 @@ type FunctionStatus struct {
 	Retrying        int              `json:"retrying"`         // keys held back by a failed event
 	P50us           int64            `json:"p50_us"`           // of a run
 	P99us           int64            `json:"p99_us"`
+	Fuel            int64            `json:"fuel"`         // units of work, of all runs
+	MemoryBytes     int64            `json:"memory_bytes"` // of an instance after a run, the most seen
+	Denied          int64            `json:"denied"`       // calls refused because they were not granted
 	LastError       string           `json:"last_error,omitempty"`
 }
 

@@ -74,9 +74,10 @@ type asked struct {
 	Data        json.RawMessage `json:"data"`
 }
 
-func TestOverheat(t *testing.T) { golden(t, "overheat") }
-func TestRollup(t *testing.T)   { golden(t, "rollup") }
-func TestCounter(t *testing.T)  { golden(t, "counter") }
+func TestOverheat(t *testing.T)   { golden(t, "overheat") }
+func TestRollup(t *testing.T)     { golden(t, "rollup") }
+func TestCounter(t *testing.T)    { golden(t, "counter") }
+func TestHysteresis(t *testing.T) { golden(t, "hysteresis") }
 
 func TestConvert(t *testing.T) {
 	goBuild(t, "convert", "-buildmode=c-shared")

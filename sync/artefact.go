@@ -20,6 +20,7 @@ const (
 	typeAppDocument   = "application/vnd.skerry.app.v1+json"
 	typeWasmConfig    = "application/vnd.wasm.config.v0+json"
 	typeWasm          = "application/wasm"
+	typeJavaScript    = "application/javascript"
 )
 
 const (
@@ -102,27 +103,24 @@ func (a *artefact) fleet(ctx context.Context) (*Fleet, []byte, error) {
 	return fleet, data, err
 }
 
-func (a *artefact) app(ctx context.Context, v agent.AppVersion, checks Checks) (*App, []byte, error) {
-	file := appFile(v)
-	data, err := a.document(ctx, file)
+// app is the document of an app version, not read yet.
+func (a *artefact) app(ctx context.Context, v agent.AppVersion) ([]byte, error) {
+	data, err := a.document(ctx, appFile(v))
 	if errors.Is(err, errAbsent) {
-		return nil, nil, fmt.Errorf("the fleet assigns %s@%s, which is not published: publish that version", v.Name, v.Version)
+		return nil, fmt.Errorf("the fleet assigns %s@%s, which is not published: publish that version", v.Name, v.Version)
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	app, err := parsePublished(file, data, checks)
-	if err == nil && (app.Metadata.Name != v.Name || app.Metadata.Version != v.Version) {
-		err = &DocumentError{File: file, Path: "metadata", Reason: fmt.Sprintf("it is about %s@%s: publish it again", app.Metadata.Name, app.Metadata.Version)}
-	}
-	return app, data, err
+	return data, err
 }
 
 // parsePublished reads an App as devices get it: modules by digest only.
-func parsePublished(file string, data []byte, checks Checks) (*App, error) {
+func parsePublished(v agent.AppVersion, data []byte, checks Checks) (*App, error) {
+	file := appFile(v)
 	app, err := ParseApp(file, data, checks)
 	if err != nil {
 		return nil, err
+	}
+	if app.Metadata.Name != v.Name || app.Metadata.Version != v.Version {
+		return nil, &DocumentError{File: file, Path: "metadata", Reason: fmt.Sprintf("it is about %s@%s: publish it again", app.Metadata.Name, app.Metadata.Version)}
 	}
 	for name, fn := range app.Functions {
 		if fn.Module.Path != "" {

@@ -11,14 +11,18 @@ import (
 )
 
 const (
+	minModule      = 8        // bytes
 	maxModule      = 32 << 20 // bytes
 	maxFunctions   = 64
 	maxTriggers    = 256
 	maxThens       = 8
-	maxTimeout     = time.Hour
+	maxTimeout     = 15 * time.Minute
+	minIdle        = time.Second
+	maxIdle        = 24 * time.Hour
+	maxCalls       = 10_000_000
 	maxEnvironment = 64 << 10 // bytes, keys and values of a function
 	minMemory      = 64 << 10 // one page of WebAssembly
-	maxMemory      = 4 << 30
+	maxMemory      = 1 << 30
 )
 
 // appCheck holds the rules of an App that its shape does not tell.
@@ -73,6 +77,14 @@ func (c *appCheck) function(path string, fn *AppFunction) {
 	}
 	c.limits(path+".limits", &fn.Limits)
 	c.permissions(path+".permissions", &fn.Permissions)
+	c.oneOf(path+".isolation", fn.Isolation, isolationWarm, isolationFresh)
+	idle := time.Duration(fn.IdleAfter)
+	if idle != 0 && (idle < minIdle || idle > maxIdle) {
+		c.fail(path+".idleAfter", "%s is out of range: 1s to 24h", idle)
+	}
+	if fn.KeepWarm && idle != 0 {
+		c.fail(path+".idleAfter", "keepWarm: true never closes an instance, so idleAfter has no meaning: remove one of them")
+	}
 }
 
 func (c *appCheck) module(path string, m *AppModule) {
@@ -83,8 +95,8 @@ func (c *appCheck) module(path string, m *AppModule) {
 	if m.Digest != "" && !digestForm.MatchString(m.Digest) {
 		c.fail(path+".digest", "%.80q is no digest: write sha256: and 64 hex digits", m.Digest)
 	}
-	if m.Digest != "" && m.Path == "" && (m.Size < 8 || m.Size > maxModule) {
-		c.fail(path+".size", "%d bytes is no size of a module: 8 to %d", m.Size, maxModule)
+	if m.Digest != "" && m.Path == "" && (m.Size < minModule || m.Size > maxModule) {
+		c.fail(path+".size", "%d bytes is no size of a module: %d to %d", m.Size, minModule, maxModule)
 	}
 }
 
@@ -103,16 +115,20 @@ func (c *appCheck) environment(path string, env map[string]string) {
 
 func (c *appCheck) limits(path string, l *AppLimits) {
 	if l.Memory != 0 && (l.Memory < minMemory || l.Memory > maxMemory) {
-		c.fail(path+".memory", "%s is out of range: 64Ki to 4Gi", l.Memory)
+		c.fail(path+".memory", "%s is out of range: 64Ki to 1Gi", l.Memory)
 	}
 	if time.Duration(l.Timeout) > maxTimeout {
-		c.fail(path+".timeout", "%s is longer than %s", time.Duration(l.Timeout), maxTimeout)
+		c.fail(path+".timeout", "%s is longer than 15m", time.Duration(l.Timeout))
 	}
 	c.within(path+".concurrency", l.Concurrency, 1, 1024)
 	c.within(path+".queue", l.Queue, 1, 100_000)
 	if l.Output > 16<<20 {
 		c.fail(path+".output", "%s is more than 16Mi", l.Output)
 	}
+	if l.Fuel < 0 {
+		c.fail(path+".fuel", "%d is no amount of fuel: a whole number of units, or 0 for as much as timeout allows", l.Fuel)
+	}
+	c.within(path+".calls", l.Calls, 1, maxCalls)
 }
 
 func (c *appCheck) permissions(path string, p *AppPermissions) {
@@ -125,6 +141,20 @@ func (c *appCheck) permissions(path string, p *AppPermissions) {
 	c.unique(path+".invoke", p.Invoke)
 	for i, name := range p.Invoke {
 		c.invoke(fmt.Sprintf("%s.invoke[%d]", path, i), name)
+	}
+	c.unique(path+".http", p.HTTP)
+	hosts := 0
+	for i, text := range p.HTTP {
+		grant, err := agent.ParseHTTPGrant(text)
+		if err != nil {
+			c.fail(fmt.Sprintf("%s.http[%d]", path, i), "%v", err)
+		}
+		if err != nil || grant.Host != "" {
+			hosts++
+		}
+	}
+	if len(p.HTTP) > 0 && hosts == 0 {
+		c.fail(path+".http", "networks only say where granted names may lead: name the hosts too, as in [api.example.com, %s]", p.HTTP[0])
 	}
 }
 

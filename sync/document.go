@@ -22,13 +22,16 @@ type AppMetadata struct {
 type AppFunction struct {
 	Module      AppModule         `json:"module"`
 	Env         map[string]string `json:"env,omitempty"`
-	Secrets     []string          `json:"secrets,omitempty"` // names; the values stay on the device
+	Secrets     []string          `json:"secrets,omitzero"` // names; the values stay on the device
 	Limits      AppLimits         `json:"limits,omitzero"`
 	Permissions AppPermissions    `json:"permissions,omitzero"`
+	Isolation   string            `json:"isolation,omitempty"` // "warm" (default) or "fresh"
+	KeepWarm    bool              `json:"keepWarm,omitempty"`
+	IdleAfter   Duration          `json:"idleAfter,omitempty"`
 }
 
-// AppModule names a function's module: by Path while it is being written,
-// by Digest and Size once it is published.
+// AppModule names a function's module, WebAssembly or JavaScript: by Path while
+// it is being written, by Digest and Size once it is published.
 type AppModule struct {
 	Path   string `json:"path,omitempty"` // relative to the document
 	Ref    string `json:"ref,omitempty"`  // for people; devices fetch by digest
@@ -44,12 +47,17 @@ type AppLimits struct {
 	Queue       *int     `json:"queue,omitempty"`
 	Inbox       Quantity `json:"inbox,omitempty"`
 	Output      Quantity `json:"output,omitempty"`
+	Fuel        int64    `json:"fuel,omitempty"` // units of work; 0: as much as Timeout allows
+	Calls       *int     `json:"calls,omitempty"`
 }
 
-// AppPermissions are what a function is granted; what is absent is denied.
+// AppPermissions are what a function is granted; what is absent is denied. A
+// list that is there and empty says that its author wants none: nil and empty
+// differ, see checkGrants.
 type AppPermissions struct {
-	Publish []string `json:"publish,omitempty"` // MQTT topic filters
-	Invoke  []string `json:"invoke,omitempty"`  // "central/<target>" or "local/<function>"
+	Publish []string `json:"publish,omitzero"` // MQTT topic filters
+	Invoke  []string `json:"invoke,omitzero"`  // "central/<target>" or "local/<function>"
+	HTTP    []string `json:"http,omitzero"`    // see agent.ParseHTTPGrant
 }
 
 // AppTrigger starts a function: by a message, or by a schedule.

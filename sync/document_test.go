@@ -19,10 +19,13 @@ functions:
     module: {path: ./threshold.wasm}
     env: {LIMIT: "31.5"}
     secrets: [token]
-    limits: {memory: 32Mi, timeout: 2s, concurrency: 4, queue: 10, inbox: 1Gi, output: 65536}
+    limits: {memory: 32Mi, timeout: 2s, concurrency: 4, queue: 10, inbox: 1Gi, output: 65536, fuel: 5000000, calls: 500}
     permissions:
       publish: ["alerts/+/overheat"]
       invoke: [central/notify, local/threshold]
+      http: ["*.example.com", "http://10.2.0.5:8080", "10.2.0.0/16"]
+    isolation: fresh
+    idleAfter: 10m
 triggers:
   - name: hot
     function: threshold
@@ -95,37 +98,64 @@ func TestAppVariantsAreRefused(t *testing.T) {
 		{"queue: 10", "queue: many", "limits.queue: expected a whole number, not a text"},
 		{"alerts/+/overheat", "alerts/+x", "app.yaml:11: functions.threshold.permissions.publish[0]: topic filter"},
 		{"permissions:", "permissions:\n      kv: [state]", "app.yaml:11: functions.threshold.permissions.kv: shared key-value spaces are not supported"},
-		{"permissions:", "permissions:\n      hosts: [x]", "permissions.hosts: outbound connections are not supported"},
+		{"permissions:", "permissions:\n      hosts: [x]", "permissions.hosts: hosts are granted by http"},
 		{"permissions:", "permissions:\n      paths: {/x: ro}", "permissions.paths: files of the device are not supported"},
 		{"central/notify, local/threshold", "remote/notify", "app.yaml:12: functions.threshold.permissions.invoke[0]"},
 		{"local/threshold]", "local/other]", `permissions.invoke[1]: "local/other": this app has no function`},
 		{"name: hot\n", "name: tick\n", "a second trigger is called"},
-		{"    function: threshold\n", "    function: other\n", `app.yaml:15: triggers[0].function: this app has no function "other"`},
-		{"mqtt: {", "batch: {size: 3}\n    mqtt: {", "app.yaml:16: triggers[0].batch: batches are not supported"},
-		{"mqtt: {topic: sensors/+/temperature, broker: hall, qos: 0, retained: ignore}", "http: {path: /x}", "app.yaml:16: triggers[0].http: HTTP triggers are not supported"},
-		{"sensors/+/temperature", "sensors/#/temperature", "app.yaml:16: triggers[0].mqtt.topic: topic filter"},
+		{"    function: threshold\n", "    function: other\n", `app.yaml:18: triggers[0].function: this app has no function "other"`},
+		{"mqtt: {", "batch: {size: 3}\n    mqtt: {", "app.yaml:19: triggers[0].batch: batches are not supported"},
+		{"mqtt: {topic: sensors/+/temperature, broker: hall, qos: 0, retained: ignore}", "http: {path: /x}", "app.yaml:19: triggers[0].http: HTTP triggers are not supported"},
+		{"sensors/+/temperature", "sensors/#/temperature", "app.yaml:19: triggers[0].mqtt.topic: topic filter"},
 		{"sensors/+/temperature", "$share/g", "triggers[0].mqtt.topic: a shared subscription is $share/<group>/<filter>"},
 		{"qos: 0", "qos: 3", "triggers[0].mqtt.qos: 3 is out of range: 0 to 2"},
-		{"retained: ignore", "retained: maybe", "app.yaml:16: triggers[0].mqtt.retained"},
-		{"data.t > 30", "bad > 1", "app.yaml:17: triggers[0].when: unknown name bad"},
-		{"durability: sync", "durability: always", `app.yaml:18: triggers[0].durability: "always" is not one of sync, none`},
-		{"maxAttempts: 3", "maxAttempts: 0", "app.yaml:19: triggers[0].retry.maxAttempts"},
+		{"retained: ignore", "retained: maybe", "app.yaml:19: triggers[0].mqtt.retained"},
+		{"data.t > 30", "bad > 1", "app.yaml:20: triggers[0].when: unknown name bad"},
+		{"durability: sync", "durability: always", `app.yaml:21: triggers[0].durability: "always" is not one of sync, none`},
+		{"maxAttempts: 3", "maxAttempts: 0", "app.yaml:22: triggers[0].retry.maxAttempts"},
 		{"dlq/overheat", "dlq/#", "triggers[0].retry.deadLetter: topic"},
-		{"{publish: out/topic}", "{when: error}", "app.yaml:22: triggers[0].then[1]: it has either publish"},
-		{"{publish: out/topic}", "{publish: out/+}", "app.yaml:22: triggers[0].then[1].publish"},
-		{"*/5 * * * *", "bad", "app.yaml:23: triggers[1].schedule: bad is no minute"},
-		{`cron: "*/5 * * * *"`, `every: 1m`, "app.yaml:23: triggers[1].schedule.timezone: a time zone needs cron"},
-		{`cron: "*/5 * * * *"`, `every: 1m, cron: "* * * * *"`, "app.yaml:23: triggers[1].schedule: a schedule has either"},
+		{"{publish: out/topic}", "{when: error}", "app.yaml:25: triggers[0].then[1]: it has either publish"},
+		{"{publish: out/topic}", "{publish: out/+}", "app.yaml:25: triggers[0].then[1].publish"},
+		{"*/5 * * * *", "bad", "app.yaml:26: triggers[1].schedule: bad is no minute"},
+		{`cron: "*/5 * * * *"`, `every: 1m`, "app.yaml:26: triggers[1].schedule.timezone: a time zone needs cron"},
+		{`cron: "*/5 * * * *"`, `every: 1m, cron: "* * * * *"`, "app.yaml:26: triggers[1].schedule: a schedule has either"},
 		{"env: {LIMIT", "env: &x {LIMIT", "app.yaml:7: functions.threshold.env: anchors and aliases are not read"},
 		{`{LIMIT: "31.5"}`, "", "app.yaml:7: functions.threshold.env: it is empty"},
 		{"kind: App\n", "kind: App\n\tx\n", "not readable as YAML"},
 		{"triggers:", "---\ntriggers:", "a second document follows"},
 	} {
-		t.Run(v.want, func(t *testing.T) {
-			text := strings.Replace(goodApp, v.from, v.to, 1)
-			_, err := fleetsync.ParseApp("app.yaml", []byte(text), strictChecks)
-			wantErr(t, err, v.want)
-		})
+		v.isRefused(t)
+	}
+}
+
+func (v variant) isRefused(t *testing.T) {
+	t.Run(v.want, func(t *testing.T) {
+		text := strings.Replace(goodApp, v.from, v.to, 1)
+		_, err := fleetsync.ParseApp("app.yaml", []byte(text), strictChecks)
+		wantErr(t, err, v.want)
+	})
+}
+
+func TestVariantsOfHowAFunctionRunsAreRefused(t *testing.T) {
+	for _, v := range []variant{
+		{"memory: 32Mi", "memory: 2Gi", "app.yaml:9: functions.threshold.limits.memory: 2Gi is out of range: 64Ki to 1Gi"},
+		{"timeout: 2s", "timeout: 16m", "limits.timeout: 16m0s is longer than 15m"},
+		{"fuel: 5000000", "fuel: -1", "app.yaml:9: functions.threshold.limits.fuel: -1 is no amount of fuel"},
+		{"fuel: 5000000", "fuel: 1.5", "limits.fuel: expected a whole number, not a number"},
+		{"calls: 500", "calls: 0", "limits.calls: 0 is out of range: 1 to 10000000"},
+		{"calls: 500", "calls: 10000001", "limits.calls: 10000001 is out of range: 1 to 10000000"},
+		{"isolation: fresh", "isolation: cold", `app.yaml:14: functions.threshold.isolation: "cold" is not one of warm, fresh`},
+		{"idleAfter: 10m", "idleAfter: 10ms", "app.yaml:15: functions.threshold.idleAfter: 10ms is out of range: 1s to 24h"},
+		{"idleAfter: 10m", "idleAfter: 25h", "functions.threshold.idleAfter: 25h0m0s is out of range: 1s to 24h"},
+		{"idleAfter: 10m", "idleAfter: 10m\n    keepWarm: true", "app.yaml:15: functions.threshold.idleAfter: keepWarm: true never closes an instance, so idleAfter has no meaning: remove one of them"},
+		{"idleAfter: 10m", "keepWarm: yes", "functions.threshold.keepWarm: expected true or false, not a text"},
+		{"idleAfter: 10m", "idleafter: 10m", "app.yaml:15: functions.threshold.idleafter: unknown key; write it idleAfter"},
+		{"http://10.2.0.5:8080", "ftp://api", `app.yaml:13: functions.threshold.permissions.http[1]: http permission "ftp://api": want a host`},
+		{`"*.example.com"`, `"api.*.com"`, `app.yaml:13: functions.threshold.permissions.http[0]: http permission "api.*.com"`},
+		{`"*.example.com"`, `"10.2.0.0/16"`, `permissions.http[2]: "10.2.0.0/16" is given twice`},
+		{`"*.example.com", "http://10.2.0.5:8080", `, ``, "app.yaml:13: functions.threshold.permissions.http: networks only say where granted names may lead"},
+	} {
+		v.isRefused(t)
 	}
 }
 
@@ -375,8 +405,8 @@ func TestOneSentenceForAFault(t *testing.T) {
 	for _, v := range []variant{
 		{"version: 1.4.0-rc.1", "version: 2", `app.yaml:3: metadata.version: "2" is no version: write three numbers, as in 1.4.0`},
 		{"version: 1.4.0-rc.1", "version: ~", `app.yaml:3: metadata.version: "" is no version: write three numbers, as in 1.4.0`},
-		{`cron: "*/5 * * * *", timezone: Europe/Berlin`, "every: 0s", `app.yaml:23: triggers[1].schedule.every: "0s" is shorter than 1ms`},
-		{`cron: "*/5 * * * *", timezone: Europe/Berlin`, "every: soon", `app.yaml:23: triggers[1].schedule.every: "soon" is no duration: write 500ms, 2s, 1m30s or 6h`},
+		{`cron: "*/5 * * * *", timezone: Europe/Berlin`, "every: 0s", `app.yaml:26: triggers[1].schedule.every: "0s" is shorter than 1ms`},
+		{`cron: "*/5 * * * *", timezone: Europe/Berlin`, "every: soon", `app.yaml:26: triggers[1].schedule.every: "soon" is no duration: write 500ms, 2s, 1m30s or 6h`},
 		{"queue: 10", "queue: many", "app.yaml:9: functions.threshold.limits.queue: expected a whole number, not a text"},
 	} {
 		_, err := fleetsync.ParseApp("app.yaml", []byte(strings.Replace(goodApp, v.from, v.to, 1)), strictChecks)

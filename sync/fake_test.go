@@ -43,6 +43,15 @@ func (m *memory) HasBlob(d agent.Digest) bool {
 	return m.blobs[d] != nil
 }
 
+func (m *memory) Blob(d agent.Digest) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.blobs[d] == nil {
+		return nil, agent.ErrNotFound
+	}
+	return m.blobs[d], nil
+}
+
 func (m *memory) PutBlob(_ context.Context, d agent.Digest, size int64, r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {

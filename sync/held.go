@@ -9,8 +9,8 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// heldBack is an app version that is chosen for this device but needs what the
-// device does not have. It holds up no other app.
+// heldBack is an app version that is chosen for this device and cannot run on
+// it. It holds up no other app.
 type heldBack struct {
 	Want   agent.AppVersion `json:"want"`
 	Reason string           `json:"reason"` // one line, for people
@@ -20,44 +20,68 @@ type heldBack struct {
 	App json.RawMessage `json:"app,omitempty"`
 }
 
-// hold takes out of p the chosen versions that do not fit the device, and
-// returns the apps that are to run, in the order of p.Chosen. An app that is
-// held back keeps its version in before, if that fits; before may be nil.
-func (p *pinned) hold(apps []*App, before *pinned, device *Device, checks Checks) []*App {
-	chosen, documents := p.Chosen, p.Apps
-	p.Chosen, p.Apps = nil, nil
-	var out []*App
-	add := func(app *App, v agent.AppVersion, document []byte) {
-		out, p.Chosen, p.Apps = append(out, app), append(p.Chosen, v), append(p.Apps, document)
-	}
-	for i, app := range apps {
-		lacks := fits(app, device)
+// candidate is an app version that is chosen for this device.
+type candidate struct {
+	version  agent.AppVersion
+	document json.RawMessage
+	app      *App  // nil if wrong is not
+	wrong    error // why the document cannot be used
+}
+
+func parseCandidate(v agent.AppVersion, document []byte, checks Checks) candidate {
+	c := candidate{version: v, document: document}
+	c.app, c.wrong = parsePublished(v, document, checks)
+	return c
+}
+
+// hold makes p run those of chosen that fit, and returns them. An app that
+// does not fit is held back: it keeps its version in before, if that fits;
+// before may be nil.
+func (p *pinned) hold(chosen []candidate, before *pinned, fits func(*App) error, checks Checks) []candidate {
+	var out []candidate
+	for _, c := range chosen {
+		lacks := c.wrong
 		if lacks == nil {
-			add(app, chosen[i], documents[i])
+			lacks = fits(c.app)
+		}
+		if lacks == nil {
+			out = append(out, c)
 			continue
 		}
-		held := heldBack{Want: chosen[i]}
-		what := "and is left out"
-		v, document := before.last(chosen[i].Name)
-		switch old, err := parsePublished(appFile(v), document, checks); {
-		case err != nil: // there is none, or none that this release can read
-		case fits(old, device) == nil:
-			add(old, v, document)
-			what = "and is held back, " + v.Name + "@" + v.Version + " runs on"
+		held := heldBack{Want: c.version}
+		what := "left out"
+		v, document := before.last(c.version.Name)
+		switch old := parseCandidate(v, document, checks); {
+		case old.wrong != nil: // there is none, or none that this release can read
+		case fits(old.app) == nil:
+			out = append(out, old)
+			what = "held back, " + v.Name + "@" + v.Version + " runs on"
 		default:
 			held.Ran, held.App = v.Version, document
-			p.Blobs = append(p.Blobs, old.modules()...) // lest they are fetched again
+			p.Blobs = append(p.Blobs, old.app.modules()...) // lest they are fetched again
 		}
-		held.Reason = fmt.Sprintf("%s@%s does not fit this device %s: %s", chosen[i].Name, chosen[i].Version, what, oneLine(lacks))
+		held.Reason = fmt.Sprintf("%s@%s cannot run on this device and is %s: %s", c.version.Name, c.version.Version, what, oneLine(lacks))
 		p.Held = append(p.Held, held)
+	}
+	p.Chosen, p.Apps = nil, nil
+	for _, c := range out {
+		p.Chosen, p.Apps = append(p.Chosen, c.version), append(p.Apps, c.document)
+	}
+	return out
+}
+
+func apps(chosen []candidate) []*App {
+	out := make([]*App, len(chosen))
+	for i := range chosen {
+		out[i] = chosen[i].app
 	}
 	return out
 }
 
 // fits tells what the device lacks for one app.
-func fits(app *App, device *Device) error {
+func (d *Device) fits(app *App) error {
 	m := app.Metadata
-	_, _, err := bind(0, []agent.AppVersion{{Name: m.Name, Version: m.Version}}, []*App{app}, device)
+	_, _, err := bind(0, []agent.AppVersion{{Name: m.Name, Version: m.Version}}, []*App{app}, d)
 	return err
 }
 

@@ -64,7 +64,7 @@ func TestAppThatDoesNotFitHoldsUpNoOther(t *testing.T) {
 	check(t, p)
 	b.publish(b.appOn("attic", "overheat", "1.1.0", 3), "")
 	b.publish(b.app("rollup", "1.1.0", 4, 5000), "")
-	held := []string{"overheat@1.1.0 does not fit this device and is held back, overheat@1.0.0 runs on", `broker "attic"`, "brokers: in skerry.yaml"}
+	held := []string{"overheat@1.1.0 cannot run on this device and is held back, overheat@1.0.0 runs on", `broker "attic"`, "brokers: in skerry.yaml"}
 	for range 2 { // the second is idle
 		proxy.reset()
 		check(t, p)
@@ -113,7 +113,7 @@ func TestAppThatNeverFittedIsLeftOut(t *testing.T) {
 		b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
 		check(t, p)
 		b.run.want(t, "rollup@1.0.0")
-		wantHeld(t, p, "overheat@1.0.0 does not fit this device and is left out", `"attic"`)
+		wantHeld(t, p, "overheat@1.0.0 cannot run on this device and is left out", `"attic"`)
 		if b.cache.HasBlob(digestOf(module(1, 5000))) {
 			t.Error("the module of an app that cannot run was fetched")
 		}
@@ -138,7 +138,7 @@ func TestRestoreLeavesOutWhatFitsNoMore(t *testing.T) {
 	p = b.pullerOf(b.ref, without(), fleetsync.Checks{})
 	restore(t, p)
 	b.run.want(t, "rollup@1.0.0")
-	held := []string{"overheat@1.0.0 does not fit this device and is left out", `secret "token"`, `broker "hall"`}
+	held := []string{"overheat@1.0.0 cannot run on this device and is left out", `secret "token"`, `broker "hall"`}
 	wantHeld(t, p, held...)
 
 	mended := b.puller(b.ref) // without a round in between, no registry is needed
@@ -176,16 +176,33 @@ func TestNothingIsAppliedWhenNothingCachedFits(t *testing.T) {
 	b.run.want(t, "rollup@1.0.0")
 }
 
-func TestUnreadableAppRefusesTheRound(t *testing.T) {
+func TestAppThatThisReleaseCannotReadIsHeldBack(t *testing.T) {
 	b := newBench(t, "oci-layout:"+t.TempDir())
-	p := b.pullerOf(b.ref, device(), fleetsync.Checks{When: func(string) error { return errors.New("first line\nsecond line") }})
+	old := fleetsync.Checks{When: func(string) error { return errors.New("first line\nsecond line") }}
+	p := b.pullerOf(b.ref, device(), old)
 	b.publish(b.app("rollup", "1.0.0", 1, 5000), "")
 	check(t, p)
 	b.publish(b.appOn("hall", "overheat", "1.0.0", 2), "")
 	b.publish(b.app("rollup", "1.1.0", 3, 5000), "")
-	wantErr(t, p.Check(t.Context()), "triggers[0].when")
-	b.run.want(t, "rollup@1.0.0")
-	wantHeld(t, p, "first line; second line")
+	check(t, p)
+	b.run.want(t, "rollup@1.1.0")
+	held := []string{"overheat@1.0.0 cannot run on this device and is left out", "triggers[0].when", "first line; second line"}
+	wantHeld(t, p, held...)
+
+	p = b.pullerOf(b.ref, device(), old)
+	restore(t, p)
+	check(t, p)
+	b.run.want(t, "rollup@1.1.0")
+	wantHeld(t, p, held...)
+
+	newer := device()
+	newer.Release = "9.0.0"
+	p = b.pullerOf(b.ref, newer, fleetsync.Checks{})
+	restore(t, p)
+	b.run.want(t, "rollup@1.1.0")
+	check(t, p)
+	b.run.want(t, "rollup@1.1.0", "overheat@1.0.0")
+	wantFine(t, p)
 }
 
 func TestLogNamesWhatRunsAndRan(t *testing.T) {
@@ -206,4 +223,29 @@ func TestLogNamesWhatRunsAndRan(t *testing.T) {
 			t.Errorf("log lacks %s:\n%s", want, b.log)
 		}
 	}
+}
+
+func TestLookTellsADevicesShare(t *testing.T) {
+	carriers(t, func(t *testing.T, b *bench) {
+		b.publish(b.appOn("attic", "overheat", "1.0.0", 1), "")
+		b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
+		reg, err := fleetsync.NewRegistry(b.ref, fleetsync.RegistryOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		share, err := reg.Look(t.Context(), device(), fleetsync.Checks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := share.Deployment
+		if share.Revision != 2 || len(d.Functions) != 1 || d.Functions[0].Name != "rollup/f" || d.Functions[0].Limits.Memory != 32<<20 {
+			t.Errorf("share %+v", share)
+		}
+		if len(share.Held) != 1 || !strings.Contains(share.Held[0], `broker "attic"`) {
+			t.Errorf("held %q", share.Held)
+		}
+		if blobs, _ := b.cache.Blobs(); len(blobs) != 0 {
+			t.Error("looking fetched modules")
+		}
+	})
 }

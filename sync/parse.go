@@ -13,7 +13,11 @@ import (
 type Checks struct {
 	When     func(condition string) error
 	Schedule func(agent.Schedule) error
-	Module   func(wasm []byte, memory int64) error // at publish only; memory is the function's limit in bytes
+	// Module refuses a module that cannot run within memory, the function's
+	// limit in bytes. Imports are the functions of skerry_v1 that it imports
+	// because it uses them; none of a module that imports all there are, as the
+	// engine of JavaScript does.
+	Module func(module []byte, memory int64) (imports []string, err error)
 }
 
 // ParseApp reads an App document, YAML or JSON, and checks all of it. File

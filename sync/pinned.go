@@ -62,20 +62,16 @@ func (p *pinned) write(cache Cache) error {
 	return nil
 }
 
-// apps parses the kept documents.
-func (p *pinned) apps(checks Checks) ([]*App, error) {
+// candidates parses the kept documents.
+func (p *pinned) candidates(checks Checks) ([]candidate, error) {
 	if len(p.Apps) != len(p.Chosen) {
 		return nil, fmt.Errorf("kept deployment: it has %d documents for %d apps; it is fetched again when the registry answers", len(p.Apps), len(p.Chosen))
 	}
-	var apps []*App
+	var out []candidate
 	for i, data := range p.Apps {
-		app, err := parsePublished(appFile(p.Chosen[i]), data, checks)
-		if err != nil {
-			return nil, fmt.Errorf("kept deployment: %w", err)
-		}
-		apps = append(apps, app)
+		out = append(out, parseCandidate(p.Chosen[i], data, checks))
 	}
-	return apps, nil
+	return out, nil
 }
 
 // last is the version of an app that runs, or ran before it was held back, and

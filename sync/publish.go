@@ -150,11 +150,12 @@ func (p *publishing) readApp() error {
 	if p.app, err = ParseApp(p.opts.AppFile, data, p.opts.Checks); err != nil {
 		return err
 	}
-	if p.modules, err = readModules(p.opts.AppFile, p.app, p.opts.Checks.Module); err != nil {
+	var warnings []string
+	if p.modules, warnings, err = readModules(p.opts.AppFile, p.app, &p.opts.Checks); err != nil {
 		return err
 	}
 	m := p.app.Metadata
-	p.result.App, p.result.Version, p.result.Warnings = m.Name, m.Version, p.app.Warnings()
+	p.result.App, p.result.Version, p.result.Warnings = m.Name, m.Version, append(p.app.Warnings(), warnings...)
 	if needs := p.app.needs(); needs != "" {
 		p.result.Warnings = append(p.result.Warnings, "devices need: "+needs)
 	}

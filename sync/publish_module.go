@@ -2,7 +2,6 @@ package fleetsync
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,20 +13,20 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/skerry-edge/skerry/agent"
-
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// moduleFile is one module on its way: in the CNCF layout, a config that names
-// the layer, and one layer, the module itself.
+// moduleFile is one module on its way. WebAssembly travels in the CNCF layout:
+// a config that names the layer, and one layer, the module itself. JavaScript
+// is one layer under the empty config of OCI.
 type moduleFile struct {
 	function string
 	tag      string
+	artefact string // type; "" if the config tells
 	layer    ocispec.Descriptor
 	data     []byte // nil if the document names what is published already
-	config   []byte
+	config   blob
 }
 
 // blob is something to push.
@@ -37,8 +36,7 @@ type blob struct {
 }
 
 // readModules loads the modules that an app names by path, relative to its file.
-func readModules(appFile string, app *App, check func([]byte, int64) error) ([]moduleFile, error) {
-	var out []moduleFile
+func readModules(appFile string, app *App, checks *Checks) (out []moduleFile, warnings []string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(app.Functions)) {
 		fn := app.Functions[name]
 		mod := fn.Module
@@ -48,17 +46,22 @@ func readModules(appFile string, app *App, check func([]byte, int64) error) ([]m
 			wrong := func(format string, a ...any) error {
 				return &DocumentError{File: appFile, Path: "functions." + name + ".module.path", Reason: fmt.Sprintf(format, a...)}
 			}
-			memory := cmp.Or(int64(fn.Limits.Memory), agent.DefaultLimits.Memory)
-			if err := file.load(resolvePath(appFile, mod.Path), memory, check); err != nil {
-				return nil, wrong("%v", err)
+			imports, err := file.load(resolvePath(appFile, mod.Path), fn.memory(), checks.Module)
+			if err != nil {
+				return nil, nil, wrong("%v", err)
 			}
 			if mod.Digest != "" && mod.Digest != file.layer.Digest.String() {
-				return nil, wrong("%s has digest %s, the app says %s: remove the digest", mod.Path, file.layer.Digest, mod.Digest)
+				return nil, nil, wrong("%s has digest %s, the app says %s: remove the digest", mod.Path, file.layer.Digest, mod.Digest)
 			}
+			notes, err := checkGrants(appFile, name, &fn, imports)
+			if err != nil {
+				return nil, nil, err
+			}
+			warnings = append(warnings, notes...)
 		}
 		out = append(out, file)
 	}
-	return out, nil
+	return out, warnings, nil
 }
 
 func resolvePath(appFile, path string) string {
@@ -68,39 +71,52 @@ func resolvePath(appFile, path string) string {
 	return filepath.Join(filepath.Dir(appFile), path)
 }
 
-func (m *moduleFile) load(path string, memory int64, check func([]byte, int64) error) error {
+// load reads a module and gives what it imports.
+func (m *moduleFile) load(path string, memory int64, check func([]byte, int64) ([]string, error)) (imports []string, err error) {
 	data, err := readFile(path, maxModule)
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s does not exist: build the module, or mend the path", path)
+		return nil, fmt.Errorf("%s does not exist: build the module, or mend the path", path)
 	}
 	if err != nil {
-		return fmt.Errorf("read module: %w", err)
+		return nil, fmt.Errorf("read module: %w", err)
 	}
-	if len(data) < 8 || !bytes.HasPrefix(data, []byte("\x00asm")) {
-		return fmt.Errorf("%s is no WebAssembly module; build it first", path)
+	if len(data) < minModule {
+		return nil, fmt.Errorf("%s has %d bytes, which is no module: build it first", path, len(data))
 	}
-	if check != nil {
-		if err := check(data, memory); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
+	if err := m.wrap(path, data); err != nil || check == nil {
+		return nil, err
 	}
-	m.data = data
-	m.layer.Digest, m.layer.Size = digest.FromBytes(data), int64(len(data))
-	m.config, err = json.Marshal(map[string]any{
-		"architecture": "wasm", "os": "wasip1", "layerDigests": []digest.Digest{m.layer.Digest},
-	})
-	return err
+	if imports, err = check(data, memory); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return imports, nil
 }
 
-func (m *moduleFile) configDescriptor() ocispec.Descriptor {
-	return ocispec.Descriptor{MediaType: typeWasmConfig, Digest: digest.FromBytes(m.config), Size: int64(len(m.config))}
+// wrap describes data as what it is.
+func (m *moduleFile) wrap(path string, data []byte) error {
+	m.data = data
+	m.layer.Digest, m.layer.Size = digest.FromBytes(data), int64(len(data))
+	switch {
+	case bytes.HasPrefix(data, []byte("\x00asm")):
+		config, err := json.Marshal(map[string]any{
+			"architecture": "wasm", "os": "wasip1", "layerDigests": []digest.Digest{m.layer.Digest},
+		})
+		m.config = blob{ocispec.Descriptor{MediaType: typeWasmConfig, Digest: digest.FromBytes(config), Size: int64(len(config))}, config}
+		return err
+	case slices.Contains([]string{".js", ".mjs"}, filepath.Ext(path)):
+		empty := ocispec.DescriptorEmptyJSON
+		m.artefact, m.layer.MediaType = typeJavaScript, typeJavaScript
+		m.config = blob{ocispec.Descriptor{MediaType: empty.MediaType, Digest: empty.Digest, Size: empty.Size}, empty.Data}
+		return nil
+	}
+	return fmt.Errorf("%s is no WebAssembly module; build it first (JavaScript is in a file that ends in .js)", path)
 }
 
 func (m *moduleFile) blobs() []blob {
 	if m.data == nil {
 		return []blob{{desc: m.layer}}
 	}
-	return []blob{{m.layer, m.data}, {m.configDescriptor(), m.config}}
+	return []blob{{m.layer, m.data}, m.config}
 }
 
 // moduleTag is for people, and keeps the registry from collecting the module.
@@ -118,7 +134,7 @@ func (p *publishing) tagModule(ctx context.Context, m *moduleFile) error {
 	if m.data == nil {
 		return nil
 	}
-	desc, data, err := manifestOf("", m.configDescriptor(), []ocispec.Descriptor{m.layer})
+	desc, data, err := manifestOf(m.artefact, m.config.desc, []ocispec.Descriptor{m.layer})
 	if err != nil {
 		return err
 	}

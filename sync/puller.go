@@ -20,6 +20,7 @@ import (
 // Cache keeps modules by digest, and pinned values by name.
 type Cache interface {
 	HasBlob(agent.Digest) bool
+	Blob(agent.Digest) ([]byte, error)
 	// PutBlob reads r to its end and keeps it, unless r fails, or size or
 	// digest are not what they should be.
 	PutBlob(ctx context.Context, d agent.Digest, size int64, r io.Reader) error
@@ -119,16 +120,16 @@ func (p *Puller) Restore(ctx context.Context) error {
 		return ErrNothingCached
 	}
 	p.loaded, p.now = true, kept
-	apps, err := kept.apps(p.opts.Checks)
+	chosen, err := kept.candidates(p.opts.Checks)
 	if err != nil {
 		return err
 	}
-	run, apps := p.restorable(kept, apps)
+	run, chosen := p.restorable(kept, chosen)
 	p.tellHeld(run.Held)
-	if len(apps) == 0 && len(kept.Chosen) > 0 {
+	if len(chosen) == 0 && len(kept.Chosen) > 0 {
 		return fmt.Errorf("restore the kept deployment: %s", reasons(run.Held))
 	}
-	deployment, warnings, err := bind(run.Revision, run.Chosen, apps, &p.device)
+	deployment, warnings, err := bind(run.Revision, run.Chosen, apps(chosen), &p.device)
 	if err != nil {
 		return fmt.Errorf("restore the kept deployment: %w", err)
 	}
@@ -147,7 +148,7 @@ func (p *Puller) Restore(ctx context.Context) error {
 
 // restorable is the part of kept that fits the device. The pin itself stays as
 // it is: once the device has what it lacks, Restore runs all of it again.
-func (p *Puller) restorable(kept *pinned, apps []*App) (*pinned, []*App) {
+func (p *Puller) restorable(kept *pinned, chosen []candidate) (*pinned, []candidate) {
 	run := *kept
 	run.Held = slices.Clone(kept.Held)
 	if kept.Device != p.device.print() {
@@ -155,8 +156,8 @@ func (p *Puller) restorable(kept *pinned, apps []*App) (*pinned, []*App) {
 			run.Held[i].Reason += "; the device was changed since, and it is tried again when the registry answers"
 		}
 	}
-	apps = run.hold(apps, nil, &p.device, p.opts.Checks)
-	return &run, apps
+	chosen = run.hold(chosen, nil, p.device.fits, p.opts.Checks)
+	return &run, chosen
 }
 
 // Run does a round at once and then one per poll interval, sooner after a

@@ -68,7 +68,7 @@ func (b *binding) add(app *App) {
 		if fn.Module.Digest == "" {
 			b.fail("function %s names a file, not a published module: publish the app", full)
 		}
-		b.out.Functions = append(b.out.Functions, fn.bind(full))
+		b.out.Functions = append(b.out.Functions, fn.bind(full, b.device))
 	}
 	for i := range app.Triggers {
 		b.trigger(name, &app.Triggers[i])
@@ -85,19 +85,38 @@ func (b *binding) needs(who string, invoke []string) {
 	}
 }
 
-func (f *AppFunction) bind(name string) agent.Function {
+const (
+	isolationWarm  = "warm"
+	isolationFresh = "fresh"
+)
+
+func (f *AppFunction) bind(name string, device *Device) agent.Function {
+	isolation := map[string]agent.Isolation{isolationFresh: agent.IsolationFresh}[f.Isolation]
 	return agent.Function{
 		Name: name, Digest: agent.Digest(f.Module.Digest), Size: f.Module.Size,
-		Env: maps.Clone(f.Env), Secrets: slices.Clone(f.Secrets), Limits: f.Limits.bind(),
+		Env: maps.Clone(f.Env), Secrets: slices.Clone(f.Secrets), Limits: f.Limits.bind(device),
 		Permissions: agent.Permissions{
 			Publish: slices.Clone(f.Permissions.Publish),
 			Invoke:  slices.Clone(f.Permissions.Invoke),
+			HTTP:    slices.Clone(f.Permissions.HTTP),
 		},
+		Isolation: isolation, KeepWarm: f.KeepWarm, IdleAfter: time.Duration(f.IdleAfter),
 	}
 }
 
-func (l *AppLimits) bind() agent.Limits {
-	d := agent.DefaultLimits
+// DefaultLimits are the limits of a function that states none. A device that
+// interprets WebAssembly, 30 to 170 times slower than compiled, gives it more
+// time.
+func DefaultLimits(interpreted bool) agent.Limits {
+	l := agent.DefaultLimits
+	if interpreted {
+		l.Timeout = 10 * time.Second
+	}
+	return l
+}
+
+func (l *AppLimits) bind(device *Device) agent.Limits {
+	d := DefaultLimits(device.Interpreted)
 	return agent.Limits{
 		Memory:      cmp.Or(int64(l.Memory), d.Memory),
 		Timeout:     cmp.Or(time.Duration(l.Timeout), d.Timeout),
@@ -106,6 +125,8 @@ func (l *AppLimits) bind() agent.Limits {
 		Inbox:       cmp.Or(int64(l.Inbox), d.Inbox),
 		Output:      cmp.Or(int64(l.Output), d.Output),
 		Outputs:     d.Outputs,
+		Fuel:        l.Fuel,
+		Calls:       or(l.Calls, d.Calls),
 	}
 }
 

@@ -2,7 +2,6 @@ package fleetsync
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,7 +79,7 @@ func (p *Puller) look(ctx context.Context) (*artefact, error) {
 }
 
 // update brings the share of a new fleet here and switches to it. An app that
-// does not fit the device is held back alone.
+// cannot run on this device is held back alone.
 func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error {
 	next := &pinned{
 		Format: pinFormat, Manifest: news.digest, ETag: news.etag,
@@ -90,24 +89,18 @@ func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error
 	if p.now != nil {
 		running, next.Previous = p.now.running(), p.now.Blobs
 	}
-	next.Chosen = choose(fleet, &p.device, running)
-	apps, err := p.documents(ctx, news, next)
+	chosen, err := p.documents(ctx, news, choose(fleet, &p.device, running))
 	if err != nil {
 		return err
 	}
-	apps = next.hold(apps, p.now, &p.device, p.opts.Checks)
-	if len(apps) == 0 && len(next.Held) > 0 && p.now != nil && p.runs == nil {
-		// Restore could start nothing either. To apply an empty deployment would
-		// open the sources, and events would be acknowledged that nothing handles.
-		p.tellHeld(next.Held)
-		return fmt.Errorf("fleet %s revision %d: nothing is started: %s", next.Fleet, next.Revision, reasons(next.Held))
-	}
-	deployment, warnings, err := bind(next.Revision, next.Chosen, apps, &p.device)
-	if err != nil {
-		return fmt.Errorf("fleet %s revision %d does not fit this device: %w", next.Fleet, next.Revision, err)
-	}
-	if err := p.modules(ctx, deployment.Functions, next); err != nil {
-		return err
+	var deployment agent.Deployment
+	var warnings []string
+	// What the device lacks is known without the modules: those are not fetched.
+	for _, fits := range []func(*App) error{p.device.fits, p.runnable} {
+		chosen = next.hold(chosen, p.now, fits, p.opts.Checks)
+		if deployment, warnings, err = p.bring(ctx, next, chosen); err != nil {
+			return err
+		}
 	}
 	if err := p.apply.Apply(ctx, deployment); err != nil {
 		return fmt.Errorf("apply fleet %s revision %d: %w", next.Fleet, next.Revision, err)
@@ -115,26 +108,36 @@ func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error
 	return p.settle(next, warnings)
 }
 
-// documents reads the chosen apps, and keeps their bytes in next. A version
-// that a paused assignment holds may be gone from the registry.
-func (p *Puller) documents(ctx context.Context, news *artefact, next *pinned) ([]*App, error) {
-	var apps []*App
-	for _, v := range next.Chosen {
-		var app *App
-		var data []byte
-		var err error
-		if _, there := news.layers[appFile(v)]; !there && p.now != nil && p.now.document(v) != nil {
-			data = p.now.document(v)
-			app, err = parsePublished(appFile(v), data, p.opts.Checks)
-		} else {
-			app, data, err = news.app(ctx, v, p.opts.Checks)
-		}
-		if err != nil {
-			return nil, err
-		}
-		apps, next.Apps = append(apps, app), append(next.Apps, json.RawMessage(data))
+// bring binds what is chosen, and fetches its modules.
+func (p *Puller) bring(ctx context.Context, next *pinned, chosen []candidate) (agent.Deployment, []string, error) {
+	if len(chosen) == 0 && len(next.Held) > 0 && p.now != nil && p.runs == nil {
+		// Restore could start nothing either. To apply an empty deployment would
+		// open the sources, and events would be acknowledged that nothing handles.
+		p.tellHeld(next.Held)
+		return agent.Deployment{}, nil, fmt.Errorf("fleet %s revision %d: nothing is started: %s", next.Fleet, next.Revision, reasons(next.Held))
 	}
-	return apps, nil
+	deployment, warnings, err := bind(next.Revision, next.Chosen, apps(chosen), &p.device)
+	if err != nil {
+		return agent.Deployment{}, nil, fmt.Errorf("fleet %s revision %d does not fit this device: %w", next.Fleet, next.Revision, err)
+	}
+	return deployment, warnings, p.modules(ctx, deployment.Functions, next)
+}
+
+// documents reads the chosen apps. A version that a paused assignment holds may
+// be gone from the registry.
+func (p *Puller) documents(ctx context.Context, news *artefact, chosen []agent.AppVersion) ([]candidate, error) {
+	var out []candidate
+	for _, v := range chosen {
+		data := p.now.document(v)
+		if _, there := news.layers[appFile(v)]; there || data == nil {
+			var err error
+			if data, err = news.app(ctx, v); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, parseCandidate(v, data, p.opts.Checks))
+	}
+	return out, nil
 }
 
 // modules puts what is missing into the cache, after making room.

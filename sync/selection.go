@@ -17,6 +17,9 @@ type Device struct {
 	Targets []string // names
 	Secrets []string // names
 	Arch    string   // GOARCH; also the label "arch", unless Labels has one
+	// Interpreted says that WebAssembly is not compiled here, see DefaultLimits.
+	Interpreted bool
+	Release     string // of the agent: another one may run what this one holds back
 }
 
 func (d *Device) label(key string) (string, bool) {

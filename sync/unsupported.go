@@ -10,7 +10,7 @@ var notSupported = map[string]string{
 	"AppFunction.abi":        "the ABI is detected from the module: remove it",
 	"AppFunction.entrypoint": "the entry point is detected from the module: remove it",
 	"AppPermissions.kv":      "shared key-value spaces are not supported by this release: remove it, every function has a state of its own without asking",
-	"AppPermissions.hosts":   "outbound connections are not supported by this release: remove it and send a follow-up to a target with invoke: [central/<target>]",
+	"AppPermissions.hosts":   "hosts are granted by http: write http: [api.example.com]",
 	"AppPermissions.paths":   "files of the device are not supported by this release: remove it",
 	"AppTrigger.http":        "HTTP triggers are not supported by this release: use mqtt or schedule",
 	"AppTrigger.batch":       "batches are not supported by this release: remove it, each event is one invocation",

@@ -162,7 +162,7 @@ func (l *layout) section(id byte, d *decoder) {
 	case sectionImport:
 		d.each(func() { l.imports = append(l.imports, l.importEntry(d)) })
 	case sectionFunction:
-		d.each(func() { l.funcs = append(l.funcs, d.u32()) })
+		d.each(func() { l.funcs = append(l.funcs, l.typeIndex(d)) })
 	case sectionTable:
 		d.each(func() { l.tables = append(l.tables, table(d)) })
 	case sectionMemory:
@@ -191,12 +191,12 @@ func (d *decoder) kind() string {
 	return kinds[c]
 }
 
-// maxNames bounds imports, and exports: looking up types takes their product.
-const maxNames = 5000
+// maxListedNames bounds imports, and exports: looking up types takes their product.
+const maxListedNames = 5000
 
 func (d *decoder) bound(n int) {
-	if n >= maxNames {
-		d.fail(fmt.Errorf("it imports or exports more than %d names", maxNames))
+	if n >= maxListedNames {
+		d.fail(fmt.Errorf("it imports or exports more than %d names", maxListedNames))
 	}
 }
 
@@ -227,6 +227,13 @@ func (l *layout) exportEntry(d *decoder) Export {
 		ex.Type = l.typeOfFunc(d, i)
 	}
 	return ex
+}
+
+// typeIndex reads the type of a function: wazero 1.12.0 panics if there is none.
+func (l *layout) typeIndex(d *decoder) uint32 {
+	i := d.u32()
+	l.funcTypeName(d, i)
+	return i
 }
 
 func (l *layout) funcTypeName(d *decoder, i uint32) string {

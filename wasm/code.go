@@ -2,35 +2,28 @@ package wasm
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/wasm/codecache"
+	"github.com/skerry-edge/skerry/wasm/instrument"
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
-// codeKey names compiled code: the memory limit is part of it because wazero
-// knows limits per runtime, not per instance.
-type codeKey struct {
-	digest agent.Digest
-	pages  uint32
-}
-
-// code is a compiled module in a wazero runtime of its own.
+// code is a module as it is compiled, shared by all instances of it.
 type code struct {
-	key  codeKey
-	refs int // guarded by Runtime.mu
+	digest agent.Digest
+	refs   int // guarded by Runtime.mu
 
 	once sync.Once // builds what follows
 	err  error
-	info Info
+	prepared
 	rt   wazero.Runtime
 	wasm wazero.CompiledModule
-
-	closing sync.Once
 }
 
 const (
@@ -52,51 +45,115 @@ func pageSize(pages uint32) string {
 	return fmt.Sprintf("%d KiB", kib)
 }
 
-// compile makes c ready in a runtime on top of the given compilation cache.
-func (c *code) compile(ctx context.Context, comp wazero.CompilationCache, bin []byte) error {
-	rt := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(c.key.pages, comp))
-	compiled, err := link(ctx, rt, c.info, bin)
-	if err != nil {
-		return errors.Join(err, rt.Close(ctx))
+// acquire returns the code of a module, compiled if nobody did; each acquire
+// that succeeds is paired with a release.
+func (r *Runtime) acquire(ctx context.Context, digest agent.Digest) (*code, error) {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil, errClosed
 	}
-	c.rt, c.wasm = rt, compiled
+	c := r.code[digest]
+	if c == nil {
+		c = &code{digest: digest}
+		r.code[digest] = c
+	}
+	c.refs++
+	r.mu.Unlock()
+
+	c.once.Do(func() { c.err = r.build(ctx, c) })
+	if c.err != nil {
+		return nil, errors.Join(c.err, r.release(ctx, c))
+	}
+	return c, nil
+}
+
+// release gives back what acquire gave; the last one frees the code.
+func (r *Runtime) release(ctx context.Context, c *code) error {
+	r.mu.Lock()
+	c.refs--
+	last := c.refs == 0
+	if last && r.code[c.digest] == c {
+		delete(r.code, c.digest)
+	}
+	r.mu.Unlock()
+	if !last || c.entry == nil {
+		return nil
+	}
+	defer c.entry.Close()
+	if c.wasm == nil {
+		return nil
+	}
+	return c.wasm.Close(ctx)
+}
+
+// build fetches, checks and compiles a module.
+func (r *Runtime) build(ctx context.Context, c *code) (err error) {
+	if c.prepared, err = r.prepare(ctx, c.digest); err != nil {
+		return err
+	}
+	if r.slow {
+		r.interpreting.Lock()
+		defer r.interpreting.Unlock()
+	}
+	c.rt, c.wasm, err = r.engine.compile(ctx, r.codes, r.slow, &c.prepared)
+	if err != nil && c.entry.Compiled {
+		// What the cache holds may be damaged in a way that only wazero sees.
+		c.entry.Close()
+		r.codes.Forget(c.key)
+		if c.prepared, err = r.prepare(ctx, c.digest); err != nil {
+			return err
+		}
+		c.rt, c.wasm, err = r.engine.compile(ctx, r.codes, r.slow, &c.prepared)
+	}
+	if err != nil {
+		return fmt.Errorf("compile: %w", err)
+	}
+	c.entry.Module = nil // the runtime has its own
 	return nil
 }
 
-func runtimeConfig(pages uint32, comp wazero.CompilationCache) wazero.RuntimeConfig {
-	return wazero.NewRuntimeConfig().
-		WithCoreFeatures(api.CoreFeaturesV2).
-		WithMemoryLimitPages(pages).
-		WithCloseOnContextDone(true).
-		WithDebugInfoEnabled(false). // DWARF is not read: it costs more memory than the code
-		WithCompilationCache(comp)
+// prepared is a module that was checked and rewritten.
+type prepared struct {
+	info    Info
+	key     string // in the cache
+	entry   *codecache.Entry
+	imports []string
+	source  []byte // of JavaScript
 }
 
-// link gives rt the host modules that info imports, and compiles the guest.
-func link(ctx context.Context, rt wazero.Runtime, info Info, bin []byte) (wazero.CompiledModule, error) {
-	if info.importsFrom(wasiModule) {
-		if _, err := wasi_snapshot_preview1.Instantiate(ctx, rt); err != nil {
-			return nil, fmt.Errorf("link %s: %w", wasiModule, err)
-		}
-	}
-	if info.importsFrom(hostModule) {
-		if err := linkHost(ctx, rt); err != nil {
-			return nil, err
-		}
-	}
-	compiled, err := rt.CompileModule(ctx, bin)
+// prepare fetches a module, checks it, and has it rewritten, and compiled where
+// there is a compiler.
+func (r *Runtime) prepare(ctx context.Context, digest agent.Digest) (prepared, error) {
+	bin, err := r.blob(digest)
 	if err != nil {
-		return nil, fmt.Errorf("compile: %w", err)
+		return prepared{}, err
 	}
-	return compiled, nil
+	if n := int64(len(bin)); n > r.largest {
+		return prepared{}, fmt.Errorf("module has %d bytes, this device takes at most %d; build it smaller, or raise limits.module in skerry.yaml", n, r.largest)
+	}
+	p := prepared{key: string(digest)}
+	if p.info, err = inspect(bin); err != nil {
+		return prepared{}, err
+	}
+	p.imports = append(p.info.modules(), instrument.Module)
+	p.entry, err = r.codes.Prepare(ctx, p.key, func() ([]byte, error) { return bin, nil })
+	return p, err
 }
 
-// close frees the code. Closing the runtime closes every instance in it.
-func (c *code) close(ctx context.Context) (err error) {
-	c.closing.Do(func() {
-		if c.rt != nil {
-			err = errors.Join(c.rt.Close(ctx), c.wasm.Close(ctx))
-		}
-	})
-	return err
+// blob reads a module, and believes its digest alone.
+func (r *Runtime) blob(digest agent.Digest) ([]byte, error) {
+	bin, err := r.modules.Blob(digest)
+	if err != nil {
+		return nil, fmt.Errorf("read module %s: %w", digest, err)
+	}
+	if got := digestOf(bin); got != digest {
+		return nil, fmt.Errorf("module is %s, not %s as the app says; it was not run", got, digest)
+	}
+	return bin, nil
+}
+
+func digestOf(bin []byte) agent.Digest {
+	sum := sha256.Sum256(bin)
+	return agent.Digest("sha256:" + hex.EncodeToString(sum[:]))
 }

@@ -73,7 +73,7 @@ func TestCommandOutputIsLimited(t *testing.T) {
 	s := newBench(t, wasm.Options{})
 	fn := s.function("outflood")
 	inv, err := invoke(s.load(fn), &fn, nil, "")
-	wantFault(t, err, agent.FaultError, "wrote more than 1048576 bytes")
+	wantFault(t, err, agent.FaultLimit, "wrote more than 1048576 bytes")
 	if !errors.Is(err, agent.ErrLimit) || inv.Effects.Result != nil {
 		t.Errorf("got %v and a result of %d bytes", err, len(inv.Effects.Result))
 	}

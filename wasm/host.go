@@ -55,6 +55,9 @@ var hostFuncs = []hostFunc{
 	{"kv_add", []api.ValueType{i32, i32, i64}, i64, kvAdd, false},
 	{"kv_cas", []api.ValueType{i32, i32, i32, i32, i32, i32}, i32, kvCompareAndSet, false},
 	{"kv_list", []api.ValueType{i32, i32, i32, i32, i32}, i32, kvList, false},
+	{"random_get", []api.ValueType{i32, i32}, i32, randomGet, true},
+	{"sleep_ms", []api.ValueType{i32}, i32, sleepMillis, false},
+	{"http", []api.ValueType{i32, i32, i32, i32}, i32, httpRequest, false},
 }
 
 // signature is the function's type as Import.Type spells it.
@@ -88,6 +91,7 @@ func (f hostFunc) adapt() api.GoModuleFunc {
 	}
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
 		r := runOf(ctx)
+		r.call()
 		n := refused
 		if f.atStart || !r.starting {
 			n = f.call(r, mod.Memory(), stack)
@@ -114,6 +118,12 @@ func errno(err error) int64 {
 		return errnoNotFound
 	}
 	return errnoIO
+}
+
+// takeName is take for short text that comes again and again.
+func takeName(r *run, mem api.Memory, args []uint64) (string, bool) {
+	b, ok := take(mem, args)
+	return r.names.of(b), ok
 }
 
 // take reads the guest's bytes at a pair of arguments (pointer, length). The

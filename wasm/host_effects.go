@@ -11,7 +11,7 @@ const (
 
 // publish (topic, len, ptr, len, flags) -> error.
 func publish(r *run, mem api.Memory, args []uint64) int64 {
-	topic, ok1 := takeString(mem, args)
+	topic, ok1 := takeName(r, mem, args)
 	data, ok2 := take(mem, args[2:])
 	flags := uint32(args[4])
 	if !ok1 || !ok2 || flags&^flagKnown != 0 {
@@ -22,7 +22,7 @@ func publish(r *run, mem api.Memory, args []uint64) int64 {
 
 // emit (function, len, ptr, len) -> error.
 func emit(r *run, mem api.Memory, args []uint64) int64 {
-	function, ok1 := takeString(mem, args)
+	function, ok1 := takeName(r, mem, args)
 	data, ok2 := take(mem, args[2:])
 	if !ok1 || !ok2 {
 		return errnoInvalid
@@ -32,8 +32,8 @@ func emit(r *run, mem api.Memory, args []uint64) int64 {
 
 // followup (target, len, content type, len, ptr, len) -> error.
 func followup(r *run, mem api.Memory, args []uint64) int64 {
-	target, ok1 := takeString(mem, args)
-	contentType, ok2 := takeString(mem, args[2:])
+	target, ok1 := takeName(r, mem, args)
+	contentType, ok2 := takeName(r, mem, args[2:])
 	data, ok3 := take(mem, args[4:])
 	if !ok1 || !ok2 || !ok3 {
 		return errnoInvalid

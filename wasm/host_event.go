@@ -37,17 +37,23 @@ func eventGet(r *run, mem api.Memory, args []uint64) int64 {
 	case fieldID:
 		return giveString(mem, buf, ev.ID)
 	case fieldTime:
-		return giveString(mem, buf, strconv.FormatInt(ev.Time.UnixMilli(), 10))
+		return giveNumber(mem, buf, ev.Time.UnixMilli())
 	case fieldSource:
 		return giveString(mem, buf, ev.Source)
 	case fieldType:
 		return giveString(mem, buf, ev.Type)
 	case fieldAttempt:
-		return giveString(mem, buf, strconv.Itoa(r.inv.Attempt))
+		return giveNumber(mem, buf, int64(r.inv.Attempt))
 	case fieldFunction:
 		return giveString(mem, buf, r.inv.Function.Name)
 	}
 	return errnoInvalid
+}
+
+// giveNumber gives n in decimal.
+func giveNumber(mem api.Memory, buf []uint64, n int64) int64 {
+	var text [20]byte
+	return give(mem, buf, strconv.AppendInt(text[:0], n, 10))
 }
 
 // resultSet (ptr, len) -> error.
@@ -84,7 +90,7 @@ func logLine(r *run, mem api.Memory, args []uint64) int64 {
 
 // configGet (key, len, buf, cap) -> length of the value.
 func configGet(r *run, mem api.Memory, args []uint64) int64 {
-	key, ok := takeString(mem, args)
+	key, ok := takeName(r, mem, args)
 	if !ok {
 		return errnoInvalid
 	}
@@ -97,7 +103,7 @@ func configGet(r *run, mem api.Memory, args []uint64) int64 {
 
 // secretGet (name, len, buf, cap) -> length of the value.
 func secretGet(r *run, mem api.Memory, args []uint64) int64 {
-	name, ok := takeString(mem, args)
+	name, ok := takeName(r, mem, args)
 	if !ok {
 		return errnoInvalid
 	}
@@ -106,6 +112,22 @@ func secretGet(r *run, mem api.Memory, args []uint64) int64 {
 		return errno(err)
 	}
 	return giveString(mem, args[2:], value)
+}
+
+// randomGet (ptr, len) -> error. The bytes are truly random.
+func randomGet(r *run, mem api.Memory, args []uint64) int64 {
+	buf, ok := take(mem, args)
+	if !ok {
+		return errnoInvalid
+	}
+	_, err := r.Read(buf)
+	return errno(err)
+}
+
+// sleepMillis (milliseconds) -> error. It ends with the run's time at the latest.
+func sleepMillis(r *run, _ api.Memory, args []uint64) int64 {
+	r.sleep(int64(uint32(args[0])) * int64(time.Millisecond))
+	return 0
 }
 
 // nowMillis () -> milliseconds since 1970-01-01T00:00Z.

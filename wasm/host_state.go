@@ -16,7 +16,7 @@ const maxListed = 1000
 
 // kvGet (key, len, buf, cap) -> length of the value.
 func kvGet(r *run, mem api.Memory, args []uint64) int64 {
-	key, ok := takeString(mem, args)
+	key, ok := takeName(r, mem, args)
 	if !ok {
 		return errnoInvalid
 	}
@@ -32,7 +32,7 @@ func kvGet(r *run, mem api.Memory, args []uint64) int64 {
 
 // kvSet (key, len, ptr, len, seconds to live) -> error.
 func kvSet(r *run, mem api.Memory, args []uint64) int64 {
-	key, ok1 := takeString(mem, args)
+	key, ok1 := takeName(r, mem, args)
 	value, ok2 := take(mem, args[2:])
 	if !ok1 || !ok2 {
 		return errnoInvalid
@@ -42,7 +42,7 @@ func kvSet(r *run, mem api.Memory, args []uint64) int64 {
 
 // kvDelete (key, len) -> error.
 func kvDelete(r *run, mem api.Memory, args []uint64) int64 {
-	key, ok := takeString(mem, args)
+	key, ok := takeName(r, mem, args)
 	if !ok {
 		return errnoInvalid
 	}
@@ -52,7 +52,7 @@ func kvDelete(r *run, mem api.Memory, args []uint64) int64 {
 // kvAdd (key, len, delta) -> sum. An i64 has no room for an error number:
 // failing is math.MinInt64, and why is the run's error text.
 func kvAdd(r *run, mem api.Memory, args []uint64) int64 {
-	key, ok := takeString(mem, args)
+	key, ok := takeName(r, mem, args)
 	if !ok {
 		r.inv.SetError("kv_add: the key is outside of the module's memory")
 		return math.MinInt64
@@ -67,7 +67,7 @@ func kvAdd(r *run, mem api.Memory, args []uint64) int64 {
 
 // kvCompareAndSet (key, len, old, len or absent, ptr, len) -> 1 written, 0 differs.
 func kvCompareAndSet(r *run, mem api.Memory, args []uint64) int64 {
-	key, ok1 := takeString(mem, args)
+	key, ok1 := takeName(r, mem, args)
 	value, ok2 := take(mem, args[4:])
 	if !ok1 || !ok2 {
 		return errnoInvalid
@@ -99,6 +99,7 @@ func kvList(r *run, mem api.Memory, args []uint64) int64 {
 	}
 	limit := int(min(uint32(args[2])-1, maxListed-1)) + 1
 	keys, err := r.inv.Keys(prefix, limit)
+	r.check() // merging what the run has written takes its time
 	if err != nil {
 		return errno(err)
 	}

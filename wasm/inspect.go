@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/skerry-edge/skerry/wasm/instrument"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
@@ -19,15 +21,19 @@ type ABI string
 const (
 	SkerryV1    ABI = "skerry_v1"    // exports skerry_handle; see ABI.md
 	WASICommand ABI = "wasi-command" // exports _start
+	Extism      ABI = "extism"       // imports extism:host/env
+	JavaScript  ABI = "javascript"   // is no WebAssembly, but source text
 )
 
 // Info is what a module says about itself.
 type Info struct {
-	ABI       ABI
-	Imports   []Import
-	Exports   []Export
-	MemoryMin uint32 // pages of 64 KiB
-	MemoryMax uint32 // pages; 65536 if the module states none
+	ABI             ABI
+	Imports         []Import
+	Exports         []Export
+	MemoryMin       uint32 // pages of 64 KiB
+	MemoryMax       uint32 // pages; 65536 if the module states none
+	Functions       int    // that the module defines
+	LargestFunction int    // bytes of code
 }
 
 // Import is something a module needs.
@@ -47,10 +53,11 @@ type Export struct {
 // Limits of what is compiled at all. They keep a hostile module from taking
 // the gateway's memory before it has run; real ones stay far below.
 const (
-	maxModule = 32 << 20  // bytes
-	maxBody   = 256 << 10 // bytes of one function
-	maxFuncs  = 50_000
-	maxTable  = 100_000 // entries
+	DefaultModuleSize = 8 << 20   // bytes; a device may allow more
+	MaxModuleSize     = 32 << 20  // bytes
+	maxBody           = 256 << 10 // bytes of one function
+	maxFuncs          = 50_000
+	maxTable          = 100_000 // entries
 )
 
 const (
@@ -63,14 +70,24 @@ const (
 // about 0.1 s for a module of 3 MiB.
 func Inspect(module []byte) (Info, error) {
 	info, err := inspect(module)
-	if err != nil {
-		return Info{}, err
+	if err != nil || info.ABI == JavaScript {
+		return info, err
 	}
-	return info, validate(context.Background(), info, module)
+	rewritten, err := instrument.Rewrite(module, instrument.Options{})
+	if err != nil {
+		return Info{}, fmt.Errorf("module cannot be metered: %w", err)
+	}
+	return info, validate(context.Background(), info, rewritten.Module)
 }
 
 // inspect is Inspect without validating function bodies.
 func inspect(module []byte) (Info, error) {
+	if isSource(module) {
+		if bytes.HasPrefix(bytes.TrimSpace(module), []byte("(module")) {
+			return Info{}, errors.New("this is WebAssembly in its text form; translate it with wat2wasm")
+		}
+		return Info{ABI: JavaScript}, nil
+	}
 	if err := checkHeader(module); err != nil {
 		return Info{}, err
 	}
@@ -78,7 +95,10 @@ func inspect(module []byte) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("not a WebAssembly module that can be read: %w; build it again", err)
 	}
-	info := Info{Imports: l.imports, Exports: l.exports, MemoryMin: l.memory.min, MemoryMax: maxPages}
+	info := Info{
+		Imports: l.imports, Exports: l.exports, MemoryMin: l.memory.min, MemoryMax: maxPages,
+		Functions: len(l.funcs), LargestFunction: l.body,
+	}
 	if l.memory.bounded {
 		info.MemoryMax = l.memory.max
 	}
@@ -97,8 +117,8 @@ func inspect(module []byte) (Info, error) {
 
 func checkHeader(module []byte) error {
 	switch {
-	case len(module) > maxModule:
-		return fmt.Errorf("module has %d bytes, at most %d are allowed; strip debug information, or build with optimisation for size", len(module), maxModule)
+	case len(module) > MaxModuleSize:
+		return fmt.Errorf("module has %d bytes, at most %d are allowed; strip debug information, or build with optimisation for size", len(module), MaxModuleSize)
 	case len(module) < 8 || !bytes.Equal(module[:4], magic):
 		return errors.New("not a WebAssembly module: it does not start with \\0asm; give the .wasm file that the compiler wrote")
 	case bytes.Equal(module[4:8], []byte{0x0d, 0, 1, 0}):
@@ -131,9 +151,13 @@ func (info *Info) checkImports() error {
 	for _, im := range info.Imports {
 		switch {
 		case im.Module == wasiModule && im.Kind == "func":
+		case im.Module == extismModule && im.Kind == "func":
+			if err := checkExtismImport(im); err != nil {
+				return err
+			}
 		case im.Module != hostModule || im.Kind != "func":
-			return fmt.Errorf("module imports %s %s.%s; only functions of %s and %s are linked, see wasm/ABI.md",
-				im.Kind, im.Module, im.Name, hostModule, wasiModule)
+			return fmt.Errorf("module imports %s %s.%s; only functions of %s, %s and %s are linked, see wasm/ABI.md",
+				im.Kind, im.Module, im.Name, hostModule, wasiModule, extismModule)
 		default:
 			if err := checkHostImport(im); err != nil {
 				return err
@@ -146,8 +170,6 @@ func (info *Info) checkImports() error {
 func checkHostImport(im Import) error {
 	i := slices.IndexFunc(hostFuncs, func(f hostFunc) bool { return f.name == im.Name })
 	switch {
-	case i < 0 && im.Name == "http":
-		return errors.New("module imports skerry_v1.http, which this release does not offer; send a follow-up to a central target instead")
 	case i < 0:
 		return fmt.Errorf("module imports skerry_v1.%s, which this release does not offer; see wasm/ABI.md, or update the agent", im.Name)
 	case hostFuncs[i].signature() != im.Type:
@@ -166,6 +188,8 @@ func (info *Info) abi() (ABI, error) {
 		return SkerryV1, info.checkOptional()
 	case start != nil && start.Type != "()->":
 		return "", fmt.Errorf("module exports _start as %s, it must be ()->", start.Type)
+	case info.importsFrom(extismModule) && (start == nil || len(info.entries()) > 0):
+		return Extism, nil
 	case start != nil:
 		return WASICommand, nil
 	}
@@ -195,13 +219,29 @@ func (info *Info) importsFrom(module string) bool {
 	return slices.ContainsFunc(info.Imports, func(im Import) bool { return im.Module == module })
 }
 
+// modules names what the module imports from.
+func (info *Info) modules() []string {
+	var names []string
+	for _, im := range info.Imports {
+		if !slices.Contains(names, im.Module) {
+			names = append(names, im.Module)
+		}
+	}
+	return names
+}
+
+// isSource tells whether a module is JavaScript: text, not WebAssembly.
+func isSource(module []byte) bool {
+	return len(module) > 0 && !bytes.HasPrefix(module, magic) && utf8.Valid(module) && !bytes.ContainsRune(module, 0)
+}
+
 // validate compiles the module for the interpreter, which is quick and writes
 // nothing, and checks its WASI imports against those that wazero has.
 func validate(ctx context.Context, info Info, module []byte) (err error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().
 		WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false))
 	defer func() { err = errors.Join(err, rt.Close(ctx)) }()
-	if _, err := rt.CompileModule(ctx, module); err != nil {
+	if _, err := compile(ctx, rt, module); err != nil {
 		return fmt.Errorf("module is not valid: %s; build it again, without features beyond WebAssembly 2.0", oneLine(err))
 	}
 	if !info.importsFrom(wasiModule) {

@@ -10,45 +10,95 @@ import (
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 )
 
 // run is what one instance is doing now: host functions reach the invocation
 // through it. It belongs to the goroutine of the instance's worker.
 type run struct {
+	guard
 	inv      *agent.Invocation
-	starting bool            // no event yet: _initialize or skerry_init runs
-	stop     <-chan struct{} // closed when the guest must come to an end
+	starting bool   // no event yet: _initialize or skerry_init runs
+	random   bool   // random numbers were drawn while starting
+	answer   []byte // of the last http call
+	names    names
+	plug     plugMemory // of an Extism plug-in
 }
+
+// begin prepares the run of inv under the limits of fn. Starting takes more
+// than running: it has the default timeout at least.
+func (r *run) begin(parent context.Context, fn *agent.Function, inv *agent.Invocation, starting bool, now time.Time) {
+	timeout := fn.Limits.Timeout
+	if starting {
+		timeout = max(timeout, startTimeout)
+	}
+	r.guard = guard{
+		parent: parent, deadline: now.Add(timeout), timeout: timeout, fuel: fn.Limits.Fuel,
+		calls: fn.Limits.Calls, maxCalls: fn.Limits.Calls, pages: pagesFor(fn.Limits.Memory),
+	}
+	if starting {
+		r.fuel = 0
+	}
+	r.inv, r.starting, r.answer = inv, starting, nil
+	r.plug.reset()
+	r.beside = r.plug.taken()
+}
+
+// startTimeout is what an instance may take to start, at least.
+var startTimeout = func() time.Duration {
+	if Interpreted() {
+		return 30 * time.Second
+	}
+	return time.Second
+}()
 
 type runKey struct{}
 
-// runContext carries a run to host functions without the map of WithValue.
-type runContext struct {
-	context.Context
-	run *run
-}
+// guestContext carries a run to host functions. It has no deadline of its own,
+// and no other values: what wazero looks up in it must be found to be absent
+// quickly.
+type guestContext struct{ run *run }
 
-func (c *runContext) Value(key any) any {
+func (*guestContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*guestContext) Done() <-chan struct{}       { return nil }
+func (*guestContext) Err() error                  { return nil }
+
+func (c *guestContext) Value(key any) any {
 	if key == (runKey{}) {
 		return c.run
 	}
-	return c.Context.Value(key)
+	return nil
 }
 
 // runOf finds the run that a host function serves. Guests are only ever called
-// with a runContext.
-func runOf(ctx context.Context) *run { return ctx.Value(runKey{}).(*run) }
+// with a guestContext.
+func runOf(ctx context.Context) *run {
+	if c, ok := ctx.(*guestContext); ok {
+		return c.run
+	}
+	return ctx.Value(runKey{}).(*run) // within what wazero adds while it instantiates
+}
 
 // sleep serves the guest's sleeps, no longer than the run may last.
 func (r *run) sleep(ns int64) {
-	t := time.NewTimer(time.Duration(ns))
+	t := time.NewTimer(min(time.Duration(max(ns, 0)), time.Until(r.deadline)))
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-r.stop:
+	case <-r.parent.Done():
 	}
+	r.check()
+}
+
+// Read gives true random numbers, as io.Reader.
+func (r *run) Read(p []byte) (int, error) {
+	r.random = r.random || r.starting
+	for rest := p; len(rest) > 0; {
+		n, _ := rand.Read(rest[:min(len(rest), 64<<10)]) // never fails
+		rest = rest[n:]
+		r.check()
+	}
+	return len(p), nil
 }
 
 // moduleConfig is what every instance gets: real time and randomness (wazero's
@@ -57,8 +107,8 @@ func (r *run) moduleConfig(name string) wazero.ModuleConfig {
 	return wazero.NewModuleConfig().
 		WithName(""). // instances of one module live side by side
 		WithArgs(name).
-		WithStartFunctions(). // called by us, under a deadline
-		WithRandSource(rand.Reader).
+		WithStartFunctions(). // called by us
+		WithRandSource(r).
 		WithSysWalltime().
 		WithSysNanotime().
 		WithNanosleep(r.sleep)
@@ -69,43 +119,37 @@ type noState struct{}
 
 func (noState) Get(string, string) ([]byte, error)         { return nil, nil }
 func (noState) Keys(string, string, int) ([]string, error) { return nil, nil }
+
 func startInvocation(fn *agent.Function) *agent.Invocation {
 	inv := agent.NewInvocation(fn, noState{}, agent.Outside{})
 	inv.Begin(&agent.Event{}, "", 0)
 	return inv
 }
 
-// failure is a call into a guest that did not return.
-type failure struct {
-	err     error
-	parent  context.Context // of the call, without the function's deadline
-	ctx     context.Context // with it
-	timeout time.Duration
-	grown   string // the memory limit, if the guest's memory had grown up to it
-	stderr  string // the line there that says best why
-}
-
-// fault classifies f for counters and dead letters. The contexts decide before
-// the error does, since a guest can exit with any code it likes.
-func (f *failure) fault() error {
+// fault classifies a call into a guest that did not return, for counters and
+// dead letters; said is the line of its output that says best why.
+func (r *run) fault(err error, said string) error {
+	var fault *agent.Fault
 	var exit *sys.ExitError
 	switch {
-	case f.parent.Err() != nil:
-		return fmt.Errorf("stopped while running: %w", context.Cause(f.parent))
-	case f.ctx.Err() != nil:
-		return &agent.Fault{Kind: agent.FaultTimeout, Err: fmt.Errorf("ran longer than %v", f.timeout)}
-	case errors.As(f.err, &exit):
-		return &agent.Fault{Kind: agent.FaultError, Err: withText(fmt.Sprintf("exited with code %d", exit.ExitCode()), f.stderr)}
-	case f.grown != "":
-		return &agent.Fault{Kind: agent.FaultMemory, Err: fmt.Errorf("trapped with its memory grown to the limit of %s: %s", f.grown, trapText(f.err))}
+	case r.parent.Err() != nil:
+		return fmt.Errorf("stopped while running: %w", context.Cause(r.parent))
+	case r.reason != nil && r.reason.kind == agent.FaultTrap && r.refused, r.reason == nil && r.refused && !errors.As(err, &fault):
+		return &agent.Fault{Kind: agent.FaultMemory, Err: fmt.Errorf("was refused memory beyond its limit of %s, then: %s; raise limits.memory of the function if it needs more", pageSize(r.pages), trapText(err))}
+	case r.reason != nil:
+		return &agent.Fault{Kind: r.reason.kind, Err: withText(r.reason.text, said)}
+	case errors.As(err, &fault):
+		return err
+	case errors.As(err, &exit):
+		return &agent.Fault{Kind: agent.FaultError, Err: withText(fmt.Sprintf("exited with code %d", exit.ExitCode()), said)}
 	}
-	return &agent.Fault{Kind: agent.FaultTrap, Err: withText(trapText(f.err), f.stderr)}
+	return &agent.Fault{Kind: agent.FaultTrap, Err: withText(trapText(err), said)}
 }
 
 // trapText is what trapped and where: "unreachable in alarm".
 func trapText(err error) string {
 	what, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
-	what = strings.TrimPrefix(what, "wasm error: ")
+	what = strings.TrimSuffix(strings.TrimPrefix(what, "wasm error: "), " (recovered by wazero)")
 	where, _, _ := strings.Cut(strings.TrimSpace(trace), "(")
 	if where = strings.TrimPrefix(where, "."); where == "" {
 		return oneLine(errors.New(what))
@@ -121,12 +165,32 @@ func withText(fact, text string) error {
 	return errors.New(fact + ": " + text)
 }
 
-// grownTo is the memory limit in words if mod has used it up by growing; ""
-// otherwise. A module that starts at its limit never asked for more.
-func (c *code) grownTo(mod api.Module) string {
-	limit := min(c.key.pages, c.info.MemoryMax)
-	if mod == nil || limit <= c.info.MemoryMin || mod.Memory().Size()/pageBytes < limit {
-		return ""
+func wrapText(err error, text string) error {
+	if text == "" {
+		return err
 	}
-	return pageSize(limit)
+	return fmt.Errorf("%w: %s", err, text)
+}
+
+// names keeps the short strings a guest passes again and again (topics,
+// targets, keys), so that they are made once.
+type names map[string]string
+
+const (
+	maxNames   = 256
+	maxNameLen = 128
+)
+
+func (n *names) of(b []byte) string {
+	if s, ok := (*n)[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if len(b) <= maxNameLen && len(*n) < maxNames {
+		if *n == nil {
+			*n = names{}
+		}
+		(*n)[s] = s
+	}
+	return s
 }

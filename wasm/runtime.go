@@ -3,14 +3,17 @@ package wasm
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"runtime"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/wasm/codecache"
 )
 
 // Modules gives the bytes of a module by its digest.
@@ -20,69 +23,103 @@ type Modules interface {
 
 // Options may be left zero.
 type Options struct {
-	CacheDir string       // where compiled code is kept; "" keeps none. It must belong to the agent alone: it holds native code
-	Log      *slog.Logger // nil means slog.Default
+	CacheDir   string       // where compiled code is kept; "" keeps none. It must belong to the agent alone: it holds native code
+	Key        []byte       // of this device, seals what CacheDir holds; at least 32 bytes
+	CacheSize  int64        // bytes in CacheDir at most; 0 means 256 MiB
+	Compiler   []string     // command that runs codecache.Main in a process of its own; nil compiles in this one
+	ModuleSize int64        // bytes of a module at most; 0 means DefaultModuleSize
+	Interpret  bool         // interpret even where there is a compiler
+	Log        *slog.Logger // nil means slog.Default
 }
 
-// Runtime compiles modules and makes instances of them. It is safe for
-// concurrent use.
+// Runtime prepares functions and runs them. It is safe for concurrent use.
 type Runtime struct {
 	modules Modules
 	log     *slog.Logger
-	cache   *cache
+	codes   *codecache.Store
+	engine  engine
+	slow    bool  // functions are interpreted
+	largest int64 // module, bytes
+
+	interpreting sync.Mutex // one module at a time is prepared for the interpreter
 
 	mu     sync.Mutex
-	codes  map[codeKey]*code
+	code   map[agent.Digest]*code
+	live   map[*module]struct{}
 	closed bool
+	wake   chan struct{} // an instance was started: it may have to be closed later
+	done   chan struct{}
 }
 
 var errClosed = errors.New("the runtime is closed")
 
 var _ agent.Loader = (*Runtime)(nil)
 
+// Interpreted tells whether functions are interpreted on this platform: 30 to
+// 170 times slower than compiled.
+func Interpreted() bool { return runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" }
+
 // NewRuntime prepares a Runtime; nothing is read or compiled before Load.
 func NewRuntime(modules Modules, opts Options) *Runtime {
 	log := cmp.Or(opts.Log, slog.Default())
-	return &Runtime{
+	r := &Runtime{
 		modules: modules,
 		log:     log,
-		cache:   newCache(opts.CacheDir, log),
-		codes:   map[codeKey]*code{},
+		slow:    opts.Interpret || Interpreted(),
+		largest: cmp.Or(opts.ModuleSize, DefaultModuleSize),
+		codes: codecache.Open(codecache.Options{
+			Dir: opts.CacheDir, Key: opts.Key, Size: opts.CacheSize, Child: opts.Compiler, Interpret: opts.Interpret, Log: log,
+		}),
+		code: map[agent.Digest]*code{},
+		live: map[*module]struct{}{},
+		wake: make(chan struct{}, 1),
+		done: make(chan struct{}),
 	}
+	go r.closeIdle()
+	return r
 }
 
-// Load returns one instance of fn, to be used by one worker at a time. Code is
-// compiled once per digest and memory limit and shared between instances.
-// Close the module to release it.
+// Load returns fn ready to run, to be used by one worker at a time. Its first
+// instance has started. Close the module to release it.
 func (r *Runtime) Load(ctx context.Context, fn agent.Function) (agent.Module, error) {
 	fn.Limits = withDefaults(fn.Limits)
-	c, err := r.acquire(ctx, &fn)
-	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", fn.Name, err)
+	m := newModule(r, fn)
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil, fmt.Errorf("load %s: %w", fn.Name, errClosed)
 	}
-	if c.info.ABI == WASICommand {
-		return newCommand(r, c, fn), nil
-	}
-	m := newReactor(r, c, fn)
-	if err := m.start(ctx); err != nil {
+	r.live[m] = struct{}{}
+	r.mu.Unlock()
+	if err := m.load(ctx); err != nil {
 		return nil, fmt.Errorf("load %s: %w", fn.Name, errors.Join(err, m.Close(ctx)))
 	}
 	return m, nil
 }
 
-// Close releases all compiled code; instances still open fail from now on.
+// Close ends what runs, by its deadline at the latest, and releases all of it.
 func (r *Runtime) Close(ctx context.Context) error {
 	r.mu.Lock()
+	closed := r.closed
 	r.closed = true
-	codes := r.codes
-	r.codes = map[codeKey]*code{}
+	live := slices.Collect(maps.Keys(r.live))
 	r.mu.Unlock()
-	var errs []error
-	for _, c := range codes {
-		c.once.Do(func() { c.err = errClosed }) // waits for who is building it
-		errs = append(errs, c.close(ctx))
+	if closed {
+		return nil
 	}
-	return errors.Join(append(errs, r.cache.close(ctx))...)
+	close(r.done)
+	var errs []error
+	for _, m := range live {
+		errs = append(errs, m.Close(ctx))
+	}
+	return errors.Join(append(errs, r.engine.close(ctx), r.codes.Close(ctx))...)
+}
+
+// forget ends the Runtime's interest in m.
+func (r *Runtime) forget(m *module) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.live, m)
 }
 
 // withDefaults fills the limits this package enforces.
@@ -92,68 +129,42 @@ func withDefaults(l agent.Limits) agent.Limits {
 	l.Timeout = cmp.Or(l.Timeout, d.Timeout)
 	l.Output = cmp.Or(l.Output, d.Output)
 	l.Outputs = cmp.Or(l.Outputs, d.Outputs)
+	l.Calls = cmp.Or(l.Calls, d.Calls)
 	return l
 }
 
-// acquire returns the compiled code of fn, compiling it if nobody did; each
-// acquire that succeeds is paired with a release.
-func (r *Runtime) acquire(ctx context.Context, fn *agent.Function) (*code, error) {
-	key := codeKey{fn.Digest, pagesFor(fn.Limits.Memory)}
-	r.mu.Lock()
-	if r.closed {
+// idleAfter is when an unused instance is closed, unless its function says otherwise.
+const idleAfter = 5 * time.Minute
+
+// closeIdle closes instances that nobody used for long enough. While there is
+// none, it sleeps.
+func (r *Runtime) closeIdle() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-r.done:
+			return
+		case <-r.wake:
+		case <-timer.C:
+		}
+		r.mu.Lock()
+		live := slices.Collect(maps.Keys(r.live))
 		r.mu.Unlock()
-		return nil, errClosed
+		next := time.Hour
+		for _, m := range live {
+			if wait, ok := m.closeIfIdle(time.Now()); ok {
+				next = min(next, wait)
+			}
+		}
+		timer.Reset(next)
 	}
-	c := r.codes[key]
-	if c == nil {
-		c = &code{key: key}
-		r.codes[key] = c
-	}
-	c.refs++
-	r.mu.Unlock()
-
-	c.once.Do(func() { c.err = r.build(ctx, c) })
-	if c.err != nil {
-		return nil, errors.Join(c.err, r.release(ctx, c))
-	}
-	return c, nil
 }
 
-// release gives back what acquire gave; the last one frees the code.
-func (r *Runtime) release(ctx context.Context, c *code) error {
-	r.mu.Lock()
-	c.refs--
-	last := c.refs == 0
-	if last && r.codes[c.key] == c {
-		delete(r.codes, c.key)
+// started tells closeIdle that there is something to close one day.
+func (r *Runtime) started() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
 	}
-	r.mu.Unlock()
-	if !last {
-		return nil
-	}
-	return c.close(ctx)
-}
-
-// build fetches, checks and compiles a module.
-func (r *Runtime) build(ctx context.Context, c *code) error {
-	bin, err := r.modules.Blob(c.key.digest)
-	if err != nil {
-		return fmt.Errorf("read module %s: %w", c.key.digest, err)
-	}
-	if got := digestOf(bin); got != c.key.digest {
-		return fmt.Errorf("module is %s, not %s as the app says; it was not run", got, c.key.digest)
-	}
-	if c.info, err = inspect(bin); err != nil {
-		return err
-	}
-	if c.info.MemoryMin > c.key.pages {
-		return fmt.Errorf("module needs %s of memory to start, its limit is %s; raise limits.memory of the function",
-			pageSize(c.info.MemoryMin), pageSize(c.key.pages))
-	}
-	return r.cache.compile(ctx, c, bin)
-}
-
-func digestOf(bin []byte) agent.Digest {
-	sum := sha256.Sum256(bin)
-	return agent.Digest("sha256:" + hex.EncodeToString(sum[:]))
 }

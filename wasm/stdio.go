@@ -11,10 +11,11 @@ const maxLine = 4 << 10
 
 // lineWriter gives each line written to it to emit, without the line end.
 type lineWriter struct {
-	emit func(line string)
-	buf  []byte
-	why  string // the line that says best why the guest ended
-	last bool   // why is the last line, and the next replaces it
+	emit  func(line string)
+	check func() // ends the run if its time is over
+	buf   []byte
+	why   string // the line that says best why the guest ended
+	last  bool   // why is the last line, and the next replaces it
 }
 
 // begin forgets what an earlier run wrote.
@@ -22,7 +23,9 @@ func (w *lineWriter) begin() { w.why, w.last = "", true }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
+	w.check() // also where nothing is written: that takes time too
 	for len(p) > 0 {
+		w.check()
 		i := bytes.IndexByte(p, '\n')
 		end := i >= 0
 		if !end {
@@ -62,10 +65,12 @@ var errOutput = errors.New("output limit reached")
 type boundedBuffer struct {
 	bytes.Buffer
 	limit int64
+	check func()
 	over  bool
 }
 
 func (b *boundedBuffer) Write(p []byte) (int, error) {
+	b.check()
 	if int64(b.Len()+len(p)) > b.limit {
 		b.over = true
 		return 0, errOutput

@@ -115,7 +115,8 @@ type SecretConfig struct {
 
 // LimitsConfig bounds what the agent takes from the device.
 type LimitsConfig struct {
-	Disk Size `key:"disk"` // of the data directory
+	Disk   Size `key:"disk"`   // of the data directory
+	Module Size `key:"module"` // of one function's module
 }
 
 // AdminConfig is how the command line reaches the running agent.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/skerry-edge/skerry/wasm"
 )
 
 const (
@@ -224,6 +226,9 @@ func (c *Config) checkRest(p *problems) {
 	}
 	if c.Limits.Disk < minDisk {
 		p.add("limits.disk", "is at least 16MiB, not %d bytes", c.Limits.Disk)
+	}
+	if c.Limits.Module < 64<<10 || c.Limits.Module > wasm.MaxModuleSize {
+		p.add("limits.module", "is between 64KiB and 32MiB, not %d bytes", c.Limits.Module)
 	}
 	if len(c.Admin.Socket) > maxSocketPath {
 		p.add("admin.socket", "%s has %d bytes, a unix socket's path has at most %d: choose a shorter one", c.Admin.Socket, len(c.Admin.Socket), maxSocketPath)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/skerry-edge/skerry/wasm"
 )
 
 const (
@@ -33,6 +35,7 @@ func (c *Config) fillDefaults() {
 	c.Broker.Name = cmp.Or(c.Broker.Name, "local")
 	c.Registry.Poll = cmp.Or(c.Registry.Poll, defaultPoll)
 	c.Limits.Disk = cmp.Or(c.Limits.Disk, defaultDisk)
+	c.Limits.Module = cmp.Or(c.Limits.Module, wasm.DefaultModuleSize)
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
 }

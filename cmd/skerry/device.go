@@ -30,6 +30,9 @@ type tuning struct {
 	poll       time.Duration // of the registry, over the configuration
 }
 
+// compiledDir is where compiled functions are kept, in the data directory.
+const compiledDir = "compiled"
+
 // device is the agent with everything around it: the only place where all
 // rooms meet. It is wired sink first, so that nothing produces before its
 // consumer is there, and stopped the other way round.
@@ -40,6 +43,7 @@ type device struct {
 
 	store    *store.Store
 	outboxes []*uplink.Outbox
+	fetcher  *uplink.Fetcher // of functions
 	runtime  *wasm.Runtime
 	sources  []source
 	agent    *agent.Agent
@@ -83,7 +87,16 @@ func (d *device) wire(tune tuning) error {
 	if err := d.wireTargets(tune); err != nil {
 		return err
 	}
-	d.runtime = wasm.NewRuntime(d.store, wasm.Options{CacheDir: filepath.Join(d.cfg.Data, "compiled"), Log: d.log})
+	key, err := deviceKey(d.cfg.Data)
+	if err != nil {
+		return err
+	}
+	d.runtime = wasm.NewRuntime(d.store, wasm.Options{
+		CacheDir: filepath.Join(d.cfg.Data, compiledDir), Key: key, Compiler: compiler(), ModuleSize: int64(d.cfg.Limits.Module), Log: d.log,
+	})
+	if d.fetcher, err = uplink.NewFetcher(uplink.FetchOptions{}); err != nil {
+		return err
+	}
 	brokers, err := d.wireBrokers()
 	if err != nil {
 		return err
@@ -104,7 +117,7 @@ func (d *device) wire(tune tuning) error {
 	}
 	d.agent = agent.New(d.store, d.runtime, sources, agent.Options{
 		Device: d.cfg.Device.ID, DefaultBroker: d.defaultBroker(), Publishers: publishers,
-		Compile: when.Compile, Secrets: d.secret, Log: d.log,
+		Compile: when.Compile, Secrets: d.secret, Fetch: d.fetcher, Log: d.log,
 	})
 	return d.wireRegistry(tune)
 }
@@ -185,19 +198,38 @@ func (d *device) wireBrokers() ([]broker, error) {
 }
 
 // brokerNames are the names that triggers may use; the first is the default.
-func (d *device) brokerNames() []string {
+func (c *Config) brokerNames() []string {
 	var names []string
-	for _, b := range d.cfg.Brokers {
+	for _, b := range c.Brokers {
 		names = append(names, b.Name)
 	}
-	if d.cfg.Broker.Listen != "" {
-		names = append(names, d.cfg.Broker.Name)
+	if c.Broker.Listen != "" {
+		names = append(names, c.Broker.Name)
 	}
 	return names
 }
 
+// device is what apps are bound to.
+func (c *Config) device() fleetsync.Device {
+	dev := fleetsync.Device{
+		ID: c.Device.ID, Labels: map[string]string{}, Brokers: c.brokerNames(), Arch: runtime.GOARCH,
+		Interpreted: wasm.Interpreted(), Release: version,
+	}
+	for _, l := range c.Device.Labels {
+		name, value, _ := strings.Cut(l, "=")
+		dev.Labels[name] = value
+	}
+	for _, t := range c.Targets {
+		dev.Targets = append(dev.Targets, t.Name)
+	}
+	for _, s := range c.Secrets {
+		dev.Secrets = append(dev.Secrets, s.Name)
+	}
+	return dev
+}
+
 func (d *device) defaultBroker() string {
-	if names := d.brokerNames(); len(names) > 0 {
+	if names := d.cfg.brokerNames(); len(names) > 0 {
 		return names[0]
 	}
 	return ""
@@ -211,47 +243,12 @@ func (d *device) wireRegistry(tune tuning) error {
 	if err != nil {
 		return err
 	}
-	dev := fleetsync.Device{
-		ID: d.cfg.Device.ID, Labels: map[string]string{}, Brokers: d.brokerNames(), Arch: runtime.GOARCH,
-	}
-	for _, l := range d.cfg.Device.Labels {
-		name, value, _ := strings.Cut(l, "=")
-		dev.Labels[name] = value
-	}
-	for _, t := range d.cfg.Targets {
-		dev.Targets = append(dev.Targets, t.Name)
-	}
-	for _, s := range d.cfg.Secrets {
-		dev.Secrets = append(dev.Secrets, s.Name)
-	}
 	poll := d.cfg.Registry.Poll
 	if tune.poll != 0 {
 		poll = tune.poll
 	}
-	d.puller = fleetsync.NewPuller(reg, d.store, d.agent, dev,
+	d.puller = fleetsync.NewPuller(reg, d.store, d.agent, d.cfg.device(),
 		fleetsync.PullerOptions{Poll: poll, Checks: manifestChecks(), Log: d.log})
-	return nil
-}
-
-// manifestChecks are the parts of a manifest that other rooms understand.
-func manifestChecks() fleetsync.Checks {
-	return fleetsync.Checks{
-		When:     func(expr string) error { _, err := when.Compile(expr); return err },
-		Schedule: sensors.CheckSchedule,
-		Module:   checkModule,
-	}
-}
-
-// checkModule refuses what the runtime would refuse later, on the device.
-func checkModule(module []byte, memory int64) error {
-	info, err := wasm.Inspect(module)
-	if err != nil {
-		return err
-	}
-	if need := int64(info.MemoryMin) * 64 << 10; need > memory {
-		return fmt.Errorf("the module needs %s of memory to start, its limit is %s: raise limits.memory of the function",
-			bytesText(need), bytesText(memory))
-	}
 	return nil
 }
 

@@ -26,6 +26,9 @@ func (d *device) status() agent.Status {
 		}
 	}
 	s.Targets = append(s.Targets, d.unbound(bound)...)
+	if t, used := d.fetcher.Status(); used {
+		s.Targets = append(s.Targets, t)
+	}
 	if d.puller != nil {
 		s.Sync = d.puller.Status()
 	}

@@ -22,12 +22,23 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // it was tried and did not work
 	exitUsage  = 2 // wrong command line, configuration or manifest; nothing was tried
+
+	exitUncommitted = 3 // skerry invoke: the function rejected the event, asked for a retry or failed
+	exitStopped     = 4 // skerry invoke: the sandbox stopped the function
 )
 
 // usageError marks an error that the person in front can mend.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
+
+// exitError marks an error that ends the program with a code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+func (e exitError) Unwrap() error { return e.error }
 
 func main() { os.Exit(run()) }
 
@@ -40,8 +51,12 @@ func run() int {
 	}
 	fmt.Fprintln(os.Stderr, "skerry:", err)
 	var usage usageError
-	if errors.As(err, &usage) {
+	var exit exitError
+	switch {
+	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &exit):
+		return exit.code
 	}
 	return exitFailed
 }
@@ -54,7 +69,8 @@ func rootCommand() *cobra.Command {
 MQTT events, and sends up only follow-ups to a central FaaS.
 
 Exit codes: 0 done, 1 it did not work, 2 the command line, the configuration or
-a manifest is wrong.`,
+a manifest is wrong. Of invoke also: 3 the function did not commit, 4 the
+sandbox stopped it.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
@@ -63,7 +79,8 @@ a manifest is wrong.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), publishCommand(), statusCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), publishCommand(), statusCommand(),
+		inspectCommand(), invokeCommand(), doctorCommand(), versionCommand(), compileCommand())
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root

@@ -13,15 +13,15 @@ func init() { skerry.Handle(convert) }
 func main() {} // never called: the handler is
 
 func convert(ev *skerry.Event) error {
-	fahrenheit, ok := skerry.Number(ev.Data(), "fahrenheit")
-	if !ok {
+	doc := skerry.JSON(ev.Data())
+	fahrenheit, err := doc.Get("fahrenheit").Float()
+	if err != nil {
 		return skerry.Reject(`the event has no number "fahrenheit"`)
 	}
 	out := []byte(`{"celsius":`)
 	out = strconv.AppendFloat(out, (fahrenheit-32)*5/9, 'f', 2, 64)
-	if id, ok := skerry.Field(ev.Data(), "id"); ok {
-		out = append(out, `,"id":"`...)
-		out = append(append(out, id...), '"')
+	if id := doc.Get("id").Raw(); id != nil {
+		out = append(append(out, `,"id":`...), id...)
 	}
 	return skerry.Result(append(out, '}'))
 }

@@ -51,9 +51,9 @@ function sensorID(topic: string): string {
 }
 
 function handle(): i32 {
-  const x = skerry.number(skerry.text(skerry.event(skerry.DATA)), "temperature");
+  const x = skerry.json().get("temperature").number();
   if (isNaN(x)) return skerry.fail(skerry.REJECT, 'the event has no number "temperature"');
-  const id = sensorID(skerry.text(skerry.event(skerry.SUBJECT)));
+  const id = sensorID(skerry.subject());
   if (id == "" || id.includes('"') || id.includes("\\")) return skerry.fail(skerry.REJECT, "the topic is not sensors/<line>/<id>/temperature");
   const key = "sum/" + id;
   const sum = Sum.load(key);
@@ -69,9 +69,4 @@ function handle(): i32 {
   return skerry.remove(key) < 0 ? skerry.fail(skerry.FAILED, "cannot clear the sum in the state") : skerry.COMMIT;
 }
 
-// The minimal runtime collects garbage only when told; a run leaves some.
-export function skerry_handle(): i32 {
-  const result = handle();
-  __collect();
-  return result;
-}
+export function skerry_handle(): i32 { return skerry.run(handle); }

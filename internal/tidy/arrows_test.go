@@ -25,12 +25,16 @@ var arrows = []arrow{
 	{from: "agent"},
 	{from: "sensors", to: []string{"agent"}},
 	{from: "wasm/guest"}, // what modules are built with: no part of the agent
-	{from: "wasm", to: []string{"agent"}},
+	{from: "wasm/instrument"},
+	{from: "wasm/codecache", to: []string{"wasm/instrument"}},
+	{from: "wasm/javascript"},
+	{from: "wasm", to: []string{"agent", "wasm/instrument", "wasm/codecache", "wasm/javascript"}},
 	{from: "sync", to: []string{"agent", "internal/store"}},
 	{from: "uplink", to: []string{"agent", "internal/store"}},
 	{from: "internal/store", to: []string{"agent"}},
 	{from: "internal/when", to: []string{"agent"}},
 	{from: "internal/bench", to: []string{anything}},
+	{from: "internal/benchwasm", to: []string{anything}},
 	{from: "internal/testbed"},
 	{from: "internal/tidy"},
 }

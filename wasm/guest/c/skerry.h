@@ -24,7 +24,9 @@ enum {
   SKERRY_ENOTFOUND = -2,
   SKERRY_EDENIED = -3,
   SKERRY_ELIMIT = -4,
-  SKERRY_EIO = -6
+  SKERRY_EBUSY = -5,
+  SKERRY_EIO = -6,
+  SKERRY_EDEADLINE = -7
 };
 
 enum {
@@ -79,6 +81,11 @@ SKERRY_IMPORT(kv_set) skerry_int skerry_kv_set(const char *key, skerry_len kn, c
 SKERRY_IMPORT(kv_delete) skerry_int skerry_kv_delete(const char *key, skerry_len kn);
 SKERRY_IMPORT(kv_add) skerry_i64 skerry_kv_add(const char *key, skerry_len kn, skerry_i64 delta);
 SKERRY_IMPORT(kv_cas) skerry_int skerry_kv_cas(const char *key, skerry_len kn, const void *old, skerry_len on, const void *data, skerry_len n);
+SKERRY_IMPORT(random_get) skerry_int skerry_random_get(void *buf, skerry_len n);
+SKERRY_IMPORT(sleep_ms) skerry_int skerry_sleep_ms(skerry_len ms);
+/* Request: "POST https://host/path\nName: value\n\nbody"; answer: "200\nName: value\n\nbody".
+ * If the answer does not fit in cap, ask for the same one again with rn 0. */
+SKERRY_IMPORT(http) skerry_int skerry_http(const void *req, skerry_len rn, void *buf, skerry_len cap);
 SKERRY_IMPORT(kv_list) skerry_int skerry_kv_list(const char *prefix, skerry_len pn, skerry_len limit, void *buf, skerry_len cap);
 
 #ifdef __cplusplus
@@ -102,75 +109,6 @@ static inline int skerry_same(const char *a, const char *b, skerry_len n) {
   return 1;
 }
 
-/* skerry_json finds the value of a member of the outermost JSON object:
- * *value points into data, strings without their quotes and still escaped.
- * It returns the value's length, or SKERRY_ENOTFOUND. It trusts the text to be
- * JSON; it never reads outside of data. */
-static inline skerry_int skerry_json(const char *data, skerry_len n, const char *key, skerry_len kn, const char **value) {
-  skerry_len i = 0, depth = 0;
-  int is_key = 0, found = 0;
-  while (i < n) {
-    char c = data[i];
-    if (c == '"') {
-      skerry_len start = ++i;
-      while (i < n && data[i] != '"') i += data[i] == '\\' ? 2 : 1;
-      if (i >= n) return SKERRY_ENOTFOUND;
-      if (found) return *value = data + start, (skerry_int)(i - start);
-      if (is_key && depth == 1 && i - start == kn && skerry_same(data + start, key, kn)) is_key = 2;
-      i++;
-      continue;
-    }
-    if (c == ':' && depth == 1) {
-      found = is_key == 2;
-      is_key = 0;
-      i++;
-      continue;
-    }
-    if (found && c != ' ' && c != '\t' && c != '\n' && c != '\r') {
-      skerry_len start = i, inner = 0;
-      for (; i < n; i++) {
-        c = data[i];
-        if (c == '"') {
-          for (i++; i < n && data[i] != '"'; i++)
-            if (data[i] == '\\') i++;
-          continue;
-        }
-        if (c == '{' || c == '[') inner++;
-        if ((c == '}' || c == ']' || c == ',') && inner == 0) break;
-        if (c == '}' || c == ']') inner--;
-      }
-      if (i > n) return SKERRY_ENOTFOUND;
-      *value = data + start;
-      skerry_len end = i;
-      while (end > start && (data[end - 1] == ' ' || data[end - 1] == '\n' || data[end - 1] == '\r' || data[end - 1] == '\t')) end--;
-      return (skerry_int)(end - start);
-    }
-    if (c == '{' || c == '[') depth++;
-    if (c == '}' || c == ']') depth--;
-    if (depth == 1 && (c == '{' || c == ',')) is_key = 1;
-    i++;
-  }
-  return SKERRY_ENOTFOUND;
-}
-
-/* skerry_number reads a decimal number such as -12.5e3; *ok is 0 if there is none. */
-static inline double skerry_number(const char *s, skerry_len n, int *ok) {
-  skerry_len i = 0, digits = 0;
-  double v = 0, scale = 1;
-  int negative = 0, exponent = 0, eneg = 0;
-  if (i < n && (s[i] == '-' || s[i] == '+')) negative = s[i++] == '-';
-  for (; i < n && s[i] >= '0' && s[i] <= '9'; i++, digits++) v = v * 10 + (s[i] - '0');
-  if (i < n && s[i] == '.')
-    for (i++; i < n && s[i] >= '0' && s[i] <= '9'; i++, digits++) v = v * 10 + (s[i] - '0'), scale *= 10;
-  if (i < n && digits && (s[i] == 'e' || s[i] == 'E')) {
-    i++;
-    if (i < n && (s[i] == '-' || s[i] == '+')) eneg = s[i++] == '-';
-    for (; i < n && s[i] >= '0' && s[i] <= '9' && exponent < 400; i++) exponent = exponent * 10 + (s[i] - '0');
-  }
-  v /= scale;
-  for (; exponent > 0; exponent--) v = eneg ? v / 10 : v * 10;
-  *ok = digits > 0 && i == n;
-  return negative ? -v : v;
-}
+#include "skerry_json.h"
 
 #endif

@@ -2,7 +2,6 @@ package skerry
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -63,8 +62,12 @@ func (e *Event) Data() []byte {
 	return e.data
 }
 
-// buffer holds the data of the event in progress; one handler runs at a time.
-var buffer = make([]byte, 0, 4<<10)
+// One handler runs at a time: these are used again for each event and each value.
+var (
+	current Event
+	buffer  = make([]byte, 0, 4<<10) // the data of the event
+	scratch = make([]byte, 0, 1<<10) // other values, until they are copied
+)
 
 func (e *Event) Subject() string     { return text(fieldSubject) } // the MQTT topic
 func (e *Event) ContentType() string { return text(fieldContentType) }
@@ -118,28 +121,53 @@ var handler = func(*Event) error { return errors.New("the function gave no handl
 // Handle sets the function's handler; call it from an init function.
 func Handle(h func(ev *Event) error) { handler = h }
 
+var starter = func() error { return nil }
+
+// Start sets what runs once per instance, before the first event; an error
+// refuses the function. Config and Log work there. Call it from an init function.
+func Start(f func() error) { starter = f }
+
+// start runs what Start was given.
+func start() int32 {
+	if err := starter(); err != nil {
+		hostErrorSet(err.Error())
+		return handleFailed
+	}
+	return handleCommit
+}
+
 // serve runs the handler for one event.
 func serve() int32 {
-	err := handler(&Event{})
+	current = Event{}
+	err := handler(&current)
 	if err == nil {
 		return handleCommit
 	}
-	setError(err.Error())
+	hostErrorSet(err.Error())
 	if v := (*verdict)(nil); errors.As(err, &v) {
 		return v.result
 	}
 	return handleFailed
 }
 
-// check turns a number of the host into an error.
-func check(what string, n int32) error {
+// check turns a number of the host into an error about what was done to name.
+func check(what, name string, n int32) error {
 	if n >= 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", what, hostError(n))
+	return &wrapped{what, name, errorOf(n)}
 }
 
-func hostError(n int32) error {
+// wrapped is fmt.Errorf("%s%s: %w") without the size of fmt.
+type wrapped struct {
+	what, name string
+	is         error
+}
+
+func (e *wrapped) Error() string { return e.what + e.name + ": " + e.is.Error() }
+func (e *wrapped) Unwrap() error { return e.is }
+
+func errorOf(n int32) error {
 	switch n {
 	case -1:
 		return ErrInvalid
@@ -163,11 +191,18 @@ func read(buf []byte, get func(buf []byte) int32) ([]byte, int32) {
 	for {
 		n := get(buf[:cap(buf)])
 		if n < 0 {
-			return nil, n
+			return buf[:0], n
 		}
 		if int(n) <= cap(buf) {
 			return buf[:n], n
 		}
 		buf = make([]byte, n)
 	}
+}
+
+// readScratch is read into memory that the next value overwrites.
+func readScratch(get func(buf []byte) int32) ([]byte, int32) {
+	b, n := read(scratch, get)
+	scratch = b
+	return b, n
 }

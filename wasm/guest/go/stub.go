@@ -3,7 +3,7 @@
 package skerry
 
 // There is no host here: the package compiles for tools and tests.
-var _ = serve
+var _, _ = start, serve
 
 func hostEventGet(uint32, []byte) int32                { return errnoNoHost }
 func hostResultSet([]byte) int32                       { return errnoNoHost }
@@ -20,3 +20,6 @@ func hostKVDelete(string) int32                        { return errnoNoHost }
 func hostKVAdd(string, int64) int64                    { return -1 << 63 }
 func hostKVCompareAndSet(string, []byte, []byte) int32 { return errnoNoHost }
 func hostKVList(string, uint32, []byte) int32          { return errnoNoHost }
+func hostRandom([]byte) int32                          { return errnoNoHost }
+func hostSleep(uint32) int32                           { return errnoNoHost }
+func hostHTTP([]byte, []byte) int32                    { return errnoNoHost }

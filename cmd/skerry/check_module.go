@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/skerry-edge/skerry/internal/when"
+	"github.com/skerry-edge/skerry/sensors"
+	fleetsync "github.com/skerry-edge/skerry/sync"
+	"github.com/skerry-edge/skerry/wasm"
+)
+
+// manifestChecks are the parts of a manifest that other rooms understand.
+func manifestChecks() fleetsync.Checks {
+	return fleetsync.Checks{
+		When:     func(expr string) error { _, err := when.Compile(expr); return err },
+		Schedule: sensors.CheckSchedule,
+		Module:   checkModule,
+	}
+}
+
+// checkModule refuses what the runtime would refuse when it loads the module,
+// and tells which functions of skerry_v1 the module imports.
+func checkModule(module []byte, memory int64) (imports []string, err error) {
+	info, err := wasm.Inspect(module)
+	if err != nil {
+		return nil, err
+	}
+	if need := startMemory(info); need > memory {
+		return nil, fmt.Errorf("the module needs %s of memory to start, its limit is %s: raise limits.memory of the function",
+			bytesText(need), bytesText(memory))
+	}
+	return hostImports(info), nil
+}
+
+// startMemory is what a module needs to start, in bytes.
+func startMemory(info wasm.Info) int64 { return int64(info.MemoryMin) * 64 << 10 }
+
+// hostImports are the functions of skerry_v1 that a module imports because it
+// uses them. JavaScript has none: its engine imports all there are.
+func hostImports(info wasm.Info) []string {
+	var names []string
+	for _, im := range info.Imports {
+		if im.Module == string(wasm.SkerryV1) && info.ABI != wasm.JavaScript {
+			names = append(names, im.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/skerry-edge/skerry/agent"
+	fleetsync "github.com/skerry-edge/skerry/sync"
+	"github.com/skerry-edge/skerry/wasm"
+)
+
+//go:embed doctor_loop.wasm
+var doctorLoop []byte
+
+// engineSpeed is what functions cost on this device.
+type engineSpeed struct {
+	empty time.Duration // a run that does nothing
+	turns time.Duration // a million turns of a small loop
+	fuel  float64       // units a second
+}
+
+const (
+	measureEmpty = 50 * time.Millisecond
+	measureLoop  = 30 * time.Millisecond // the last of some runs, each twice the one before
+)
+
+// measureEngine runs a small module in the runtime that functions run in.
+func measureEngine(ctx context.Context) (s engineSpeed, err error) {
+	module := oneModule(doctorLoop)
+	fn := agent.Function{Name: "local/doctor", Digest: module.digest(), Size: int64(len(module)), Limits: fleetsync.DefaultLimits(true)}
+	rt := sandbox(module, nil)
+	defer closing(&err, rt.Close)
+	m, err := rt.Load(ctx, fn)
+	if err != nil {
+		return s, err
+	}
+	defer closing(&err, m.Close)
+	inv := agent.NewInvocation(&fn, emptyState{}, agent.Outside{})
+	run := func(data []byte) (time.Duration, error) {
+		inv.Begin(&agent.Event{ID: "doctor", Data: data}, fn.Name, 1)
+		begin := time.Now()
+		err := m.Invoke(ctx, inv)
+		return time.Since(begin), err
+	}
+	runs, begin := 0, time.Now()
+	for time.Since(begin) < measureEmpty {
+		if _, err := run(nil); err != nil {
+			return s, err
+		}
+		runs++
+	}
+	s.empty = time.Since(begin) / time.Duration(runs)
+	for thousands := 8; ; thousands *= 2 {
+		took, err := run(make([]byte, thousands))
+		if err != nil {
+			return s, err
+		}
+		if took >= measureLoop || thousands >= 1<<20 {
+			s.turns = took * 1000 / time.Duration(thousands)
+			s.fuel = float64(inv.Usage.Fuel) / took.Seconds()
+			return s, nil
+		}
+	}
+}
+
+func checkEngine(ctx context.Context) finding {
+	s, err := measureEngine(ctx)
+	if err != nil {
+		return finding{"engine", failing, "a small function does not run: " + oneSentence(err), "report it with the output of: skerry version; uname -a"}
+	}
+	cost := fmt.Sprintf("a run that does nothing takes %s here, a million turns of a small loop %s, and a second burns %.0f million units of fuel",
+		round(s.empty), round(s.turns), s.fuel/1e6)
+	if !wasm.Interpreted() {
+		return finding{"engine", fine, fmt.Sprintf("functions are compiled (%s): %s", runtime.GOARCH, cost), ""}
+	}
+	return finding{
+		"engine", warning,
+		fmt.Sprintf("functions are interpreted (%s), 30 to 170 times slower than where they are compiled (amd64, arm64), and have a timeout of %s where they state none: %s",
+			runtime.GOARCH, fleetsync.DefaultLimits(true).Timeout, cost),
+		"use a 64-bit system if the board has one; else write functions in C, Rust or AssemblyScript, keep them small, and try each with skerry invoke",
+	}
+}
+
+// round keeps three digits or so.
+func round(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit)
+}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// invokeReport is what skerry invoke tells of the last run.
+type invokeReport struct {
+	File      string          `json:"file"`
+	Function  string          `json:"function"`
+	Outcome   string          `json:"outcome"` // committed, rejected, retry, failed or stopped
+	Cause     string          `json:"cause,omitempty"`
+	Fault     agent.FaultKind `json:"fault,omitempty"`
+	Result    *payload        `json:"result,omitempty"`
+	Publishes []publishReport `json:"publishes,omitempty"`
+	Followups []sentReport    `json:"followups,omitempty"`
+	Emits     []sentReport    `json:"emits,omitempty"`
+	Writes    []writeReport   `json:"writes,omitempty"`
+	Start     []logReport     `json:"start_log,omitempty"` // while the instance started
+	Log       []logReport     `json:"log,omitempty"`
+	Dropped   int             `json:"log_dropped,omitempty"` // lines beyond the limit
+	Usage     usageReport     `json:"usage"`
+	Runs      int             `json:"runs"`
+	Median    int64           `json:"median_us"` // of a run
+	Slowest   int64           `json:"slowest_us"`
+
+	cause     error
+	committed int
+	times     []time.Duration
+}
+
+type usageReport struct {
+	Load    int64    `json:"load_us"` // compiling and starting, once
+	Run     int64    `json:"run_us"`
+	Fuel    int64    `json:"fuel"`
+	Memory  int64    `json:"memory"` // bytes, at its highest
+	Calls   int      `json:"calls"`  // of host functions
+	Denied  int      `json:"denied"`
+	Refused []string `json:"refused,omitempty"` // what was denied
+}
+
+type publishReport struct {
+	Topic  string `json:"topic"`
+	QoS    uint8  `json:"qos"`
+	Retain bool   `json:"retain"`
+	payload
+}
+
+type sentReport struct {
+	To          string `json:"to"` // central/<target> or local/<function>
+	ContentType string `json:"content_type,omitempty"`
+	payload
+}
+
+type writeReport struct {
+	Key     string `json:"key"`
+	Deleted bool   `json:"deleted,omitempty"`
+	TTL     int64  `json:"ttl_s,omitempty"` // seconds; 0: for ever
+	payload
+}
+
+type logReport struct {
+	Level string `json:"level"`
+	Text  string `json:"text"`
+}
+
+// payload is data as JSON has it best.
+type payload struct {
+	Data   json.RawMessage `json:"data,omitempty"` // if it is JSON; or
+	Text   string          `json:"text,omitempty"` // if it is text; or
+	Base64 []byte          `json:"data_base64,omitempty"`
+
+	raw []byte
+}
+
+func payloadOf(data []byte) payload {
+	p := payload{raw: slices.Clone(data)}
+	switch {
+	case json.Valid(data):
+		p.Data = p.raw
+	case utf8.Valid(data):
+		p.Text = string(data)
+	default:
+		p.Base64 = p.raw
+	}
+	return p
+}
+
+// conclude takes down what the last run left in inv.
+func (r *invokeReport) conclude(inv *agent.Invocation) {
+	fx, u := &inv.Effects, inv.Usage
+	r.judge()
+	r.Runs = len(r.times)
+	last := r.times[r.Runs-1]
+	slices.Sort(r.times)
+	r.Median, r.Slowest = r.times[r.Runs/2].Microseconds(), r.times[r.Runs-1].Microseconds()
+	r.Usage = usageReport{
+		Load: r.Usage.Load, Run: last.Microseconds(), Fuel: u.Fuel, Memory: u.Memory,
+		Calls: u.Calls, Denied: u.Denied, Refused: u.Refused,
+	}
+	for _, l := range fx.Logs {
+		r.Log = append(r.Log, logReport{strings.ToLower(l.Level.String()), l.Text})
+	}
+	r.Dropped = fx.Dropped
+	if r.cause != nil {
+		return // nothing takes effect
+	}
+	if fx.Result != nil {
+		result := payloadOf(fx.Result)
+		r.Result = &result
+	}
+	for _, p := range fx.Publishes {
+		r.Publishes = append(r.Publishes, publishReport{p.Topic, p.QoS, p.Retain, payloadOf(p.Data)})
+	}
+	for _, f := range fx.Followups {
+		r.Followups = append(r.Followups, sentReport{"central/" + f.Target, f.ContentType, payloadOf(f.Data)})
+	}
+	for _, e := range fx.Emits {
+		_, name, _ := strings.Cut(e.Function, "/")
+		r.Emits = append(r.Emits, sentReport{"local/" + name, "", payloadOf(e.Data)})
+	}
+	for _, w := range fx.Writes {
+		out := writeReport{Key: w.Key, Deleted: w.Value == nil, payload: payloadOf(w.Value)}
+		if !w.Expires.IsZero() {
+			out.TTL = int64(time.Until(w.Expires).Round(time.Second).Seconds())
+		}
+		r.Writes = append(r.Writes, out)
+	}
+}
+
+// judge tells what the cause of the last run means.
+func (r *invokeReport) judge() {
+	var fault *agent.Fault
+	switch {
+	case r.cause == nil:
+		r.Outcome = "committed"
+		return
+	case errors.Is(r.cause, agent.ErrReject):
+		r.Outcome = "rejected"
+	case errors.Is(r.cause, agent.ErrRetry):
+		r.Outcome = "retry"
+	case errors.As(r.cause, &fault) && fault.Kind != agent.FaultError:
+		r.Outcome, r.Fault = "stopped", fault.Kind
+	default:
+		r.Outcome = "failed"
+	}
+	r.Cause = oneSentence(r.cause)
+	if fault != nil {
+		r.Cause = oneSentence(fault.Err)
+	}
+}
+
+// raise says which limit to raise, where the cause does not say it itself.
+var raise = map[agent.FaultKind]string{
+	agent.FaultTimeout: "; give it more with --timeout, and limits.timeout in the app",
+	agent.FaultFuel:    "; give it more with --fuel, and limits.fuel in the app",
+	agent.FaultMemory:  "; here with --memory",
+}
+
+// err is nil if all runs committed; otherwise it has an exit code of its own.
+func (r *invokeReport) err() error {
+	switch r.Outcome {
+	case "committed":
+		return nil
+	case "stopped":
+		return exitError{fmt.Errorf("the sandbox stopped %s: %s: %s%s", r.File, r.Fault, r.Cause, raise[r.Fault]), exitStopped}
+	case "rejected":
+		return exitError{fmt.Errorf("%s: %s; on a device the event goes to the dead-letter box", r.File, r.Cause), exitUncommitted}
+	case "retry":
+		return exitError{fmt.Errorf("%s: %s; on a device the event is run again later", r.File, r.Cause), exitUncommitted}
+	}
+	return exitError{fmt.Errorf("%s failed: %s; on a device the event is run again later", r.File, r.Cause), exitUncommitted}
+}
+
+func (r *invokeReport) print(w io.Writer, output string) error {
+	if output == "json" {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	}
+	var b strings.Builder
+	p := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
+	u := r.Usage
+	p("%s in %s; %s to load", r.Outcome, micros(u.Run), micros(u.Load))
+	p("used      %d fuel, %s memory, %d host calls", u.Fuel, bytesText(u.Memory), u.Calls)
+	if r.Runs > 1 {
+		p("runs      %d, median %s, slowest %s", r.Runs, micros(r.Median), micros(r.Slowest))
+	}
+	if r.Result != nil {
+		p("result    %s", r.Result.show())
+	}
+	for _, m := range r.Publishes {
+		retain := ""
+		if m.Retain {
+			retain = ", retained"
+		}
+		p("publish   %s (QoS %d%s)\n          %s", shown(m.Topic), m.QoS, retain, m.show())
+	}
+	for _, f := range append(r.Followups, r.Emits...) {
+		kind := ""
+		if f.ContentType != "" {
+			kind = " (" + shown(f.ContentType) + ")"
+		}
+		what := "follow-up"
+		if strings.HasPrefix(f.To, "local/") {
+			what = "emit"
+		}
+		p("%-9s %s%s\n          %s", what, shown(f.To), kind, f.show())
+	}
+	r.printWrites(p)
+	for _, l := range r.Start {
+		p("start     %-5s %s", l.Level, shown(l.Text))
+	}
+	for _, l := range r.Log {
+		p("log       %-5s %s", l.Level, shown(l.Text))
+	}
+	if r.Dropped > 0 {
+		p("log       %d more lines were dropped", r.Dropped)
+	}
+	r.printDenied(p)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r *invokeReport) printWrites(p func(string, ...any)) {
+	for _, w := range r.Writes {
+		switch {
+		case w.Deleted:
+			p("state     %s deleted", shown(w.Key))
+		case w.TTL > 0:
+			p("state     %s = %s (for %s)", shown(w.Key), w.show(), time.Duration(w.TTL)*time.Second)
+		default:
+			p("state     %s = %s", shown(w.Key), w.show())
+		}
+	}
+}
+
+// printDenied says what to grant.
+func (r *invokeReport) printDenied(p func(string, ...any)) {
+	if r.Usage.Denied == 0 {
+		return
+	}
+	p("denied    %d calls", r.Usage.Denied)
+	for _, what := range r.Usage.Refused {
+		p("          %s", shown(what))
+	}
+	p("          grant what is meant with --grant or --secret, and in the app under\n          permissions and secrets")
+}
+
+const showBytes = 1000
+
+// show is data for people.
+func (p *payload) show() string {
+	data := p.raw
+	more := ""
+	if len(data) > showBytes {
+		data, more = data[:showBytes], fmt.Sprintf(" … (%d bytes in all, -o json has them)", len(data))
+	}
+	switch {
+	case len(data) == 0:
+		return "(empty)"
+	case p.Base64 != nil:
+		return fmt.Sprintf("% x", data) + more
+	}
+	return shown(strings.ToValidUTF8(string(data), "")) + more
+}
+
+// shown is text of a function as it may come to a terminal: in quotes if it
+// holds anything that does not print.
+func shown(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
+}

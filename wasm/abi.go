@@ -1,0 +1,113 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/tetratelabs/wazero"
+)
+
+// abi is how one kind of guest is started and given an event. One abi serves
+// one module, that is one worker, and may keep what belongs to it.
+type abi interface {
+	// config is what the next instance is made with.
+	config(m *module) wazero.ModuleConfig
+	// start initialises a new instance. An error refuses it.
+	start(ctx *guestContext, in *instance) error
+	// handle gives the event of ctx.run to the guest. It returns nil to commit,
+	// an agent error to decide otherwise, or what the call into the guest
+	// returned, which then is looked into.
+	handle(ctx *guestContext, in *instance) error
+	// once tells that every event gets an instance of its own.
+	once() bool
+}
+
+// newABI is the abi of a module.
+func newABI(kind ABI) abi {
+	switch kind {
+	case WASICommand:
+		return &command{}
+	case Extism:
+		return &extism{}
+	}
+	return &reactor{}
+}
+
+// trapped marks an error of a call into the guest: the instance is of no more use.
+type trapped struct{ err error }
+
+func (t *trapped) Error() string { return t.err.Error() }
+func (t *trapped) Unwrap() error { return t.err }
+
+func trap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &trapped{err}
+}
+
+// Results of skerry_handle.
+const (
+	handleCommit = 0
+	handleReject = 1
+	handleRetry  = 2
+)
+
+// reactor is a guest of ABI skerry_v1: called for each event, and asks the host.
+type reactor struct{}
+
+func (*reactor) once() bool { return false }
+
+func (*reactor) config(m *module) wazero.ModuleConfig {
+	return m.base.WithStdout(&m.out).WithStderr(&m.out)
+}
+
+// start calls what the module exports for its start.
+func (*reactor) start(ctx *guestContext, in *instance) error {
+	in.handle = in.mod.ExportedFunction("skerry_handle")
+	if f := in.mod.ExportedFunction("_initialize"); f != nil {
+		if err := in.call(ctx, f, nil); err != nil {
+			return trap(err)
+		}
+	}
+	f := in.mod.ExportedFunction("skerry_init")
+	if f == nil {
+		return nil
+	}
+	if err := in.call(ctx, f, in.result[:]); err != nil {
+		return trap(err)
+	}
+	if n := int32(in.result[0]); n != 0 {
+		text := fmt.Sprintf("skerry_init returned %d", n)
+		return &agent.Fault{Kind: agent.FaultError, Err: withText(text, ctx.run.inv.Effects.Err)}
+	}
+	return nil
+}
+
+func (*reactor) handle(ctx *guestContext, in *instance) error {
+	if err := in.call(ctx, in.handle, in.result[:]); err != nil {
+		return trap(err)
+	}
+	return outcome(uint32(in.result[0]), ctx.run.inv.Effects.Err)
+}
+
+// outcome translates what skerry_handle returned; text is what it gave to error_set.
+func outcome(returned uint32, text string) error {
+	switch returned {
+	case handleCommit:
+		return nil
+	case handleReject:
+		return wrapText(agent.ErrReject, text)
+	case handleRetry:
+		return wrapText(agent.ErrRetry, text)
+	}
+	fact := fmt.Sprintf("skerry_handle returned %d", int32(returned))
+	return &agent.Fault{Kind: agent.FaultError, Err: withText(fact, text)}
+}
+
+// isTrap tells whether err came out of a call into the guest.
+func isTrap(err error) bool {
+	var t *trapped
+	return errors.As(err, &t)
+}

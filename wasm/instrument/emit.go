@@ -1,0 +1,221 @@
+package instrument
+
+// rewriter holds where the things that Rewrite adds stand in the new module.
+type rewriter struct {
+	*module
+	opts                 Options
+	typeI64, typeI32     int // types (i64) -> i64 and (i32) -> i32
+	typeRange            int // type (i32, i32, i32) -> ()
+	tick, deep, grow     int // imported functions
+	fill, copy           int // functions at the end
+	fuel, stack          int // globals at the end
+	usesFill, usesCopies bool
+	body                 body // these three are reused from function to function
+	head, spare          []byte
+}
+
+func newRewriter(m *module, opts Options) *rewriter {
+	n := len(m.importedFuncs)
+	w := &rewriter{
+		module: m, opts: opts,
+		typeI64: len(m.types), typeI32: len(m.types) + 1, typeRange: len(m.types) + 2,
+		tick: n, deep: n + 1, grow: n + 2,
+		fuel: m.numGlobals(), stack: m.numGlobals() + 1,
+	}
+	for i := range m.funcs {
+		w.usesFill = w.usesFill || m.funcs[i].fills
+		w.usesCopies = w.usesCopies || m.funcs[i].copies
+	}
+	w.fill = m.numFuncs() + addedFuncs
+	w.copy = w.fill
+	if w.usesFill {
+		w.copy++
+	}
+	return w
+}
+
+const addedFuncs = 3 // tick, deep, grow
+
+// newIndex is the index in the new module of function i of the input.
+func (w *rewriter) newIndex(i uint32) uint32 {
+	if int(i) < len(w.importedFuncs) {
+		return i
+	}
+	return i + addedFuncs
+}
+
+// body is a function body being written.
+type body struct {
+	code   []byte
+	sites  sites
+	locals int    // of the input, with parameters
+	extra  []byte // types of local variables added
+	slots  [numSlots]uint32
+}
+
+// Local variables that instrumentation uses; each is added when first needed.
+const (
+	slotFuel   = iota // i64
+	slotStack         // i32
+	slotLength        // i32
+	slotA32           // i32: operands of remainders
+	slotB32
+	slotA64 // i64
+	slotB64
+	numSlots
+)
+
+var slotTypes = [numSlots]byte{typeI64, typeI32, typeI32, typeI32, typeI32, typeI64, typeI64}
+
+func (b *body) slot(i int) uint32 {
+	if b.slots[i] == 0 {
+		b.extra = append(b.extra, slotTypes[i])
+		b.slots[i] = uint32(b.locals + len(b.extra)) // one more than the index: 0 means none yet
+	}
+	return b.slots[i] - 1
+}
+
+func (b *body) op(op byte) { b.code = append(b.code, op) }
+
+// with appends an instruction with one index.
+func (b *body) with(op byte, i int) { b.code = putU(append(b.code, op), i) }
+
+func (b *body) local(op byte, slot int) { b.code = putU(append(b.code, op), b.slot(slot)) }
+
+func (b *body) i32(v int64) { b.code = putS(append(b.code, opI32Const), v) }
+
+func (b *body) i64(v int64) { b.code = putS(append(b.code, opI64Const), v) }
+
+// put appends function f of the input, rewritten, with its size.
+func (w *rewriter) put(out []byte, f *function) []byte {
+	b := &w.body
+	b.code, b.extra, b.slots = b.code[:0], b.extra[:0], [numSlots]uint32{}
+	b.locals = len(w.types[f.typ].params)
+	for _, g := range f.locals {
+		b.locals += int(g.count)
+	}
+	b.sites.begin()
+	var in instr
+	for r := (reader{b: f.body}); len(r.b) > 0; {
+		r.instr(&in) // scanning found no error in it
+		w.instr(f, &in)
+	}
+	if f.leaf {
+		b.sites.list = b.sites.list[:0]
+	}
+	return w.assemble(out, f)
+}
+
+// instr writes one instruction of the input.
+func (w *rewriter) instr(f *function, in *instr) {
+	b := &w.body
+	b.sites.pay(len(b.code), w.weight(in))
+	switch in.op {
+	case opCall:
+		w.call(f, in)
+		return
+	case opCallIndirect:
+		cost := f.counted[uint32(len(w.funcs))+w.types[in.x].shape]
+		w.deepen(cost)
+		b.code = in.put(b.code)
+		w.rise(cost)
+		return
+	case opRefFunc:
+		in.x = w.newIndex(in.x)
+	case opMemoryGrow:
+		b.with(opCall, w.grow)
+		return
+	case opI32RemS, opI32RemU, opI64RemS, opI64RemU:
+		if w.opts.Remainders {
+			w.remainder(in.op)
+			return
+		}
+	case opMisc:
+		if w.misc(in) {
+			return
+		}
+	}
+	b.code = in.put(b.code)
+	switch in.op {
+	case opBlock, opLoop, opIf:
+		b.sites.open(len(b.code), in.op == opLoop)
+	case opElse:
+		b.sites.otherwise()
+	case opEnd:
+		b.sites.close()
+	}
+}
+
+// weight is the fuel that an instruction costs, but for what depends on a
+// length: that is charged where it stands.
+func (w *rewriter) weight(in *instr) uint32 {
+	weight := uint32(in.facts.weight)
+	switch in.op {
+	case opCall:
+		if f := w.defined(in.x); f == nil {
+			weight = weightToHost
+		} else if f.leaf {
+			weight += f.weight
+		}
+	case opCallIndirect:
+		weight += leafWeight
+	case opI32RemS, opI32RemU, opI64RemS, opI64RemU:
+		weight += 2
+	}
+	return weight
+}
+
+func (w *rewriter) call(f *function, in *instr) {
+	var cost uint32
+	if i := int(in.x) - len(w.importedFuncs); i >= 0 {
+		cost = f.counted[uint32(i)]
+	}
+	in.x = w.newIndex(in.x)
+	w.deepen(cost)
+	w.body.code = in.put(w.body.code)
+	w.rise(cost)
+}
+
+// misc writes the instructions on ranges that are replaced or charged by
+// length, and tells whether it did.
+func (w *rewriter) misc(in *instr) bool {
+	b := &w.body
+	switch in.sub {
+	case miscMemoryFill:
+		b.with(opCall, w.fill)
+		return true
+	case miscMemoryCopy:
+		b.with(opCall, w.copy)
+		return true
+	case miscMemoryInit:
+		w.chargeLength(maxModule, bytesShift)
+	case miscTableInit, miscTableCopy, miscTableGrow, miscTableFill:
+		w.chargeLength(maxEntries, entriesShift)
+	}
+	return false
+}
+
+// assemble appends the body with its sites in place.
+func (w *rewriter) assemble(out []byte, f *function) []byte {
+	b := &w.body
+	code, from := w.spare[:0], 0
+	for _, s := range b.sites.list {
+		if s.weight == 0 {
+			continue
+		}
+		code = append(code, b.code[from:s.at]...)
+		code = w.charge(code, s.weight)
+		from = s.at
+	}
+	code = append(code, b.code[from:]...)
+	w.spare = code
+	head := putU(w.head[:0], len(f.locals)+len(b.extra))
+	for _, g := range f.locals {
+		head = append(putU(head, g.count), g.typ)
+	}
+	for _, t := range b.extra {
+		head = append(head, 1, t)
+	}
+	w.head = head
+	return append(append(putU(out, len(head)+len(code)), head...), code...)
+}

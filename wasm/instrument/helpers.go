@@ -1,0 +1,142 @@
+package instrument
+
+// chunk is how many bytes of memory are moved at once, so that the host comes
+// to its turn in between.
+const chunk = 256 << 10
+
+// Parameters and local variables of the functions that replace memory.fill and
+// memory.copy.
+const (
+	to, from, length = 0, 1, 2 // parameters; from is the byte for fill
+	left, step, back = 3, 4, 5 // i64 fuel, i32 size of this chunk, i32 copy from the end
+)
+
+// rangeFunc gives the body, with its size, of a function (to, from, length)
+// that does what memory.fill or memory.copy does:
+//
+//	if length <= chunk, or the range does not fit: charge, do it (or trap), return
+//	loop: step = min(length, chunk); charge; do step bytes; advance
+//
+// Whether the range fits is found first, so that a trap leaves nothing written;
+// a copy to a higher address starts at the end, so that it may overlap.
+func (w *rewriter) rangeFunc(copies bool) []byte {
+	b := &body{}
+	b.with(opLocalGet, length)
+	b.i32(chunk)
+	b.op(opI32GtU)
+	w.fits(b, to)
+	if copies {
+		w.fits(b, from)
+		b.op(opI32And)
+	}
+	b.op(opI32And)
+	b.op(opI32Eqz)
+	b.code = append(b.code, opIf, blockEmpty)
+	w.chargeStep(b, length)
+	whole(b, copies)
+	b.op(opReturn)
+	b.op(opEnd)
+	if copies {
+		b.with(opLocalGet, to)
+		b.with(opLocalGet, from)
+		b.op(opI32GtU)
+		b.with(opLocalSet, back)
+	}
+	w.loop(b, copies)
+	b.op(opEnd)
+	head := []byte{2, 1, typeI64, 2, typeI32}
+	return append(append(putU(nil, len(head)+len(b.code)), head...), b.code...)
+}
+
+// fits pushes whether length bytes from address at lie in memory.
+func (w *rewriter) fits(b *body, at int) {
+	for _, v := range []int{at, length} {
+		b.with(opLocalGet, v)
+		b.op(opI64ExtendI32U)
+	}
+	b.op(opI64Add)
+	b.code = append(b.code, opMemorySize, 0, opI64ExtendI32U)
+	b.i64(16) // pages of 64 KiB
+	b.op(opI64Shl)
+	b.op(opI64LeU)
+}
+
+// chargeStep charges for n bytes, n being a local variable.
+func (w *rewriter) chargeStep(b *body, n int) {
+	b.with(opGlobalGet, w.fuel)
+	b.with(opLocalGet, n)
+	b.i32(bytesShift)
+	b.op(opI32ShrU)
+	b.op(opI64ExtendI32U)
+	b.op(opI64Sub)
+	b.code = w.settle(b.code, left)
+}
+
+// whole does all of the range in one.
+func whole(b *body, copies bool) {
+	b.with(opLocalGet, to)
+	b.with(opLocalGet, from)
+	b.with(opLocalGet, length)
+	move(b, copies)
+}
+
+func move(b *body, copies bool) {
+	if copies {
+		b.code = append(b.code, opMisc, miscMemoryCopy, 0, 0)
+	} else {
+		b.code = append(b.code, opMisc, miscMemoryFill, 0)
+	}
+}
+
+// loop does the range in chunks; at least one is left when it starts.
+func (w *rewriter) loop(b *body, copies bool) {
+	b.code = append(b.code, opLoop, blockEmpty)
+	b.with(opLocalGet, length)
+	b.i32(chunk)
+	b.with(opLocalGet, length)
+	b.i32(chunk)
+	b.op(opI32LtU)
+	b.op(opSelect)
+	b.with(opLocalSet, step)
+	w.chargeStep(b, step)
+	advance(b, length, opI32Sub)
+	if copies {
+		chunkStart(b, to)
+		chunkStart(b, from)
+	} else {
+		b.with(opLocalGet, to)
+		b.with(opLocalGet, from)
+	}
+	b.with(opLocalGet, step)
+	move(b, copies)
+	if copies {
+		b.with(opLocalGet, back)
+		b.op(opI32Eqz)
+		b.code = append(b.code, opIf, blockEmpty)
+		advance(b, from, opI32Add)
+		advance(b, to, opI32Add)
+		b.op(opEnd)
+	} else {
+		advance(b, to, opI32Add)
+	}
+	b.with(opLocalGet, length)
+	b.code = append(b.code, opBrIf, 0, opEnd)
+}
+
+// chunkStart pushes where the chunk starts in the range at v: at v itself, or
+// after what is left of the length when copying from the end.
+func chunkStart(b *body, v int) {
+	b.with(opLocalGet, v)
+	b.with(opLocalGet, length)
+	b.i32(0)
+	b.with(opLocalGet, back)
+	b.op(opSelect)
+	b.op(opI32Add)
+}
+
+func advance(b *body, v int, op byte) {
+	b.with(opLocalGet, v)
+	b.with(opLocalGet, step)
+	b.op(op)
+	b.with(opLocalSet, v)
+}

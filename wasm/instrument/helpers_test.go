@@ -1,0 +1,77 @@
+package instrument_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/skerry-edge/skerry/wasm/instrument"
+)
+
+var (
+	errFuel  = errors.New("out of fuel")
+	errStack = errors.New("out of stack")
+)
+
+// meter is the host's side of a rewritten module.
+type meter struct {
+	slice int64 // fuel per tick
+	fuel  int64 // left beyond the slice that was given
+	stack int32 // bytes that deep may still give
+	ticks int
+	used  int64
+	pages uint32 // memory limit, 0 means none
+}
+
+// link instantiates the host functions of m in rt.
+func (m *meter) link(tb testing.TB, rt wazero.Runtime) {
+	tb.Helper()
+	i32, i64 := api.ValueTypeI32, api.ValueTypeI64
+	b := rt.NewHostModuleBuilder(instrument.Module)
+	add := func(name string, t api.ValueType, f api.GoModuleFunc) {
+		b = b.NewFunctionBuilder().WithGoModuleFunction(f, []api.ValueType{t}, []api.ValueType{t}).Export(name)
+	}
+	add("tick", i64, func(_ context.Context, _ api.Module, stack []uint64) {
+		m.ticks++
+		if m.fuel < m.slice {
+			panic(errFuel)
+		}
+		m.fuel -= m.slice
+		m.used += m.slice
+		stack[0] = uint64(int64(stack[0]) + m.slice)
+	})
+	add("deep", i32, func(_ context.Context, _ api.Module, stack []uint64) {
+		if m.stack <= 0 {
+			panic(errStack)
+		}
+		stack[0] = api.EncodeI32(int32(uint32(stack[0])) + m.stack)
+		m.stack = 0
+	})
+	add("grow", i32, func(_ context.Context, mod api.Module, stack []uint64) {
+		old, ok := mod.Memory().Grow(uint32(stack[0]))
+		if !ok {
+			old = ^uint32(0)
+		}
+		stack[0] = uint64(old)
+	})
+	if _, err := b.Instantiate(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// left is the fuel that mod has not used.
+func (m *meter) spent(mod api.Module) int64 {
+	return m.used - int64(mod.ExportedGlobal(instrument.FuelGlobal).Get())
+}
+
+func rewrite(tb testing.TB, bin []byte, opts instrument.Options) instrument.Result {
+	tb.Helper()
+	res, err := instrument.Rewrite(bin, opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return res
+}

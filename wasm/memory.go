@@ -1,0 +1,55 @@
+package wasm
+
+import (
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// reserve gives an instance its linear memory: address space for all it may
+// ever have, of which the system provides what is touched. Growing copies
+// nothing, and closing the instance gives the memory back at once.
+type reserve struct{ limit uint64 } // bytes
+
+// Allocate implements experimental.MemoryAllocator.
+func (r reserve) Allocate(_, most uint64) experimental.LinearMemory {
+	limit := min(r.limit, most)
+	if space := mapMemory(limit); space != nil {
+		return &mapped{space: space}
+	}
+	return &heap{limit: limit}
+}
+
+// mapped is memory outside of Go's heap.
+type mapped struct{ space []byte }
+
+func (m *mapped) Reallocate(size uint64) []byte {
+	if size > uint64(len(m.space)) {
+		return nil
+	}
+	return m.space[:size:size]
+}
+
+func (m *mapped) Free() {
+	unmapMemory(m.space)
+	m.space = nil
+}
+
+// heap is memory where address space is scarce: it is copied to grow.
+type heap struct {
+	limit uint64
+	buf   []byte
+}
+
+func (h *heap) Reallocate(size uint64) []byte {
+	if size > h.limit {
+		return nil
+	}
+	if size > uint64(cap(h.buf)) {
+		buf := make([]byte, size)
+		copy(buf, h.buf)
+		h.buf = buf
+	}
+	h.buf = h.buf[:size]
+	return h.buf[:size:size]
+}
+
+func (h *heap) Free() { h.buf = nil }

@@ -1,0 +1,313 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/tetratelabs/wazero"
+)
+
+// module is one worker's function: an instance that lives from one event to the
+// next, or one for each event.
+type module struct {
+	owner *Runtime
+	fn    agent.Function
+	base  wazero.ModuleConfig
+	ctx   guestContext
+	run   run
+	out   lineWriter // what the guest prints becomes log lines
+
+	mu      sync.Mutex // held during a run
+	abi     abi
+	code    *code     // nil while idle
+	in      *instance // nil until needed, and after a failure
+	ceiling uint32    // pages at which a warm instance is replaced
+	used    time.Time
+	closed  bool
+}
+
+// An instance is replaced after so long, or so many runs, because some guests
+// leak and none should depend on never being replaced.
+const (
+	maxAge  = 24 * time.Hour
+	maxRuns = 1_000_000
+)
+
+func newModule(owner *Runtime, fn agent.Function) *module {
+	m := &module{owner: owner, fn: fn}
+	m.ctx.run = &m.run
+	m.out.emit = func(line string) { m.run.inv.Log(slog.LevelInfo, line) }
+	m.out.check = m.run.check
+	m.base = m.run.moduleConfig(fn.Name)
+	return m
+}
+
+// load compiles the module, and starts it: what cannot start is refused before
+// it is given events. Where modules are interpreted, that waits for the first
+// event, since it takes long and much memory.
+func (m *module) load(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return errClosed
+	}
+	if m.owner.slow {
+		p, err := m.owner.prepare(ctx, m.fn.Digest)
+		if err != nil {
+			return err
+		}
+		p.entry.Close()
+		return m.fits(&p.info)
+	}
+	if err := m.wake(ctx); err != nil || m.abi.once() {
+		return err
+	}
+	return m.start(ctx)
+}
+
+// wake makes the code of the function ready.
+func (m *module) wake(ctx context.Context) error {
+	if m.code != nil {
+		return nil
+	}
+	c, err := m.owner.acquire(ctx, m.fn.Digest)
+	if err != nil {
+		return err
+	}
+	if err := m.fits(&c.info); err != nil {
+		return errors.Join(err, m.owner.release(ctx, c))
+	}
+	m.code, m.used = c, time.Now()
+	m.owner.started()
+	if m.abi == nil {
+		m.abi = newABI(c.info.ABI)
+	}
+	return nil
+}
+
+// fits tells whether the module can start within the function's memory, and
+// whether the function names what to call if it has to.
+func (m *module) fits(info *Info) error {
+	if limit := pagesFor(m.fn.Limits.Memory); info.MemoryMin > limit {
+		return fmt.Errorf("module needs %s of memory to start, its limit is %s; raise limits.memory of the function",
+			pageSize(info.MemoryMin), pageSize(limit))
+	}
+	if info.ABI == Extism {
+		_, err := info.Entry(m.fn.Env)
+		return err
+	}
+	return nil
+}
+
+// start makes the instance and lets it initialise itself.
+func (m *module) start(parent context.Context) error {
+	now := time.Now()
+	m.run.begin(parent, &m.fn, startInvocation(&m.fn), true, now)
+	m.run.random = false
+	m.out.begin()
+	defer m.logStart(parent)
+	in, err := newInstance(m.code, &m.run, m.abi.config(m))
+	if err != nil {
+		return fmt.Errorf("start the module: %w", m.run.fault(err, m.out.why))
+	}
+	if err := m.abi.start(&m.ctx, in); err != nil {
+		return fmt.Errorf("start the module: %w", errors.Join(m.verdict(err), in.close(parent)))
+	}
+	in.born, in.pages = now, in.mem.Size()/pageBytes
+	m.in, m.used = in, now
+	m.ceiling = max(m.ceiling, 2*in.pages)
+	if m.restorable() {
+		in.image = in.snapshot()
+	}
+	return nil
+}
+
+// restorable tells whether an image can give the instance back its first state.
+// Random numbers drawn at the start would be the same in each run.
+func (m *module) restorable() bool {
+	return m.fn.Isolation == agent.IsolationFresh && !m.code.entry.Impure && !m.run.random
+}
+
+// logStart logs what the module said while it started: no run keeps it.
+func (m *module) logStart(ctx context.Context) {
+	m.out.flush()
+	for _, l := range m.run.inv.Effects.Logs {
+		m.owner.log.Log(ctx, l.Level, "function started", "function", m.fn.Name, "said", l.Text)
+	}
+}
+
+// Invoke gives the event of inv to the function.
+func (m *module) Invoke(parent context.Context, inv *agent.Invocation) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return fmt.Errorf("run %s: the module is closed", m.fn.Name)
+	}
+	if err := m.wake(parent); err != nil {
+		return err
+	}
+	if m.abi.once() {
+		return m.runOnce(parent, inv)
+	}
+	now := time.Now()
+	if err := m.ready(parent, now); err != nil {
+		return err
+	}
+	m.used = now
+	m.run.begin(parent, &m.fn, inv, false, now)
+	m.out.begin()
+	in := m.in
+	in.runs++
+	err := m.abi.handle(&m.ctx, in)
+	m.finish(in)
+	verdict := m.verdict(err)
+	if err != nil && isTrap(err) || m.run.refused { // an instance without memory to spare only fails from here on
+		m.discard(parent)
+	}
+	return verdict
+}
+
+// ready makes sure that there is an instance in a state to be used.
+func (m *module) ready(parent context.Context, now time.Time) error {
+	if in := m.in; in != nil {
+		switch {
+		case in.mod.IsClosed(), in.runs >= maxRuns, now.Sub(in.born) > maxAge, m.outgrown(in):
+			m.discard(parent)
+		case in.runs == 0 || m.fn.Isolation == agent.IsolationWarm:
+			return nil
+		case in.image != nil:
+			in.restore()
+			return nil
+		default:
+			m.discard(parent)
+		}
+	}
+	return m.start(parent)
+}
+
+// soon is the number of runs within which an instance that outgrew the ceiling
+// shows that the ceiling is too low for the function.
+const soon = 1000
+
+// outgrown tells whether in takes more than twice the memory it started with,
+// or than has shown to be usual for the function.
+func (m *module) outgrown(in *instance) bool {
+	if in.mem.Size()/pageBytes <= m.ceiling {
+		return false
+	}
+	if in.runs < soon {
+		m.ceiling *= 2
+	}
+	return true
+}
+
+// runOnce gives the event to an instance of its own.
+func (m *module) runOnce(parent context.Context, inv *agent.Invocation) error {
+	now := time.Now()
+	m.used = now
+	m.run.begin(parent, &m.fn, inv, false, now)
+	m.out.begin()
+	in, err := newInstance(m.code, &m.run, m.abi.config(m))
+	if err != nil {
+		return m.verdict(trap(err))
+	}
+	err = m.abi.start(&m.ctx, in)
+	if err == nil {
+		err = m.abi.handle(&m.ctx, in)
+	}
+	m.finish(in)
+	if closing := in.close(parent); closing != nil {
+		m.owner.log.Warn("cannot close an instance", "function", m.fn.Name, "err", closing)
+	}
+	return m.verdict(err)
+}
+
+// finish notes what the run cost.
+func (m *module) finish(in *instance) {
+	m.out.flush()
+	r := &m.run
+	u := &r.inv.Usage
+	u.Calls = r.maxCalls - max(r.calls, 0)
+	u.Fuel, u.Memory = in.used(r), int64(in.mem.Size())+r.beside
+}
+
+// verdict is what the agent is told.
+func (m *module) verdict(err error) error {
+	if err == nil {
+		return nil
+	}
+	var left *exited
+	switch {
+	case isTrap(err):
+		m.owner.log.Debug("run failed", "function", m.fn.Name, "err", err)
+		return m.run.fault(err, m.out.why)
+	case errors.As(err, &left):
+		return wrapText(left.verdict, m.out.why)
+	}
+	return err
+}
+
+// discard closes the instance; the next run gets another one.
+func (m *module) discard(ctx context.Context) {
+	if m.in == nil {
+		return
+	}
+	if err := m.in.close(ctx); err != nil {
+		m.owner.log.Warn("cannot close an instance", "function", m.fn.Name, "err", err)
+	}
+	m.in = nil
+}
+
+// closeIfIdle closes the instance, and gives back its code, when nobody used it
+// for long enough; otherwise it tells when to ask again, if at all.
+func (m *module) closeIfIdle(now time.Time) (wait time.Duration, again bool) {
+	if m.fn.KeepWarm {
+		return 0, false
+	}
+	after := m.fn.IdleAfter
+	if after == 0 {
+		after = idleAfter
+	}
+	if !m.mu.TryLock() { // it runs now
+		return after, true
+	}
+	defer m.mu.Unlock()
+	if m.code == nil || m.closed {
+		return 0, false
+	}
+	if wait := after - now.Sub(m.used); wait > 0 {
+		return wait, true
+	}
+	if err := m.rest(context.Background()); err != nil {
+		m.owner.log.Warn("cannot close an idle instance", "function", m.fn.Name, "err", err)
+	}
+	return 0, false
+}
+
+// rest gives back instance and code.
+func (m *module) rest(ctx context.Context) error {
+	m.discard(ctx)
+	if m.code == nil {
+		return nil
+	}
+	c := m.code
+	m.code = nil
+	return m.owner.release(ctx, c)
+}
+
+// Close ends the module after the run it is in.
+func (m *module) Close(ctx context.Context) error {
+	m.owner.forget(m)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	return m.rest(ctx)
+}
