@@ -13,6 +13,7 @@ import (
 const (
 	minModule      = 8        // bytes
 	maxModule      = 32 << 20 // bytes
+	usualModule    = 8 << 20  // bytes that a device takes, if it is not told otherwise
 	maxFunctions   = 64
 	maxTriggers    = 256
 	maxThens       = 8

@@ -177,6 +177,24 @@ func (b *bench) meddle(from, to string) {
 	}
 }
 
+func TestModuleThatTheDeviceHasNoRoomForIsNotFetched(t *testing.T) {
+	b := newBench(t, "oci-layout:"+t.TempDir())
+	small := device()
+	small.ModuleSize = 4 << 20
+	p := b.pullerOf(b.ref, small, fleetsync.Checks{})
+	b.publish(b.app("rollup", "1.0.0", 1, 5000), "")
+	big := b.publish(b.app("overheat", "1.0.0", 2, 9<<20), "")
+	if text := strings.Join(big.Warnings, "; "); !strings.Contains(text, "the module of function f has 9437184 bytes: devices take 8388608 unless their limits.module says more") {
+		t.Errorf("warnings %s", text)
+	}
+	check(t, p)
+	b.run.want(t, "rollup@1.0.0")
+	wantHeld(t, p, "overheat@1.0.0 cannot run on this device and is left out", "raise limits.module in skerry.yaml")
+	if b.cache.HasBlob(big.Modules[0].Digest) {
+		t.Error("it was fetched")
+	}
+}
+
 func TestJavaScriptTravelsAsItIs(t *testing.T) {
 	carriers(t, func(t *testing.T, b *bench) {
 		source := "export default (event) => event.json().t * 2 // °C\n"

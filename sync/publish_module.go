@@ -58,6 +58,9 @@ func readModules(appFile string, app *App, checks *Checks) (out []moduleFile, wa
 				return nil, nil, err
 			}
 			warnings = append(warnings, notes...)
+			if file.layer.Size > usualModule {
+				warnings = append(warnings, fmt.Sprintf("the module of function %s has %d bytes: devices take %d unless their limits.module says more", name, file.layer.Size, usualModule))
+			}
 		}
 		out = append(out, file)
 	}

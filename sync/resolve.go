@@ -68,6 +68,9 @@ func (b *binding) add(app *App) {
 		if fn.Module.Digest == "" {
 			b.fail("function %s names a file, not a published module: publish the app", full)
 		}
+		if most := b.device.ModuleSize; most > 0 && fn.Module.Size > most {
+			b.fail("the module of function %s has %d bytes, and this device takes %d: raise limits.module in skerry.yaml, or make it smaller", full, fn.Module.Size, most)
+		}
 		b.out.Functions = append(b.out.Functions, fn.bind(full, b.device))
 	}
 	for i := range app.Triggers {

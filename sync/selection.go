@@ -19,6 +19,7 @@ type Device struct {
 	Arch    string   // GOARCH; also the label "arch", unless Labels has one
 	// Interpreted says that WebAssembly is not compiled here, see DefaultLimits.
 	Interpreted bool
+	ModuleSize  int64  // bytes of a module at most; 0: no limit but the document's own
 	Release     string // of the agent: another one may run what this one holds back
 }
 

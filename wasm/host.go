@@ -120,10 +120,14 @@ func errno(err error) int64 {
 	return errnoIO
 }
 
-// takeName is take for short text that comes again and again.
+// takeName is take for what names something, and comes again and again. Nothing
+// that long names anything.
 func takeName(r *run, mem api.Memory, args []uint64) (string, bool) {
 	b, ok := take(mem, args)
-	return r.names.of(b), ok
+	if !ok || len(b) > 64<<10 {
+		return "", false
+	}
+	return r.names.of(b), true
 }
 
 // take reads the guest's bytes at a pair of arguments (pointer, length). The
@@ -132,10 +136,11 @@ func take(mem api.Memory, args []uint64) ([]byte, bool) {
 	return mem.Read(uint32(args[0]), uint32(args[1]))
 }
 
-// takeString is take, copied.
-func takeString(mem api.Memory, args []uint64) (string, bool) {
+// takeText is take for text of which only so much is kept: a guest must not have
+// the host copy all of its memory for it.
+func takeText(mem api.Memory, args []uint64) (string, bool) {
 	b, ok := take(mem, args)
-	return string(b), ok
+	return short(b), ok
 }
 
 // give writes data to the guest's buffer at a pair of arguments (pointer,

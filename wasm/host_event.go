@@ -67,7 +67,7 @@ func resultSet(r *run, mem api.Memory, args []uint64) int64 {
 
 // errorSet (ptr, len) -> error.
 func errorSet(r *run, mem api.Memory, args []uint64) int64 {
-	text, ok := takeString(mem, args)
+	text, ok := takeText(mem, args)
 	if !ok {
 		return errnoInvalid
 	}
@@ -80,7 +80,7 @@ var logLevels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, sl
 // logLine (level, ptr, len) -> error. Lines beyond the limit are counted, not refused.
 func logLine(r *run, mem api.Memory, args []uint64) int64 {
 	level := uint32(args[0])
-	text, ok := takeString(mem, args[1:])
+	text, ok := takeText(mem, args[1:])
 	if !ok || uint64(level) >= uint64(len(logLevels)) {
 		return errnoInvalid
 	}

@@ -93,7 +93,7 @@ func kvCompareAndSet(r *run, mem api.Memory, args []uint64) int64 {
 // its length as 16 bits, low byte first, and the key. A limit of 0 or beyond
 // maxListed means maxListed.
 func kvList(r *run, mem api.Memory, args []uint64) int64 {
-	prefix, ok := takeString(mem, args)
+	prefix, ok := takeName(r, mem, args)
 	if !ok {
 		return errnoInvalid
 	}

@@ -30,9 +30,9 @@ type attack struct {
 var attacks = []attack{
 	{name: "endless loop", module: "loop", fault: agent.FaultTimeout, says: "ran longer than"},
 	{name: "call bomb", module: "callbomb", fault: agent.FaultTimeout, says: "ran longer than"},
-	{name: "deep recursion", module: "recursion", fault: agent.FaultTrap, says: "nested too deeply"},
-	{name: "mutual", fault: agent.FaultTrap, says: "nested too deeply"},
-	{name: "frames", fault: agent.FaultTrap, says: "nested too deeply"},
+	{name: "deep recursion", module: "recursion", fault: agent.FaultTrap, says: tooDeep},
+	{name: "mutual", fault: agent.FaultTrap, says: tooDeep},
+	{name: "frames", fault: agent.FaultTrap, says: tooDeep},
 	{name: "indirect", fault: agent.FaultTimeout, says: "ran longer than"},
 	{name: "brtable", fault: agent.FaultTimeout, says: "ran longer than"},
 	{name: "simd", fault: agent.FaultTimeout, says: "ran longer than"},
@@ -53,7 +53,7 @@ var attacks = []attack{
 	{name: "inittrap", fault: agent.FaultTrap, says: "unreachable", atLoad: true},
 	{name: "initgrow"},
 	{name: "starttrap", fault: agent.FaultTrap, says: "out of bounds memory access", atLoad: true},
-	{name: "startdeep", fault: agent.FaultTrap, says: "nested too deeply", atLoad: true},
+	{name: "startdeep", fault: agent.FaultTrap, says: tooDeep, atLoad: true},
 	{name: "databeyond", fault: agent.FaultTrap, says: "out of bounds", atLoad: true},
 	{name: "elembeyond"}, // wazero leaves out what does not fit
 	{name: "exit", data: "xxx", fault: agent.FaultError, says: "exited with code 3"},
@@ -97,6 +97,8 @@ var attacks = []attack{
 	{name: "memory.copy beyond memory", module: "hostile/traps", data: "\x0d", fault: agent.FaultTrap, says: "out of bounds memory"},
 }
 
+const tooDeep = "nested too deeply"
+
 // slowness is how many times slower than usual this machine may be: 10, or
 // TEST_SLOW times that where everything is emulated.
 var slowness = func() time.Duration {
@@ -138,14 +140,13 @@ func (a *attack) run(t *testing.T, s *bench) time.Duration {
 	t.Helper()
 	fn := a.function(s)
 	m, err := s.rt.Load(context.Background(), fn)
-	if a.atLoad {
-		if err == nil {
-			t.Fatal("it was loaded, and should have been refused")
-		}
+	switch {
+	case a.atLoad && err != nil:
 		a.check(t, err)
 		return 0
-	}
-	if err != nil {
+	case a.atLoad && !wasm.Interpreted(): // which starts modules with their first event
+		t.Fatal("it was loaded, and should have been refused")
+	case err != nil:
 		t.Fatalf("load: %v", err)
 	}
 	begun := time.Now()
@@ -163,9 +164,13 @@ func (a *attack) run(t *testing.T, s *bench) time.Duration {
 
 func (a *attack) check(t *testing.T, err error) {
 	t.Helper()
+	says := a.says
+	if says == tooDeep && wasm.Interpreted() {
+		says = "" // wazero's own count of calls may end it first
+	}
 	switch {
 	case a.fault != "":
-		wantFault(t, err, a.fault, a.says)
+		wantFault(t, err, a.fault, says)
 	case a.says == "" && err != nil:
 		t.Errorf("it failed: %v", err)
 	case a.says != "" && (err == nil || !strings.Contains(err.Error(), a.says)):
@@ -183,7 +188,7 @@ func TestHostileBattery(t *testing.T) {
 		for _, a := range attacks {
 			t.Run(a.name, func(t *testing.T) {
 				took := a.run(t, s)
-				if late := took - hostileTimeout; a.fault == agent.FaultTimeout && late > slowness*a.overshoot() {
+				if late := took - hostileTimeout; a.fault == agent.FaultTimeout && !a.atLoad && late > slowness*a.overshoot() {
 					t.Errorf("it was stopped %v after its time", late)
 				}
 				if inv, err := invoke(neighbour, &good, nil, "0123456789"); err != nil || inv.Usage.Fuel < 10_000 {

@@ -9,22 +9,30 @@ import (
 	"github.com/skerry-edge/skerry/wasm"
 )
 
-// manifestChecks are the parts of a manifest that other rooms understand.
-func manifestChecks() fleetsync.Checks {
+// publishChecks are the parts of a manifest that other rooms understand.
+func publishChecks() fleetsync.Checks { return manifestChecks(wasm.Inspect) }
+
+// deviceChecks leave the inside of modules to who compiles them, in a process of
+// its own.
+func deviceChecks() fleetsync.Checks { return manifestChecks(wasm.Describe) }
+
+func manifestChecks(inspect func(module []byte) (wasm.Info, error)) fleetsync.Checks {
 	return fleetsync.Checks{
 		When:     func(expr string) error { _, err := when.Compile(expr); return err },
 		Schedule: sensors.CheckSchedule,
-		Module:   checkModule,
+		Module: func(module []byte, memory int64) ([]string, error) {
+			info, err := inspect(module)
+			if err != nil {
+				return nil, err
+			}
+			return checkModule(info, memory)
+		},
 	}
 }
 
 // checkModule refuses what the runtime would refuse when it loads the module,
 // and tells which functions of skerry_v1 the module imports.
-func checkModule(module []byte, memory int64) (imports []string, err error) {
-	info, err := wasm.Inspect(module)
-	if err != nil {
-		return nil, err
-	}
+func checkModule(info wasm.Info, memory int64) (imports []string, err error) {
 	if need := startMemory(info); need > memory {
 		return nil, fmt.Errorf("the module needs %s of memory to start, its limit is %s: raise limits.memory of the function",
 			bytesText(need), bytesText(memory))

@@ -164,7 +164,7 @@ func publishExample(ctx context.Context, dir, app, registry string) error {
 		return err
 	}
 	_, err = fleetsync.Publish(ctx, fleetsync.PublishOptions{
-		Ref: registry, AppFile: filepath.Join(dir, app, "app.yaml"), Checks: manifestChecks(),
+		Ref: registry, AppFile: filepath.Join(dir, app, "app.yaml"), Checks: publishChecks(),
 	})
 	return err
 }

@@ -213,7 +213,7 @@ func (c *Config) brokerNames() []string {
 func (c *Config) device() fleetsync.Device {
 	dev := fleetsync.Device{
 		ID: c.Device.ID, Labels: map[string]string{}, Brokers: c.brokerNames(), Arch: runtime.GOARCH,
-		Interpreted: wasm.Interpreted(), Release: version,
+		Interpreted: wasm.Interpreted(), ModuleSize: int64(c.Limits.Module), Release: version,
 	}
 	for _, l := range c.Device.Labels {
 		name, value, _ := strings.Cut(l, "=")
@@ -248,7 +248,7 @@ func (d *device) wireRegistry(tune tuning) error {
 		poll = tune.poll
 	}
 	d.puller = fleetsync.NewPuller(reg, d.store, d.agent, d.cfg.device(),
-		fleetsync.PullerOptions{Poll: poll, Checks: manifestChecks(), Log: d.log})
+		fleetsync.PullerOptions{Poll: poll, Checks: deviceChecks(), Log: d.log})
 	return nil
 }
 

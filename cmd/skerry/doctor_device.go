@@ -58,7 +58,7 @@ func checkMemory(functions []agent.Function) finding {
 		most += functions[i].Limits.Memory * int64(functions[i].Limits.Concurrency)
 	}
 	if len(functions) > 0 {
-		text += fmt.Sprintf("; the %d functions of its fleet may take %s (memory times concurrency)", len(functions), bytesText(most))
+		text += fmt.Sprintf("; the functions of its fleet (%d) may take %s, as their limits say", len(functions), bytesText(most))
 	}
 	if most > total*6/10 {
 		return finding{"memory", warning, text, "lower limits.memory or limits.concurrency of the functions: more than 60 % leaves too little for the agent and the system"}
@@ -98,7 +98,7 @@ func checkRegistry(ctx context.Context, cfg *Config) (out []finding, functions [
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	share, err := reg.Look(ctx, cfg.device(), manifestChecks())
+	share, err := reg.Look(ctx, cfg.device(), deviceChecks())
 	switch {
 	case errors.Is(err, fleetsync.ErrNothingPublished):
 		return []finding{{"registry", warning, reg.String() + " answers, and nothing is published there", "publish an app with skerry publish"}}, nil

@@ -200,7 +200,7 @@ func (r *invokeReport) fill(ctx context.Context, module oneModule, inv *agent.In
 	if err != nil {
 		return fmt.Errorf("%s does not load: %s", r.File, loadText(err, inv.Function.Name))
 	}
-	r.Usage.Load = time.Since(begin).Microseconds()
+	r.Usage.Load = time.Since(begin)
 	defer closing(&err, m.Close)
 	for n := 1; n <= times && r.cause == nil; n++ {
 		run := *ev

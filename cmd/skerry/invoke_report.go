@@ -32,8 +32,8 @@ type invokeReport struct {
 	Dropped   int             `json:"log_dropped,omitempty"` // lines beyond the limit
 	Usage     usageReport     `json:"usage"`
 	Runs      int             `json:"runs"`
-	Median    int64           `json:"median_us"` // of a run
-	Slowest   int64           `json:"slowest_us"`
+	Median    time.Duration   `json:"median_ns"` // of a run
+	Slowest   time.Duration   `json:"slowest_ns"`
 
 	cause     error
 	committed int
@@ -41,13 +41,13 @@ type invokeReport struct {
 }
 
 type usageReport struct {
-	Load    int64    `json:"load_us"` // compiling and starting, once
-	Run     int64    `json:"run_us"`
-	Fuel    int64    `json:"fuel"`
-	Memory  int64    `json:"memory"` // bytes, at its highest
-	Calls   int      `json:"calls"`  // of host functions
-	Denied  int      `json:"denied"`
-	Refused []string `json:"refused,omitempty"` // what was denied
+	Load    time.Duration `json:"load_ns"` // compiling and starting, once
+	Run     time.Duration `json:"run_ns"`
+	Fuel    int64         `json:"fuel"`
+	Memory  int64         `json:"memory"` // bytes, at its highest
+	Calls   int           `json:"calls"`  // of host functions
+	Denied  int           `json:"denied"`
+	Refused []string      `json:"refused,omitempty"` // what was denied
 }
 
 type publishReport struct {
@@ -104,9 +104,9 @@ func (r *invokeReport) conclude(inv *agent.Invocation) {
 	r.Runs = len(r.times)
 	last := r.times[r.Runs-1]
 	slices.Sort(r.times)
-	r.Median, r.Slowest = r.times[r.Runs/2].Microseconds(), r.times[r.Runs-1].Microseconds()
+	r.Median, r.Slowest = r.times[r.Runs/2], r.times[r.Runs-1]
 	r.Usage = usageReport{
-		Load: r.Usage.Load, Run: last.Microseconds(), Fuel: u.Fuel, Memory: u.Memory,
+		Load: r.Usage.Load, Run: last, Fuel: u.Fuel, Memory: u.Memory,
 		Calls: u.Calls, Denied: u.Denied, Refused: u.Refused,
 	}
 	for _, l := range fx.Logs {
@@ -192,10 +192,10 @@ func (r *invokeReport) print(w io.Writer, output string) error {
 	var b strings.Builder
 	p := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
 	u := r.Usage
-	p("%s in %s; %s to load", r.Outcome, micros(u.Run), micros(u.Load))
+	p("%s in %s; %s to load", r.Outcome, round(u.Run), round(u.Load))
 	p("used      %d fuel, %s memory, %d host calls", u.Fuel, bytesText(u.Memory), u.Calls)
 	if r.Runs > 1 {
-		p("runs      %d, median %s, slowest %s", r.Runs, micros(r.Median), micros(r.Slowest))
+		p("runs      %d, median %s, slowest %s", r.Runs, round(r.Median), round(r.Slowest))
 	}
 	if r.Result != nil {
 		p("result    %s", r.Result.show())

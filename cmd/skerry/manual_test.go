@@ -35,7 +35,7 @@ func TestManifestReferenceIsTrue(t *testing.T) {
 	write("overheat.wasm", string(module))
 	publish := func(opts fleetsync.PublishOptions) {
 		t.Helper()
-		opts.Ref, opts.Checks = "oci-layout:"+filepath.Join(dir, "fleet"), manifestChecks()
+		opts.Ref, opts.Checks = "oci-layout:"+filepath.Join(dir, "fleet"), publishChecks()
 		if _, err := fleetsync.Publish(context.Background(), opts); err != nil {
 			t.Error(err)
 		}

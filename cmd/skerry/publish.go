@@ -40,7 +40,7 @@ its only unconditional assignment to the new version.`,
 			if _, err := fleetsync.NewRegistry(to, fleetsync.RegistryOptions{}); err != nil {
 				return usageError{err}
 			}
-			opts := fleetsync.PublishOptions{Ref: to, Checks: manifestChecks(), PlainHTTP: plainHTTP}
+			opts := fleetsync.PublishOptions{Ref: to, Checks: publishChecks(), PlainHTTP: plainHTTP}
 			if err := sortFiles(files, &opts); err != nil {
 				return usageError{err}
 			}

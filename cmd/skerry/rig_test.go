@@ -80,7 +80,7 @@ func (r *rig) publish(appFile string) {
 
 func (r *rig) publishTo(ref, appFile string) {
 	r.t.Helper()
-	_, err := fleetsync.Publish(context.Background(), fleetsync.PublishOptions{Ref: ref, AppFile: appFile, Checks: manifestChecks()})
+	_, err := fleetsync.Publish(context.Background(), fleetsync.PublishOptions{Ref: ref, AppFile: appFile, Checks: publishChecks()})
 	if err != nil {
 		r.t.Fatalf("publish %s: %v", appFile, err)
 	}

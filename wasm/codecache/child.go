@@ -10,13 +10,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 )
 
 const (
+	patience   = 10 // times the limit of processor time that it may take: the share that niceness leaves on a busy device
 	watchEvery = 20 * time.Millisecond
 	maxOutput  = 64 << 20 // bytes of a rewritten module and what is said about it
 	maxStderr  = 16 << 10 // bytes
@@ -26,7 +28,11 @@ const (
 func (s *Store) translate(ctx context.Context, work string, bin []byte) (*output, error) {
 	j := &job{folder: work, memory: s.opts.Memory, time: s.opts.Time, interpret: s.opts.Interpret}
 	if len(s.opts.Child) == 0 {
-		return j.run(ctx, bin)
+		out, err := j.run(ctx, bin)
+		if err != nil {
+			return nil, errors.New(sentence(err.Error()))
+		}
+		return out, nil
 	}
 	return j.spawn(ctx, s.opts.Child, bin)
 }
@@ -36,8 +42,8 @@ func (j *job) spawn(ctx context.Context, command []string, bin []byte) (*output,
 	// The child dies with the thread that started it, so that must stay.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	limited, cancel := context.WithTimeout(ctx, j.time)
-	defer cancel()
+	limited, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	cmd := exec.CommandContext(limited, command[0], append(command[1:len(command):len(command)], j.args()...)...)
 	stdout, stderr := &capped{left: maxOutput}, &capped{left: maxStderr, quiet: true}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(bin), stdout, stderr
@@ -48,43 +54,43 @@ func (j *job) spawn(ctx context.Context, command []string, bin []byte) (*output,
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the compiling process: %w; it needs /proc and room for one more process", err)
 	}
-	var tooBig atomic.Bool
-	watched := make(chan struct{})
-	watching, stop := context.WithCancel(limited)
-	go func() {
-		defer close(watched)
-		if j.outgrown(watching, cmd.Process.Pid) {
-			tooBig.Store(true)
-			_ = cmd.Cancel()
+	var watch sync.WaitGroup
+	done := make(chan struct{})
+	watch.Go(func() {
+		if err := j.watch(done, cmd.Process.Pid); err != nil {
+			stop(err)
 		}
-	}()
+	})
 	err := cmd.Wait()
-	stop()
-	<-watched
+	close(done)
+	watch.Wait()
 	switch {
 	case err == nil:
 		return readOutput(stdout.buf.Bytes())
-	case tooBig.Load():
-		return nil, j.needsMemory()
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
 	case limited.Err() != nil:
-		return nil, j.needsTime()
+		return nil, context.Cause(limited)
 	}
 	return nil, j.explain(err, stderr.buf.String())
 }
 
-// outgrown waits until process pid is larger than it may be, or ctx is done.
-func (j *job) outgrown(ctx context.Context, pid int) bool {
+// watch returns why process pid must go, or nil when done is closed.
+func (j *job) watch(done <-chan struct{}, pid int) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
+	late := time.After(patience * j.time)
 	for {
 		select {
-		case <-ctx.Done():
-			return false
+		case <-done:
+			return nil
+		case <-late:
+			return fmt.Errorf("the device was too busy to compile the module within %s; deploy it again when there is less to do", patience*j.time)
 		case <-tick.C:
+			// A process that cannot be looked at has just ended.
 			if _, resident, err := memoryOf(pid); err == nil && resident > j.memory {
-				return true
+				return j.needsMemory()
+			}
+			if used, err := processorTime(pid); err == nil && used > j.time {
+				return j.needsTime()
 			}
 		}
 	}
@@ -92,7 +98,7 @@ func (j *job) outgrown(ctx context.Context, pid int) bool {
 
 // memoryOf returns the bytes that a process has mapped and that are resident.
 func memoryOf(pid int) (mapped, resident int64, err error) {
-	text, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "statm"))
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -103,9 +109,30 @@ func memoryOf(pid int) (mapped, resident int64, err error) {
 	return mapped * page, resident * page, nil
 }
 
+// processorTime returns how long a process has run on a processor.
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // after its name
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("stat of process %d has %d fields", pid, len(f))
+	}
+	user, err := strconv.ParseInt(f[11], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseInt(f[12], 10, 64)
+	const tick = time.Second / 100 // Linux shows programs 100 Hz, whatever the kernel uses
+	return time.Duration(user+system) * tick, err
+}
+
 // explain says why the process failed that wrote stderr.
 func (j *job) explain(err error, stderr string) error {
 	first, _, _ := strings.Cut(stderr, "\n")
+	first = sentence(first)
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		return fmt.Errorf("talk to the compiling process: %w", err)
@@ -129,7 +156,7 @@ func (j *job) needsMemory() error {
 }
 
 func (j *job) needsTime() error {
-	return fmt.Errorf("module takes longer than %s to compile; build it with optimisation for size, or split large functions", j.time)
+	return fmt.Errorf("module needs more than %s of processor time to compile; build it with optimisation for size, or split large functions", j.time)
 }
 
 // capped keeps what is written to it, up to left bytes; what is beyond is an

@@ -1,7 +1,9 @@
 package codecache_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/skerry-edge/skerry/wasm/codecache"
 )
@@ -38,10 +41,11 @@ func TestRefusals(t *testing.T) {
 		want   string
 	}{
 		"memory":        {codecache.Options{Memory: 24 << 20}, golang, "module needs more than 24 MiB of memory to compile; build it with optimisation for size, or split large functions"},
-		"time":          {codecache.Options{Time: 50 * time.Millisecond}, golang, "module takes longer than 50ms to compile; build it with optimisation for size, or split large functions"},
-		"processor":     {codecache.Options{Child: shell("kill -XCPU $$")}, golang, "module takes longer than 2m0s to compile; build it with optimisation for size, or split large functions"},
+		"time":          {codecache.Options{Time: 300 * time.Millisecond, Child: shell("while :; do :; done")}, golang, "module needs more than 300ms of processor time to compile; build it with optimisation for size, or split large functions"},
+		"processor":     {codecache.Options{Child: shell("kill -XCPU $$")}, golang, "module needs more than 2m0s of processor time to compile; build it with optimisation for size, or split large functions"},
 		"address space": {codecache.Options{Child: shell("echo fatal error: runtime: out of memory >&2; exit 2")}, golang, "module needs more than 512 MiB of memory to compile; build it with optimisation for size, or split large functions"},
 		"killed":        {codecache.Options{Child: shell("kill -KILL $$")}, golang, "compiling the module was ended by the system, most likely because the device has too little free memory; free some, or build the module with optimisation for size"},
+		"busy":          {codecache.Options{Child: shell("exec sleep 600"), Time: 50 * time.Millisecond}, golang, "the device was too busy to compile the module within 500ms; deploy it again when there is less to do"},
 		"crash":         {codecache.Options{Child: shell("echo fatal error: oh >&2; exit 2")}, golang, "the compiler crashed on the module (exit status 2: fatal error: oh); build it again, with another version of its tools"},
 		"empty output":  {codecache.Options{Child: shell("exit 0")}, golang, "read what the compiling process made: unexpected end of JSON input"},
 		"no process":    {codecache.Options{Child: []string{"/nothing/here"}}, golang, "start the compiling process: fork/exec /nothing/here: no such file or directory; it needs /proc and room for one more process"},
@@ -61,29 +65,44 @@ func TestRefusals(t *testing.T) {
 
 func TestEndlessOutputOfTheChild(t *testing.T) {
 	for name, script := range map[string]string{
-		"output": "cat /dev/zero",
-		"errors": "cat /dev/zero >&2; exit 1",
+		"output": "exec cat /dev/zero",
+		"errors": "exec cat /dev/zero >&2",
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := resident(t)
-			refusal(t, codecache.Options{Child: shell(script), Time: 2 * time.Second}, numbered(0))
-			if grown := resident(t) - before; grown > 512<<20 {
+			refusal(t, codecache.Options{Child: shell(script), Time: time.Second}, numbered(0))
+			if grown := resident(t) - before; grown > 1<<30 {
 				t.Errorf("this process grew by %d MiB", grown>>20)
 			}
 		})
 	}
 }
 
-// TestChildCannotWriteItsCode stands for a disk that fills up meanwhile.
-func TestChildCannotWriteItsCode(t *testing.T) {
-	block := `for a; do case $a in -folder=*) f=${a#-folder=}; rmdir $f; echo > $f;; esac; done; exec "$0" "$@"`
+// unwritable is a compiling process whose folder takes nothing.
+func unwritable(t *testing.T) []string {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, codecache.Options{Dir: t.TempDir(), Child: []string{"/bin/sh", "-c", block, self, childCommand}})
+	script := `for a; do case $a in -folder=*) f=${a#-folder=}; rmdir $f; echo > $f;; esac; done; exec "$0" "$@"`
+	return []string{"/bin/sh", "-c", script, self, childCommand}
+}
+
+// TestChildCannotWriteItsCode stands for a disk that fills up meanwhile.
+func TestChildCannotWriteItsCode(t *testing.T) {
+	s := open(t, codecache.Options{Dir: t.TempDir(), Child: unwritable(t)})
 	if !s.use(numbered(0)) || s.logs.count("is not kept") != 1 {
 		t.Errorf("want a module that runs and a warning, have:\n%s", s.logs.buf.String())
+	}
+}
+
+// TestFullDiskKeepsTheLimits gives what this process must not compile to a child
+// that cannot keep it.
+func TestFullDiskKeepsTheLimits(t *testing.T) {
+	got := refusal(t, codecache.Options{Dir: t.TempDir(), Child: unwritable(t), Memory: 128 << 20}, bombs["a million functions"]())
+	if !strings.Contains(got, "more than 128 MiB") {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -131,7 +150,7 @@ func TestChildConfinesItself(t *testing.T) {
 		t.Errorf("threads: %v, %v", stats, err)
 	}
 	for _, stat := range stats {
-		if nice := strings.Fields(words(t, stat))[18]; nice != "19" {
+		if nice := strings.Fields(words(t, stat))[18]; nice != "10" {
 			t.Errorf("%s is at nice %s", stat, nice)
 		}
 	}
@@ -220,7 +239,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 // TestCutModules gives every beginning of a module, in this process.
 func TestCutModules(t *testing.T) {
-	s := codecache.Open(codecache.Options{})
+	s := codecache.Open(codecache.Options{Log: slog.New(slog.DiscardHandler)})
 	bin := example(t, "overheat")
 	for n := range bin {
 		if e, err := s.Prepare(t.Context(), fmt.Sprint(n), func() ([]byte, error) { return bin[:n], nil }); err != nil {
@@ -233,7 +252,7 @@ func TestCutModules(t *testing.T) {
 
 func checkSentence(t *testing.T, err error) {
 	t.Helper()
-	if msg := err.Error(); msg == "" || strings.Contains(msg, "\n") {
+	if msg := err.Error(); msg == "" || len(msg) > 500 || strings.ContainsFunc(msg, unicode.IsControl) {
 		t.Errorf("%q is no sentence", msg)
 	}
 }
@@ -243,8 +262,9 @@ func checkSentence(t *testing.T, err error) {
 func FuzzPrepare(f *testing.F) {
 	f.Add(example(f, "overheat"))
 	f.Add(numbered(3))
+	f.Add(bytes.Replace(example(f, "overheat"), []byte("publish"), []byte("\x1b[31m\n\n"), 1)) // in a name
 	f.Fuzz(func(t *testing.T, bin []byte) {
-		s := codecache.Open(codecache.Options{})
+		s := codecache.Open(codecache.Options{Log: slog.New(slog.DiscardHandler)})
 		if _, err := s.Prepare(t.Context(), "", func() ([]byte, error) { return bin, nil }); err != nil {
 			checkSentence(t, err)
 		}

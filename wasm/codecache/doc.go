@@ -2,15 +2,15 @@
 // ready to run, and keeps the result, so that a restart compiles nothing.
 //
 // A module from strangers can make a compiler take minutes and gigabytes, or
-// crash it. So the work is done in a process of its own (Main), one at a time,
-// at the lowest priority and within limits of memory and time. That process
-// rewrites the module (package instrument), compiles it into a new folder and
-// ends. The store then seals the folder with a key of the device and renames it
-// into place:
+// crash it. So the work is done in a process of its own (Main), one at a time, at
+// low priority and within limits of memory and time. That process rewrites the
+// module (package instrument), compiles it into a new folder and ends. The store
+// then seals the folder with a key of the device and renames it into place:
 //
 //	Dir/engine-<hex>/<hex of the module>/seal                what was made of what, and its HMAC-SHA256
 //	                                    /module.wasm         the rewritten module
-//	                                    /wazero-<version>-<arch>-<os>/<hex>   native code, where there is a compiler
+//	                                    /wazero-<version>-<arch>-<os>/<hex>   native code, if any
+//	Dir/engine-<hex>/live                    links to what was verified: the cache of the runtime
 //	Dir/tmp-<number>                                         what is being made
 //
 // It promises:
@@ -22,7 +22,7 @@
 //     agent costs compiling again, never a function. The log says so.
 //   - A module that needs more than the limits is refused with one sentence, and
 //     the process that tried is gone with all that it took. So are modules that
-//     crash the compiler.
+//     crash the compiler. That holds on a full disk too.
 //   - At most Options.Size bytes are kept. What was used least recently goes
 //     first, and nothing that is in use.
 //

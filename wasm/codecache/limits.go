@@ -3,21 +3,23 @@ package codecache
 import (
 	"errors"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // limit keeps this process within j from now on, as the first that the system
-// kills when memory is short and the last that it gives a processor to.
+// kills when memory is short, and behind the agent where processors are.
 func (j *job) limit() error {
 	closeInherited()
 	// Best effort: some containers forbid it, and the limits below hold anyway.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
-	_ = unix.Setpriority(unix.PRIO_PGRP, 0, 19) // all threads: the group is this process
+	_ = unix.Setpriority(unix.PRIO_PGRP, 0, 10) // all threads: the group is this process
 
 	runtime.GOMAXPROCS(1)                  // compiling is no faster with more, and the agent keeps the others
 	debug.SetMemoryLimit(j.memory / 8 * 7) // collect garbage before being killed
@@ -37,6 +39,38 @@ func (j *job) limit() error {
 // needs 370 MiB of addresses for 60 MiB of memory. This limit is for what grows
 // too fast for the watching parent.
 const addressSlack = 512 << 20
+
+// defaultMemory leaves half of a small device, or of a small control group, to
+// those who work there.
+func defaultMemory() int64 {
+	most := int64(1 << 30)
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) == nil {
+		most = min(most, int64(min(uint64(info.Totalram)*uint64(info.Unit), 1<<40)))
+	}
+	if own, err := os.ReadFile("/proc/self/cgroup"); err == nil {
+		most = min(most, groupMemory(string(own)))
+	}
+	return most / 2
+}
+
+// groupMemory is what the control group of this process may take (cgroup v2),
+// or one around it.
+func groupMemory(own string) int64 {
+	most := int64(1 << 40)
+	_, group, _ := strings.Cut(own, "0::")
+	group, _, _ = strings.Cut(group, "\n")
+	for ; group != "" && group != "/" && group != "."; group = path.Dir(group) {
+		limit, err := os.ReadFile(path.Join("/sys/fs/cgroup", group, "memory.max"))
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseInt(strings.TrimSpace(string(limit)), 10, 64); err == nil { // else "max"
+			most = min(most, n)
+		}
+	}
+	return most
+}
 
 func setLimit(resource int, n uint64) error {
 	var now unix.Rlimit

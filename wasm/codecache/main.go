@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/tetratelabs/wazero"
 
@@ -49,7 +50,7 @@ func (o *output) unkept() error {
 // 0, or 1 after one sentence on standard error.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err := serve(args, stdin, stdout); err != nil {
-		fmt.Fprintln(stderr, oneLine(err))
+		fmt.Fprintln(stderr, sentence(err.Error()))
 		return 1
 	}
 	return 0
@@ -101,40 +102,57 @@ func parseJob(args []string) (*job, error) {
 
 // run rewrites and compiles a module.
 func (j *job) run(ctx context.Context, bin []byte) (out *output, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the module is broken in a way that its compiler did not expect (%v); build it again, with another version of its tools", p)
-		}
-	}()
+	defer catch(&err)
 	res, err := instrument.Rewrite(bin, instrument.Options{Remainders: runtime.GOARCH == "arm64"})
 	if err != nil {
 		return nil, err
 	}
 	out = &output{Globals: res.Globals, Impure: res.Impure, module: res.Module}
 	err = j.compile(ctx, res.Module)
+	if errors.Is(err, syscall.ENOMEM) {
+		return nil, j.needsMemory()
+	}
 	var path *fs.PathError
 	var errno syscall.Errno
 	if errors.As(err, &path) || errors.As(err, &errno) { // compiled, not written
-		out.Unkept, err = oneLine(err), nil
+		out.Unkept, err = sentence(err.Error()), nil
 	}
 	return out, err
 }
 
-// compile compiles a rewritten module into j.folder.
+// catch makes an error of a panic: wazero 1.12.0 panics on some broken modules.
+func catch(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case syscall.Errno: // no room for native code
+		*err = p
+	default:
+		*err = fmt.Errorf("the module is broken in a way that its compiler did not expect (%v); build it again, with another version of its tools", p)
+	}
+}
+
+// compile compiles a rewritten module into j.folder. If the folder takes nothing,
+// it compiles all the same, to know that the module can be, and returns the error
+// of the file system.
 func (j *job) compile(ctx context.Context, module []byte) (err error) {
+	defer catch(&err)
 	config := RuntimeConfig(j.interpret)
+	var unkept error
 	if j.folder != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(j.folder)
-		if err != nil {
-			return &fs.PathError{Op: "make cache", Path: j.folder, Err: err}
+		if err == nil {
+			defer cache.Close(ctx)
+			config = config.WithCompilationCache(cache)
+		} else {
+			unkept = &fs.PathError{Op: "fill", Path: j.folder, Err: err}
 		}
-		defer func() { err = errors.Join(err, cache.Close(ctx)) }()
-		config = config.WithCompilationCache(cache)
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, config)
 	defer func() { err = errors.Join(err, rt.Close(ctx)) }()
-	_, err = rt.CompileModule(ctx, module)
-	return err
+	if _, err := rt.CompileModule(ctx, module); err != nil {
+		return err
+	}
+	return unkept
 }
 
 func (o *output) write(w io.Writer) error {
@@ -162,8 +180,19 @@ func readOutput(b []byte) (*output, error) {
 	return o, nil
 }
 
-// oneLine is the first line of an error.
-func oneLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+const maxSentence = 400 // bytes
+
+// sentence is text that may go to logs and terminals as one line, although parts
+// of it may come from the module.
+func sentence(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
+	if len(text) > maxSentence {
+		text = strings.ToValidUTF8(text[:maxSentence], "") + "..."
+	}
+	return text
 }

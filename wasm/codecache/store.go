@@ -20,8 +20,8 @@ type Options struct {
 	Key       []byte        // secret of the device, at least 32 bytes, that seals what is kept
 	Size      int64         // bytes kept at most; 0 means 256 MiB
 	Child     []string      // command that runs Main in a process of its own, such as {"/proc/self/exe", "compile-module"}; nil compiles in this process, without limits
-	Memory    int64         // resident bytes of that process at most; 0 means 512 MiB
-	Time      time.Duration // that process may take; 0 means 2 min
+	Memory    int64         // resident bytes of that process at most; 0 means half of the device's, and at most 512 MiB
+	Time      time.Duration // processor time of that process at most; 0 means 2 min. A busy device may take ten times as long
 	Interpret bool          // use the interpreter also where the compiler works; 32-bit ARM has nothing else
 	Log       *slog.Logger  // nil means slog.Default
 }
@@ -59,7 +59,7 @@ var errClosed = errors.New("the store of compiled code is closed")
 // Open returns a store. It reads nothing before it is asked for something.
 func Open(opts Options) *Store {
 	opts.Size = cmp.Or(opts.Size, 256<<20)
-	opts.Memory = cmp.Or(opts.Memory, 512<<20)
+	opts.Memory = cmp.Or(opts.Memory, defaultMemory())
 	opts.Time = cmp.Or(opts.Time, 2*time.Minute)
 	opts.Log = cmp.Or(opts.Log, slog.Default())
 	return &Store{opts: opts, slot: make(chan struct{}, 1), uses: map[string]int{}}
