@@ -9,10 +9,10 @@ BUILD    := $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/arm/6 linux/386 linux/riscv64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test crash check demo bench fuzz cross examples deps size clean
+.PHONY: help build test crash check demo bench fuzz cross examples deps size bench-wasm hostile test-arm clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/skerry for this machine
 	$(BUILD) -o bin/skerry ./cmd/skerry
@@ -50,6 +50,15 @@ deps: ## install the programs that the tests talk to
 
 size: ## print the size of the arm64 binary and the memory of an idle agent
 	GO="$(GO)" LDFLAGS="$(LDFLAGS)" bash .ci/size.sh
+
+bench-wasm: ## measure functions in each language: events, cold starts, workers, 500 at once
+	$(GO) run ./internal/benchwasm
+
+hostile: ## measure what hostile functions do to a neighbour (5 minutes, on an idle machine)
+	TEST_HOSTILE=1 $(GO) test -count=1 -timeout 40m -run TestNeighbourOfHostileFunctions ./wasm
+
+test-arm: ## run the tests of functions as on 64-bit and 32-bit ARM, by qemu
+	bash .ci/test-arm.sh
 
 clean: ## remove what was built
 	rm -rf bin

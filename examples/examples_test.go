@@ -78,6 +78,7 @@ func TestOverheat(t *testing.T)   { golden(t, "overheat") }
 func TestRollup(t *testing.T)     { golden(t, "rollup") }
 func TestCounter(t *testing.T)    { golden(t, "counter") }
 func TestHysteresis(t *testing.T) { golden(t, "hysteresis") }
+func TestVibration(t *testing.T)  { golden(t, "vibration") }
 
 func TestConvert(t *testing.T) {
 	goBuild(t, "convert", "-buildmode=c-shared")

@@ -10,7 +10,6 @@ import (
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/wasm/codecache"
-	"github.com/skerry-edge/skerry/wasm/instrument"
 	"github.com/tetratelabs/wazero"
 )
 
@@ -22,8 +21,9 @@ type code struct {
 	once sync.Once // builds what follows
 	err  error
 	prepared
-	rt   wazero.Runtime
-	wasm wazero.CompiledModule
+	rt     wazero.Runtime
+	wasm   wazero.CompiledModule
+	script *script // of JavaScript: what runs is the engine
 }
 
 const (
@@ -77,8 +77,11 @@ func (r *Runtime) release(ctx context.Context, c *code) error {
 		delete(r.code, c.digest)
 	}
 	r.mu.Unlock()
-	if !last || c.entry == nil {
+	switch {
+	case !last || c.entry == nil:
 		return nil
+	case c.script != nil:
+		return r.release(ctx, c.script.engine)
 	}
 	defer c.entry.Close()
 	if c.wasm == nil {
@@ -88,8 +91,15 @@ func (r *Runtime) release(ctx context.Context, c *code) error {
 }
 
 // build fetches, checks and compiles a module.
-func (r *Runtime) build(ctx context.Context, c *code) (err error) {
-	if c.prepared, err = r.prepare(ctx, c.digest); err != nil {
+func (r *Runtime) build(ctx context.Context, c *code) error {
+	bin, info, err := r.read(c.digest)
+	if err != nil {
+		return err
+	}
+	if info.ABI == JavaScript {
+		return r.buildScript(ctx, c, bin)
+	}
+	if c.prepared, err = r.prepare(ctx, c.digest, info, bin); err != nil {
 		return err
 	}
 	if r.slow {
@@ -100,8 +110,8 @@ func (r *Runtime) build(ctx context.Context, c *code) (err error) {
 	if err != nil && c.entry.Compiled {
 		// What the cache holds may be damaged in a way that only wazero sees.
 		c.entry.Close()
-		r.codes.Forget(c.key)
-		if c.prepared, err = r.prepare(ctx, c.digest); err != nil {
+		r.codes.Forget(string(c.digest))
+		if c.prepared, err = r.prepare(ctx, c.digest, info, bin); err != nil {
 			return err
 		}
 		c.rt, c.wasm, err = r.engine.compile(ctx, r.codes, r.slow, &c.prepared)
@@ -115,30 +125,49 @@ func (r *Runtime) build(ctx context.Context, c *code) (err error) {
 
 // prepared is a module that was checked and rewritten.
 type prepared struct {
-	info    Info
-	key     string // in the cache
-	entry   *codecache.Entry
-	imports []string
-	source  []byte // of JavaScript
+	info  Info
+	entry *codecache.Entry
 }
 
-// prepare fetches a module, checks it, and has it rewritten, and compiled where
-// there is a compiler.
-func (r *Runtime) prepare(ctx context.Context, digest agent.Digest) (prepared, error) {
+// prepare has a module rewritten, and compiled where there is a compiler.
+func (r *Runtime) prepare(ctx context.Context, digest agent.Digest, info Info, bin []byte) (prepared, error) {
+	entry, err := r.codes.Prepare(ctx, string(digest), func() ([]byte, error) { return bin, nil })
+	return prepared{info, entry}, err
+}
+
+// check is what there is to load before the first event where modules are
+// interpreted.
+func (r *Runtime) check(ctx context.Context, digest agent.Digest) (Info, error) {
+	bin, info, err := r.read(digest)
+	if err == nil && info.ABI == JavaScript {
+		bin, info, err = r.read(engineDigest())
+		digest = engineDigest()
+	}
+	if err != nil {
+		return Info{}, err
+	}
+	p, err := r.prepare(ctx, digest, info, bin)
+	if err != nil {
+		return Info{}, err
+	}
+	p.entry.Close()
+	return info, nil
+}
+
+// read fetches a module and looks at what it declares.
+func (r *Runtime) read(digest agent.Digest) ([]byte, Info, error) {
+	if digest == engineDigest() {
+		return readEngine()
+	}
 	bin, err := r.blob(digest)
 	if err != nil {
-		return prepared{}, err
+		return nil, Info{}, err
 	}
 	if n := int64(len(bin)); n > r.largest {
-		return prepared{}, fmt.Errorf("module has %d bytes, this device takes at most %d; build it smaller, or raise limits.module in skerry.yaml", n, r.largest)
+		return nil, Info{}, fmt.Errorf("module has %d bytes, this device takes at most %d; build it smaller, or raise limits.module in skerry.yaml", n, r.largest)
 	}
-	p := prepared{key: string(digest)}
-	if p.info, err = inspect(bin); err != nil {
-		return prepared{}, err
-	}
-	p.imports = append(p.info.modules(), instrument.Module)
-	p.entry, err = r.codes.Prepare(ctx, p.key, func() ([]byte, error) { return bin, nil })
-	return p, err
+	info, err := inspect(bin)
+	return bin, info, err
 }
 
 // blob reads a module, and believes its digest alone.

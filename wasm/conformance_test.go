@@ -32,7 +32,11 @@ var conformance = []string{"c", "rust", "assemblyscript", "zig", "go"}
 func guestModule(t testing.TB, dir string) string {
 	t.Helper()
 	kind, lang, _ := strings.Cut(dir, "/")
-	if !strings.HasPrefix(lang, "go") {
+	switch lang {
+	case "go", "go-json":
+	case "javascript":
+		return "testdata/guests/" + dir + "/" + kind + ".js"
+	default:
 		return "testdata/guests/" + dir + "/" + kind + ".wasm"
 	}
 	out := filepath.Join(t.TempDir(), kind+".wasm")
@@ -477,8 +481,14 @@ func (g *subject) testMemory(t *testing.T) {
 	inv := g.invocation()
 	data := strings.Repeat("z", 300)
 	kinds := []struct{ command, data string }{
-		{"echo", data}, {"fields", ""}, {"config", args("LIMIT")}, {"set", args("n", data, "0")}, {"get", args("n")},
-		{"list", args("", "0")}, {"json", args("float", `{"a":[{"b":"`+data+`"}],"c":31.5}`, ".c")}, {"publish", args("alerts/1", data, "0")},
+		{"echo", data},
+		{"fields", ""},
+		{"config", args("LIMIT")},
+		{"set", args("n", data, "0")},
+		{"get", args("n")},
+		{"list", args("", "0")},
+		{"json", args("float", `{"a":[{"b":"`+data+`"}],"c":31.5}`, ".c")},
+		{"publish", args("alerts/1", data, "0")},
 	}
 	round := func(n int) int64 {
 		for i := range n {
@@ -505,7 +515,7 @@ func (g *subject) testStart(t *testing.T) {
 
 // alarms are one small function in each language and style: above a threshold
 // it asks central for help.
-var alarms = []string{"c", "rust", "rust-std", "assemblyscript", "zig", "go", "go-json", "wasi-c"}
+var alarms = []string{"c", "rust", "rust-std", "assemblyscript", "zig", "go", "go-json", "javascript", "wasi-c"}
 
 const (
 	hotEvent  = `{"sensor":"s1","line":3,"temp":31.5,"unit":"C","ts":1700000000123,"seq":420,"site":"plant-west","ok":true,"humidity":44.25}`

@@ -8,6 +8,7 @@ import (
 
 	"github.com/skerry-edge/skerry/wasm/codecache"
 	"github.com/skerry-edge/skerry/wasm/instrument"
+	"github.com/skerry-edge/skerry/wasm/javascript"
 	"github.com/tetratelabs/wazero"
 )
 
@@ -30,6 +31,7 @@ type linked struct {
 var hostModules = map[string]func(context.Context, wazero.Runtime) error{
 	hostModule:        linkHost,
 	extismModule:      linkExtism,
+	javascript.Module: linkJavaScript,
 	instrument.Module: linkGuard,
 	wasiModule:        linkWASI,
 }
@@ -45,7 +47,7 @@ func (e *engine) compile(ctx context.Context, codes *codecache.Store, interpret 
 	if l.rt == nil {
 		l.rt, l.hosts = wazero.NewRuntimeWithConfig(ctx, config), map[string]bool{}
 	}
-	for _, name := range p.imports {
+	for _, name := range append(p.info.modules(), instrument.Module) {
 		if l.hosts[name] {
 			continue
 		}

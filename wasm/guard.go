@@ -15,9 +15,17 @@ import (
 // compiled, and the longest that a guest holds the scheduler.
 const slice = 32 << 10
 
-// stackBytes is how much native stack the calls of a guest may fill. wazero
-// would let it have 400 MB, outside of linear memory.
-const stackBytes = 1 << 20
+// stackFor is how many bytes the calls of a guest may take on the native stack,
+// as instrument counts them: a quarter of its memory. wazero would let it have
+// 400 MB beside its memory.
+func stackFor(memory int64) int32 {
+	return int32(min(max(memory/4, 256<<10), 4<<20))
+}
+
+// scriptStack is stackFor for JavaScript. The engine's interpreter needs 19 KiB
+// and more for each call; with so much, it is the engine that finds its stack
+// full, at about 150 calls, and throws an error that can be caught.
+const scriptStack = 8 << 20
 
 // stop ends a guest from within a host call: it is thrown there, and comes back
 // from the call into the guest.
@@ -39,6 +47,7 @@ type guard struct {
 	calls    int   // host calls left
 	maxCalls int
 	pages    uint32 // limit of memory
+	stack    int32  // limit of the call stack, bytes
 	beside   int64  // bytes of memory that the guest has beside its linear one
 	refused  bool   // memory was asked for beyond it
 	stacked  bool   // the stack was given
@@ -84,10 +93,10 @@ func (g *guard) tick(left int64) int64 {
 // been given its stack yet.
 func (g *guard) deep(left int32) int32 {
 	if g.stacked {
-		g.end(agent.FaultTrap, "calls nested too deeply: more than %d KiB of call stack", stackBytes>>10)
+		g.end(agent.FaultTrap, "calls nested too deeply: more than %d KiB of call stack", g.stack>>10)
 	}
 	g.stacked = true
-	return left + stackBytes
+	return left + g.stack
 }
 
 // grow is memory.grow within the function's limit; -1 refuses.

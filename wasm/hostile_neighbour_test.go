@@ -23,7 +23,7 @@ import (
 func TestNeighbourOfHostileFunctions(t *testing.T) {
 	strict, length := os.Getenv("TEST_HOSTILE") == "1", 50*time.Millisecond
 	if strict {
-		length = 3 * time.Second
+		length = 2 * time.Second
 	}
 	s := newBench(t, wasm.Options{})
 	n := newNeighbour(t, s)

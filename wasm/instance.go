@@ -57,7 +57,7 @@ func newInstance(c *code, r *run, config wazero.ModuleConfig) (*instance, error)
 func (in *instance) call(ctx *guestContext, f api.Function, stack []uint64) error {
 	r := ctx.run
 	in.fuel.Set(uint64(r.nextSlice(in.used(r))))
-	in.stack.Set(stackBytes)
+	in.stack.Set(uint64(r.stack))
 	r.stacked = true
 	return f.CallWithStack(ctx, stack)
 }

@@ -44,7 +44,7 @@ func (h *heap) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if size > uint64(cap(h.buf)) {
-		buf := make([]byte, size)
+		buf := make([]byte, size, min(h.limit, size+size/4)) // or growing by pages would copy all of it for each
 		copy(buf, h.buf)
 		h.buf = buf
 	}

@@ -57,12 +57,11 @@ func (m *module) load(ctx context.Context) error {
 		return errClosed
 	}
 	if m.owner.slow {
-		p, err := m.owner.prepare(ctx, m.fn.Digest)
+		info, err := m.owner.check(ctx, m.fn.Digest)
 		if err != nil {
 			return err
 		}
-		p.entry.Close()
-		return m.fits(&p.info)
+		return m.fits(&info)
 	}
 	if err := m.wake(ctx); err != nil || m.abi.once() {
 		return err
@@ -107,6 +106,7 @@ func (m *module) fits(info *Info) error {
 // start makes the instance and lets it initialise itself.
 func (m *module) start(parent context.Context) error {
 	now := time.Now()
+	m.run.script = m.code.script
 	m.run.begin(parent, &m.fn, startInvocation(&m.fn), true, now)
 	m.run.random = false
 	m.out.begin()

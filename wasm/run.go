@@ -18,9 +18,10 @@ import (
 type run struct {
 	guard
 	inv      *agent.Invocation
-	starting bool   // no event yet: _initialize or skerry_init runs
-	random   bool   // random numbers were drawn while starting
-	answer   []byte // of the last http call
+	script   *script // JavaScript that the instance runs
+	starting bool    // no event yet: _initialize or skerry_init runs
+	random   bool    // random numbers were drawn while starting
+	answer   []byte  // of the last http call
 	names    names
 	plug     plugMemory // of an Extism plug-in
 }
@@ -34,10 +35,13 @@ func (r *run) begin(parent context.Context, fn *agent.Function, inv *agent.Invoc
 	}
 	r.guard = guard{
 		parent: parent, deadline: now.Add(timeout), timeout: timeout, fuel: fn.Limits.Fuel,
-		calls: fn.Limits.Calls, maxCalls: fn.Limits.Calls, pages: pagesFor(fn.Limits.Memory),
+		calls: fn.Limits.Calls, maxCalls: fn.Limits.Calls, pages: pagesFor(fn.Limits.Memory), stack: stackFor(fn.Limits.Memory),
 	}
 	if starting {
 		r.fuel = 0
+	}
+	if r.script != nil {
+		r.stack = scriptStack
 	}
 	r.inv, r.starting, r.answer = inv, starting, nil
 	r.plug.reset()

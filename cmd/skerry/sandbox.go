@@ -44,10 +44,22 @@ func readModule(path string) (oneModule, error) {
 	return data, nil
 }
 
-// sandbox makes the runtime that devices have, for one module and without a
-// cache. What the module says while it starts goes to said, if that is not nil.
+// sandbox makes the runtime that devices have, for one module. What the module
+// says while it starts goes to said, if that is not nil. Compiled code is kept in
+// the user's cache, so that only the first run of a module waits for it.
 func sandbox(m oneModule, said func(slog.Level, string)) *wasm.Runtime {
-	return wasm.NewRuntime(m, wasm.Options{Log: slog.New(startLog{slog.DiscardHandler, said})})
+	opts := wasm.Options{
+		Compiler: compiler(), ModuleSize: wasm.MaxModuleSize, Log: slog.New(startLog{slog.DiscardHandler, said}),
+	}
+	if dir, err := os.UserCacheDir(); err == nil {
+		dir = filepath.Join(dir, "skerry")
+		if os.MkdirAll(dir, 0o700) == nil {
+			if key, err := deviceKey(dir); err == nil {
+				opts.CacheDir, opts.Key = filepath.Join(dir, compiledDir), key
+			}
+		}
+	}
+	return wasm.NewRuntime(m, opts)
 }
 
 // startLog picks out of the runtime's log what a guest said when it started.

@@ -10,17 +10,17 @@ const (
 func (w *rewriter) charge(code []byte, weight uint32) []byte {
 	code = putU(append(code, opGlobalGet), w.fuel)
 	code = putS(append(code, opI64Const), int64(weight))
-	return w.settle(append(code, opI64Sub), w.body.slot(slotFuel))
+	return w.settle(append(code, opI64Sub))
 }
 
-// settle appends what keeps the fuel on top of the operand stack, and calls
-// tick if it is below 0. It uses local variable tmp, an i64.
-func (w *rewriter) settle(code []byte, tmp uint32) []byte {
-	code = putU(append(code, opLocalTee), tmp)
+// settle appends what makes the number on the operand stack the fuel, and calls
+// tick if it is below 0. To read the global again costs wazero's compiler no
+// more than to keep a copy.
+func (w *rewriter) settle(code []byte) []byte {
 	code = putU(append(code, opGlobalSet), w.fuel)
-	code = putU(append(code, opLocalGet), tmp)
+	code = putU(append(code, opGlobalGet), w.fuel)
 	code = append(code, opI64Const, 0, opI64LtS, opIf, blockEmpty)
-	code = putU(append(code, opLocalGet), tmp)
+	code = putU(append(code, opGlobalGet), w.fuel)
 	code = putU(append(code, opCall), w.tick)
 	code = putU(append(code, opGlobalSet), w.fuel)
 	return append(code, opEnd)
@@ -30,6 +30,7 @@ func (w *rewriter) settle(code []byte, tmp uint32) []byte {
 // stays there. A length over most fails or traps, and costs no more than most.
 func (w *rewriter) chargeLength(most int64, shift int64) {
 	b := &w.body
+	b.checks++
 	b.local(opLocalSet, slotLength)
 	b.with(opGlobalGet, w.fuel)
 	b.local(opLocalGet, slotLength)
@@ -42,7 +43,7 @@ func (w *rewriter) chargeLength(most int64, shift int64) {
 	b.op(opI32ShrU)
 	b.op(opI64ExtendI32U)
 	b.op(opI64Sub)
-	b.code = w.settle(b.code, b.slot(slotFuel))
+	b.code = w.settle(b.code)
 	b.local(opLocalGet, slotLength)
 }
 
@@ -53,14 +54,14 @@ func (w *rewriter) deepen(cost uint32) {
 		return
 	}
 	b := &w.body
+	b.checks++
 	b.with(opGlobalGet, w.stack)
 	b.i32(int64(cost))
 	b.op(opI32Sub)
-	b.local(opLocalTee, slotStack)
 	b.with(opGlobalSet, w.stack)
-	b.local(opLocalGet, slotStack)
+	b.with(opGlobalGet, w.stack)
 	b.code = append(b.code, opI32Const, 0, opI32LtS, opIf, blockEmpty)
-	b.local(opLocalGet, slotStack)
+	b.with(opGlobalGet, w.stack)
 	b.with(opCall, w.deep)
 	b.with(opGlobalSet, w.stack)
 	b.op(opEnd)

@@ -1,5 +1,7 @@
 package instrument
 
+import "errors"
+
 // rewriter holds where the things that Rewrite adds stand in the new module.
 type rewriter struct {
 	*module
@@ -12,6 +14,7 @@ type rewriter struct {
 	usesFill, usesCopies bool
 	body                 body // these three are reused from function to function
 	head, spare          []byte
+	err                  error // the first function that became too large
 }
 
 func newRewriter(m *module, opts Options) *rewriter {
@@ -51,13 +54,12 @@ type body struct {
 	locals int    // of the input, with parameters
 	extra  []byte // types of local variables added
 	slots  [numSlots]uint32
+	checks int // places that may call tick or deep; each is two blocks for a compiler
 }
 
 // Local variables that instrumentation uses; each is added when first needed.
 const (
-	slotFuel   = iota // i64
-	slotStack         // i32
-	slotLength        // i32
+	slotLength = iota // i32
 	slotA32           // i32: operands of remainders
 	slotB32
 	slotA64 // i64
@@ -65,7 +67,7 @@ const (
 	numSlots
 )
 
-var slotTypes = [numSlots]byte{typeI64, typeI32, typeI32, typeI32, typeI32, typeI64, typeI64}
+var slotTypes = [numSlots]byte{typeI32, typeI32, typeI32, typeI64, typeI64}
 
 func (b *body) slot(i int) uint32 {
 	if b.slots[i] == 0 {
@@ -87,9 +89,10 @@ func (b *body) i32(v int64) { b.code = putS(append(b.code, opI32Const), v) }
 func (b *body) i64(v int64) { b.code = putS(append(b.code, opI64Const), v) }
 
 // put appends function f of the input, rewritten, with its size.
-func (w *rewriter) put(out []byte, f *function) []byte {
+func (w *rewriter) put(out []byte, index int) []byte {
+	f := &w.funcs[index]
 	b := &w.body
-	b.code, b.extra, b.slots = b.code[:0], b.extra[:0], [numSlots]uint32{}
+	b.code, b.extra, b.slots, b.checks = b.code[:0], b.extra[:0], [numSlots]uint32{}, 0
 	b.locals = len(w.types[f.typ].params)
 	for _, g := range f.locals {
 		b.locals += int(g.count)
@@ -103,8 +106,14 @@ func (w *rewriter) put(out []byte, f *function) []byte {
 	if f.leaf {
 		b.sites.list = b.sites.list[:0]
 	}
-	return w.assemble(out, f)
+	out = w.assemble(out, f)
+	if w.err == nil && (b.checks+f.blocks > maxBlocks || len(w.spare) > maxOutput) {
+		w.err = functionError(uint32(len(w.importedFuncs)+index), errGrown)
+	}
+	return out
 }
+
+var errGrown = errors.New("it grows too much by what is added to charge for its calls and loops; split it")
 
 // instr writes one instruction of the input.
 func (w *rewriter) instr(f *function, in *instr) {
@@ -159,8 +168,6 @@ func (w *rewriter) weight(in *instr) uint32 {
 		}
 	case opCallIndirect:
 		weight += leafWeight
-	case opI32RemS, opI32RemU, opI64RemS, opI64RemU:
-		weight += 2
 	}
 	return weight
 }
@@ -206,6 +213,7 @@ func (w *rewriter) assemble(out []byte, f *function) []byte {
 		code = append(code, b.code[from:s.at]...)
 		code = w.charge(code, s.weight)
 		from = s.at
+		b.checks++
 	}
 	code = append(code, b.code[from:]...)
 	w.spare = code

@@ -23,6 +23,7 @@ type frameMeter struct {
 	stop     int   // of the last one at which all values leave their registers
 	arity    int   // of the largest call
 	vectors  bool
+	helper   bool // calls a function that Rewrite adds
 }
 
 func (f *frameMeter) reset() { *f = frameMeter{operands: f.operands[:0]} }
@@ -57,5 +58,9 @@ func (f *frameMeter) bytes() int {
 	if f.vectors {
 		slot *= 2
 	}
-	return frameBase + slot*(f.slots+2*f.arity)
+	bytes := frameBase + slot*(f.slots+2*f.arity)
+	if f.helper {
+		bytes += frameBase / 2
+	}
+	return bytes
 }

@@ -8,7 +8,7 @@ const chunk = 256 << 10
 // memory.copy.
 const (
 	to, from, length = 0, 1, 2 // parameters; from is the byte for fill
-	left, step, back = 3, 4, 5 // i64 fuel, i32 size of this chunk, i32 copy from the end
+	step, back       = 3, 4    // size of this chunk; whether to copy from the end
 )
 
 // rangeFunc gives the body, with its size, of a function (to, from, length)
@@ -44,7 +44,7 @@ func (w *rewriter) rangeFunc(copies bool) []byte {
 	}
 	w.loop(b, copies)
 	b.op(opEnd)
-	head := []byte{2, 1, typeI64, 2, typeI32}
+	head := []byte{1, 2, typeI32}
 	return append(append(putU(nil, len(head)+len(b.code)), head...), b.code...)
 }
 
@@ -69,7 +69,7 @@ func (w *rewriter) chargeStep(b *body, n int) {
 	b.op(opI32ShrU)
 	b.op(opI64ExtendI32U)
 	b.op(opI64Sub)
-	b.code = w.settle(b.code, left)
+	b.code = w.settle(b.code)
 }
 
 // whole does all of the range in one.

@@ -19,11 +19,9 @@ var (
 // meter is the host's side of a rewritten module.
 type meter struct {
 	slice int64 // fuel per tick
-	fuel  int64 // left beyond the slice that was given
+	fuel  int64 // that tick may still give
 	stack int32 // bytes that deep may still give
-	ticks int
-	used  int64
-	pages uint32 // memory limit, 0 means none
+	used  int64 // fuel given so far
 }
 
 // link instantiates the host functions of m in rt.
@@ -35,7 +33,6 @@ func (m *meter) link(tb testing.TB, rt wazero.Runtime) {
 		b = b.NewFunctionBuilder().WithGoModuleFunction(f, []api.ValueType{t}, []api.ValueType{t}).Export(name)
 	}
 	add("tick", i64, func(_ context.Context, _ api.Module, stack []uint64) {
-		m.ticks++
 		if m.fuel < m.slice {
 			panic(errFuel)
 		}
@@ -62,7 +59,7 @@ func (m *meter) link(tb testing.TB, rt wazero.Runtime) {
 	}
 }
 
-// left is the fuel that mod has not used.
+// spent is the fuel that mod has used.
 func (m *meter) spent(mod api.Module) int64 {
 	return m.used - int64(mod.ExportedGlobal(instrument.FuelGlobal).Get())
 }

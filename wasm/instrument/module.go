@@ -32,6 +32,7 @@ type module struct {
 	importedGlobals int
 	importedMemory  bool
 	mutable         int    // globals
+	filled          int    // entries of element segments
 	entries         uint64 // of all tables at the start
 }
 

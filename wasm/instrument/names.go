@@ -32,7 +32,7 @@ func (m *module) custom(r *reader) {
 func readNames(r *reader) (names []funcName) {
 	r.each(func() {
 		n := funcName{index: r.u32(), name: cut(r.name())}
-		if r.err == nil && (len(names) == 0 || names[len(names)-1].index < n.index) {
+		if r.err == nil && len(names) < maxFuncs && (len(names) == 0 || names[len(names)-1].index < n.index) {
 			names = append(names, n)
 		}
 	})

@@ -21,8 +21,8 @@ const (
 	opI32Add, opI32Sub, opI32Mul, opI32DivS             = 0x6a, 0x6b, 0x6c, 0x6d
 	opI32And, opI32ShrU                                 = 0x71, 0x76
 	opI32RemS, opI32RemU, opI64RemS, opI64RemU          = 0x6f, 0x70, 0x81, 0x82
-	opI64Add, opI64Sub, opI64Mul, opI64DivS             = 0x7c, 0x7d, 0x7e, 0x7f
-	opI64Shl, opI64ShrU, opI64ExtendI32U                = 0x86, 0x88, 0xad
+	opI64Add, opI64Sub, opI64DivS                       = 0x7c, 0x7d, 0x7f
+	opI64Shl, opI64ExtendI32U                           = 0x86, 0xad
 	opRefNull, opRefFunc                                = 0xd0, 0xd2
 	opMisc, opVector                                    = 0xfc, 0xfd
 	blockEmpty                                          = 0x40
@@ -133,6 +133,9 @@ var opcodes = func() (t [256]opcode) {
 	}
 	for _, i := range []int{0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3} {
 		t[i].weight = weightSlow
+	}
+	for _, i := range []int{opI32RemS, opI32RemU, opI64RemS, opI64RemU} {
+		t[i].weight = weightSlow + 2 // in both forms, so that fuel does not depend on Options
 	}
 	t[opRefNull] = opcode{immRefType, 0, 1, 1}
 	t[0xd1] = opcode{immNone, 1, 1, 1} // ref.is_null

@@ -104,6 +104,16 @@ func (r *reader) each(f func()) {
 	}
 }
 
+// atMost is each for a vector that may have most elements, called what.
+func (r *reader) atMost(most int, what string, f func()) {
+	all := *r
+	if n := all.u32(); int64(n) > int64(most) {
+		r.failf("the module has %d %s, %d are allowed; build it smaller", n, what, most)
+		return
+	}
+	r.each(f)
+}
+
 func (r *reader) valueType() byte {
 	c := r.byte()
 	switch c {

@@ -34,7 +34,11 @@ func Rewrite(bin []byte, opts Options) (Result, error) {
 		return Result{}, err
 	}
 	m.countCalls()
-	return newRewriter(m, opts).write(), nil
+	res, err := newRewriter(m, opts).write()
+	if err != nil {
+		return Result{}, err
+	}
+	return res, nil
 }
 
 func functionError(index uint32, err error) error {

@@ -60,31 +60,31 @@ func (m *module) section(id byte, r *reader) {
 		m.custom(r)
 	case secType:
 		shapes := map[string]uint32{}
-		r.each(func() { m.types = append(m.types, m.funcType(r, shapes)) })
+		r.atMost(maxTypes, "types", func() { m.types = append(m.types, m.funcType(r, shapes)) })
 	case secImport:
-		r.each(func() { m.importEntry(r) })
+		r.atMost(maxImports, "imports", func() { m.importEntry(r) })
 	case secFunction:
-		r.each(func() { m.funcs = append(m.funcs, function{typ: m.typeIndex(r)}) })
+		r.atMost(maxFuncs, "functions", func() { m.funcs = append(m.funcs, function{typ: m.typeIndex(r)}) })
 	case secTable:
-		r.each(func() { m.table(r) })
+		r.atMost(maxTables, "tables", func() { m.table(r) })
 	case secMemory:
-		r.each(func() { m.memories = append(m.memories, memory(r)) })
+		r.atMost(1, "memories", func() { m.memories = append(m.memories, memory(r)) })
 	case secGlobal:
-		r.each(func() { m.global(r) })
+		r.atMost(maxGlobals, "globals", func() { m.global(r) })
 	case secExport:
-		r.each(func() { m.export(r) })
+		r.atMost(maxExports, "exports", func() { m.export(r) })
 	case secStart:
 		i := m.funcIndex(r)
 		m.start = &i
 	case secElement:
-		r.each(func() { m.element(r) })
+		r.atMost(maxSegments, "element segments", func() { m.element(r) })
 	case secDataCount:
 		n := r.u32()
 		m.counted = &n
 	case secCode:
 		m.code(r)
 	case secData:
-		r.each(func() { m.segment(r) })
+		r.atMost(maxSegments, "data segments", func() { m.segment(r) })
 	default:
 		r.failf("section %d is not part of WebAssembly 2.0; build without exceptions", id)
 	}
@@ -103,7 +103,7 @@ func (m *module) check() error {
 	if m.counted != nil && int(*m.counted) != len(m.data) {
 		return errors.New("the module counts its data segments wrongly; build it again")
 	}
-	return nil
+	return m.checkSegments()
 }
 
 func (m *module) funcType(r *reader, shapes map[string]uint32) (t funcType) {
@@ -125,6 +125,7 @@ func valueTypes(r *reader) []byte {
 	n := r.u32()
 	if n > maxArity {
 		r.failf("a function of the module has %d parameters or results, %d are allowed; pass a structure instead", n, maxArity)
+		return nil
 	}
 	all := r.b
 	for range n {
@@ -197,8 +198,8 @@ func memory(r *reader) limits { return readLimits(r) }
 func (m *module) table(r *reader) {
 	t := table{typ: r.refType(), limits: readLimits(r)}
 	m.entries += uint64(t.limits.min)
-	if m.entries > maxEntries || len(m.tables) == maxTables {
-		r.failf("the module has more than %d tables or %d table entries; build it smaller", maxTables, maxEntries)
+	if m.entries > maxEntries {
+		r.failf("the tables of the module have more than %d entries; build it smaller", maxEntries)
 	}
 	if t.limits.bounded && t.limits.max < t.limits.min {
 		r.failf("a table of the module has a maximum below its minimum; build it again")
@@ -220,8 +221,8 @@ func (m *module) global(r *reader) {
 	if g.mutable {
 		m.mutable++
 	}
-	if m.mutable > maxGlobals {
-		r.failf("the module has more than %d mutable globals; keep them in memory", maxGlobals)
+	if m.mutable > maxMutable {
+		r.failf("the module has more than %d mutable globals; keep them in memory", maxMutable)
 	}
 	if g.mutable && g.typ == typeV128 {
 		r.failf("global %d is a mutable v128, which cannot be saved; keep it in memory", m.numGlobals())
@@ -281,63 +282,6 @@ func (m *module) export(r *reader) {
 		r.failf("the module exports %q, which is not there; build it again", e.name)
 	}
 	m.exports = append(m.exports, e)
-}
-
-// Flags of element segments.
-const (
-	elementPassive, elementExplicit, elementExprs = 1, 2, 4
-)
-
-func (m *module) element(r *reader) {
-	e := element{flags: r.u32(), typ: typeFuncref}
-	if e.flags > 7 {
-		r.failf("an element segment has the flags %d; %s", e.flags, howToBuild)
-		return
-	}
-	if e.flags&elementPassive == 0 {
-		if e.flags&elementExplicit != 0 {
-			e.table = r.u32()
-		}
-		if int64(e.table) >= int64(len(m.tables)) && r.err == nil {
-			r.failf("an element segment is for table %d, which is not there; build it again", e.table)
-		}
-		e.offset = m.constant(r)
-	}
-	if e.flags&(elementPassive|elementExplicit) != 0 {
-		if e.flags&elementExprs != 0 {
-			e.typ = r.refType()
-		} else if c := r.byte(); c != 0 {
-			r.failf("an element segment holds the kind %d; only functions are supported", c)
-		}
-	}
-	if e.flags&elementExprs != 0 {
-		r.each(func() { e.exprs = append(e.exprs, m.constant(r)) })
-	} else {
-		r.each(func() { e.funcs = append(e.funcs, m.funcIndex(r)) })
-	}
-	m.elements = append(m.elements, e)
-}
-
-func (m *module) segment(r *reader) {
-	s := segment{flags: r.u32()}
-	switch s.flags {
-	case 2:
-		if r.u32() != 0 {
-			r.failf("a data segment is for another memory; several memories are not supported")
-		}
-		s.flags = 0
-		fallthrough
-	case 0:
-		if len(m.memories) == 0 {
-			r.failf("the module has data but no memory; build it again")
-		}
-		s.offset = m.constant(r)
-	case 1:
-	default:
-		r.failf("a data segment has the flags %d; %s", s.flags, howToBuild)
-	}
-	s.bytes = r.bytes(r.u32())
-	m.data = append(m.data, s)
 }
 
 func (m *module) code(r *reader) {

@@ -232,6 +232,8 @@ func reason(err error) string {
 
 // onPurpose are the reasons for which valid modules are refused.
 var onPurpose = []string{
+	"data segment … of the module lies outside of memory",
+	"element segment … of the module lies outside of its table",
 	"function … of the module cannot be run: its br_table instructions have more than … targets",
 	"global … is a mutable … which cannot be saved",
 	"the module imports a mutable global",

@@ -66,7 +66,7 @@ func TestStops(t *testing.T) {
 			t.Run(e.name+"/"+h.name, func(t *testing.T) {
 				rt := wazero.NewRuntimeWithConfig(t.Context(), e.config)
 				defer rt.Close(t.Context())
-				m := &meter{slice: 1 << 14, fuel: 1 << 24, stack: 100_000}
+				m := &meter{slice: 1 << 14, fuel: 1 << 21, stack: 100_000}
 				m.link(t, rt)
 				mod, err := rt.Instantiate(t.Context(), rewrite(t, h.build.bytes(), instrument.Options{}).Module)
 				if err != nil {
@@ -135,7 +135,7 @@ func TestResume(t *testing.T) {
 // TestGrow asks the host for memory.
 func TestGrow(t *testing.T) {
 	b := build{types: []signature{{[]byte{i32}, []byte{i32}}}, pages: 1, funcs: []fn{{code: cat(op(localGet, 0), []byte{0x40, 0})}}}
-	rt := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigCompiler())
+	rt := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfig())
 	defer rt.Close(t.Context())
 	m := &meter{slice: 1 << 20, fuel: 1 << 30}
 	m.link(t, rt)

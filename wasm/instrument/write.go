@@ -3,7 +3,7 @@ package instrument
 import "fmt"
 
 // write puts the new module together. Every section is written anew.
-func (w *rewriter) write() Result {
+func (w *rewriter) write() (Result, error) {
 	out := append(make([]byte, 0, len(header)), header...)
 	out = putSection(out, secType, w.typeSection())
 	out = putSection(out, secImport, w.importSection())
@@ -23,7 +23,7 @@ func (w *rewriter) write() Result {
 	out = putSection(out, secCode, w.codeSection())
 	out = putSection(out, secData, w.dataSection())
 	out = putSection(out, secCustom, w.nameSection())
-	return Result{Module: out, Globals: globals, Impure: w.impure()}
+	return Result{Module: out, Globals: globals, Impure: w.impure()}, w.err
 }
 
 func (w *rewriter) typeSection() []byte {
@@ -86,7 +86,7 @@ func (w *rewriter) helpers() (bodies [][]byte) {
 func (w *rewriter) codeSection() []byte {
 	var b []byte
 	for i := range w.funcs {
-		b = w.put(b, &w.funcs[i])
+		b = w.put(b, i)
 	}
 	helpers := w.helpers()
 	for _, h := range helpers {

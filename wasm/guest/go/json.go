@@ -9,73 +9,62 @@ import (
 
 // Value is a JSON value as it stands in its text, or why there is none.
 type Value struct {
-	text  []byte
-	fault jsonFault
-	name  string // the part of the path that could not be followed
-	at    int    // byte of the text where it stops being JSON
+	text []byte // from the value's first byte to the end of the text
+	err  error
 }
-
-type jsonFault uint8
-
-const (
-	_             jsonFault = iota
-	faultAbsent             // no such member or element
-	faultSyntax             // not JSON
-	faultNoObject           // nothing that has members or elements
-)
 
 // JSON finds the value at path in a JSON text: the names of members, and of
 // elements their numbers, "0" for the first. Of members with the same name it
-// takes the first. It allocates nothing, copies nothing, and reads no further
-// than the value: what it passes by is not checked to be JSON.
+// takes the first. It copies nothing, and reads no further than the value: what
+// it passes by is not checked to be JSON.
 func JSON(data []byte, path ...string) Value {
 	i := jsonSpace(data, 0)
 	for _, name := range path {
-		at, fault := jsonChild(data, i, name)
-		if fault != 0 {
-			return Value{fault: fault, name: name, at: at}
+		at, err := jsonChild(data, i, name)
+		if err != nil {
+			return Value{err: err}
 		}
 		i = at
 	}
-	end := jsonSkip(data, i)
-	if end < 0 {
-		return Value{fault: faultSyntax, at: min(i, len(data))}
-	}
-	return Value{text: data[i:end:end]}
+	return Value{text: data[i:]}
 }
 
 // Get is JSON within v.
 func (v Value) Get(path ...string) Value {
-	if v.fault != 0 {
+	if v.err != nil {
 		return v
 	}
 	return JSON(v.text, path...)
 }
 
 // Raw is the value's text, strings with their quotes; nil if there is none.
-func (v Value) Raw() []byte { return v.text }
-
-// Err is nil if there is such a value, ErrNotFound if not, and ErrInvalid where
-// the text is not JSON.
-func (v Value) Err() error {
-	switch v.fault {
-	case faultAbsent:
-		return &wrapped{"JSON member ", strconv.Quote(v.name), ErrNotFound}
-	case faultNoObject:
-		return &wrapped{"JSON has no object or list around ", strconv.Quote(v.name), ErrInvalid}
-	case faultSyntax:
-		return &wrapped{"not JSON at byte ", strconv.Itoa(v.at), ErrInvalid}
+func (v Value) Raw() []byte {
+	if end := jsonSkip(v.text, 0); end > 0 {
+		return v.text[:end:end]
 	}
 	return nil
 }
 
+// Err is nil if there is such a value, ErrNotFound if not, and ErrInvalid where
+// the text is not JSON.
+func (v Value) Err() error {
+	if v.err == nil && jsonSkip(v.text, 0) < 0 {
+		return &wrapped{"JSON that ends early, or is none", "", ErrInvalid}
+	}
+	return v.err
+}
+
 // IsNull tells whether the value is null; what is absent is not.
-func (v Value) IsNull() bool { return string(v.text) == "null" }
+func (v Value) IsNull() bool { return string(v.Raw()) == "null" }
 
 // Float is the value of a number.
 func (v Value) Float() (float64, error) {
-	if jsonNumber(v.text) != numberNone {
-		if f, err := strconv.ParseFloat(string(v.text), 64); err == nil {
+	text := v.Raw()
+	if f, ok := jsonDecimal(text); ok {
+		return f, nil
+	}
+	if jsonNumber(text) != numberNone {
+		if f, err := strconv.ParseFloat(string(text), 64); err == nil {
 			return f, nil
 		}
 	}
@@ -84,8 +73,8 @@ func (v Value) Float() (float64, error) {
 
 // Int is the value of a number without fraction and exponent.
 func (v Value) Int() (int64, error) {
-	if jsonNumber(v.text) == numberInt {
-		if n, err := strconv.ParseInt(string(v.text), 10, 64); err == nil {
+	if text := v.Raw(); jsonNumber(text) == numberInt {
+		if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
 			return n, nil
 		}
 	}
@@ -94,7 +83,7 @@ func (v Value) Int() (int64, error) {
 
 // Bool is the value of true and false.
 func (v Value) Bool() (bool, error) {
-	switch string(v.text) {
+	switch string(v.Raw()) {
 	case "true":
 		return true, nil
 	case "false":
@@ -105,18 +94,19 @@ func (v Value) Bool() (bool, error) {
 
 // Text is the value of a string, its escapes resolved.
 func (v Value) Text() (string, error) {
-	if len(v.text) < 2 || v.text[0] != '"' {
+	text := v.Raw()
+	if len(text) < 2 || text[0] != '"' {
 		return "", v.want("a string")
 	}
-	inner := v.text[1 : len(v.text)-1]
+	inner := text[1 : len(text)-1]
 	if bytes.IndexByte(inner, '\\') < 0 {
 		return string(inner), nil
 	}
-	text, ok := jsonUnescape(inner)
+	s, ok := jsonUnescape(inner)
 	if !ok {
 		return "", v.want("a string with proper escapes")
 	}
-	return text, nil
+	return s, nil
 }
 
 // want is the error of a value that is something else.
@@ -124,11 +114,27 @@ func (v Value) want(what string) error {
 	if err := v.Err(); err != nil {
 		return err
 	}
-	text := v.text
+	text := v.Raw()
 	if len(text) > 40 {
 		text = text[:40]
 	}
 	return &wrapped{"JSON holds ", string(text) + ", want " + what, ErrInvalid}
+}
+
+// In Go's WebAssembly every jump is dear: the loops below look bytes up in a
+// table, call nothing, and read strings four bytes at a time.
+
+// What a byte may be: whether it ends a number or a word, and whether it needs
+// care within a string.
+const (
+	endsPlain  = 1
+	stopString = 2
+)
+
+var jsonClass = [256]uint8{
+	0: 2, 1: 2, 2: 2, 3: 2, 4: 2, 5: 2, 6: 2, 7: 2, 8: 2, '\t': 3, '\n': 3, 11: 2, 12: 2, '\r': 3, 14: 2, 15: 2,
+	16: 2, 17: 2, 18: 2, 19: 2, 20: 2, 21: 2, 22: 2, 23: 2, 24: 2, 25: 2, 26: 2, 27: 2, 28: 2, 29: 2, 30: 2, 31: 2,
+	' ': 1, ',': 1, ':': 1, '{': 1, '}': 1, '[': 1, ']': 1, '"': 3, '\\': 2,
 }
 
 // byteAt is b[i], 0 behind the end.
@@ -147,112 +153,127 @@ func jsonSpace(b []byte, i int) int {
 	return i
 }
 
+func syntaxError(at int) error {
+	return &wrapped{"not JSON at byte ", strconv.Itoa(at), ErrInvalid}
+}
+
 // jsonChild is where the member or element name of the value at i starts.
-func jsonChild(b []byte, i int, name string) (int, jsonFault) {
+func jsonChild(b []byte, i int, name string) (int, error) {
 	switch byteAt(b, i) {
 	case '{':
 		return jsonMember(b, i, name)
 	case '[':
 		return jsonElement(b, i, name)
 	}
-	if end := jsonSkip(b, i); end < 0 {
-		return i, faultSyntax
+	if jsonSkip(b, i) < 0 {
+		return 0, syntaxError(i)
 	}
-	return i, faultNoObject
+	return 0, &wrapped{"JSON has no object or list around ", strconv.Quote(name), ErrInvalid}
 }
 
-func jsonMember(b []byte, i int, name string) (int, jsonFault) {
-	i = jsonSpace(b, i+1)
-	if byteAt(b, i) == '}' {
-		return i, faultAbsent
+func absent(name string) error {
+	return &wrapped{"JSON member ", strconv.Quote(name), ErrNotFound}
+}
+
+func jsonMember(b []byte, i int, name string) (int, error) {
+	if i = jsonSpace(b, i+1); byteAt(b, i) == '}' {
+		return 0, absent(name)
 	}
 	for {
-		end := -1
-		if byteAt(b, i) == '"' {
-			end = jsonStringEnd(b, i)
+		if byteAt(b, i) != '"' {
+			return 0, syntaxError(i)
 		}
+		end := jsonStringEnd(b, i)
 		if end < 0 {
-			return i, faultSyntax
+			return 0, syntaxError(i)
 		}
 		key := b[i+1 : end-1]
-		if i = jsonSpace(b, end); byteAt(b, i) != ':' {
-			return i, faultSyntax
+		same := string(key) == name
+		if len(key) >= len(name) && bytes.IndexByte(key, '\\') >= 0 {
+			text, ok := jsonUnescape(key) // which is shorter
+			same = ok && text == name
 		}
-		i = jsonSpace(b, i+1)
-		if jsonKeyIs(key, name) {
-			return i, 0
+		if i = end; byteAt(b, i) != ':' {
+			if i = jsonSpace(b, i); byteAt(b, i) != ':' {
+				return 0, syntaxError(i)
+			}
 		}
-		next, more, ok := jsonNext(b, i, '}')
-		if !ok {
-			return next, faultSyntax
+		if i++; byteAt(b, i) <= ' ' {
+			i = jsonSpace(b, i)
 		}
+		if same {
+			return i, nil
+		}
+		next, more := jsonNext(b, i)
 		if !more {
-			return next, faultAbsent
+			return 0, endOf(b, next, '}', name)
 		}
 		i = next
 	}
 }
 
-func jsonElement(b []byte, i int, name string) (int, jsonFault) {
+func jsonElement(b []byte, i int, name string) (int, error) {
 	left, err := strconv.ParseUint(name, 10, 31)
 	if i = jsonSpace(b, i+1); err != nil || byteAt(b, i) == ']' {
-		return i, faultAbsent
+		return 0, absent(name)
 	}
 	for ; left > 0; left-- {
-		next, more, ok := jsonNext(b, i, ']')
-		if !ok {
-			return next, faultSyntax
-		}
+		next, more := jsonNext(b, i)
 		if !more {
-			return next, faultAbsent
+			return 0, endOf(b, next, ']', name)
 		}
 		i = next
 	}
-	return i, 0
+	return i, nil
 }
 
-// jsonNext passes by the value at i: to the one behind the comma, or, with more
-// false, to the bracket that closes.
-func jsonNext(b []byte, i int, closing byte) (next int, more, ok bool) {
-	end := jsonSkip(b, i)
-	if end < 0 {
-		return i, false, false
+// jsonNext passes by the value at i, to the one behind the comma. Without one
+// it is where the comma is not.
+func jsonNext(b []byte, i int) (next int, more bool) {
+	end := i
+	for end < len(b) && jsonClass[b[end]]&endsPlain == 0 {
+		end++
 	}
-	i = jsonSpace(b, end)
-	switch byteAt(b, i) {
-	case ',':
-		return jsonSpace(b, i+1), true, true
-	case closing:
-		return i, false, true
+	if end == i { // no number or word
+		if end = jsonSkip(b, i); end < 0 {
+			return len(b), false
+		}
 	}
-	return i, false, false
+	if byteAt(b, end) != ',' {
+		if end = jsonSpace(b, end); byteAt(b, end) != ',' {
+			return end, false
+		}
+	}
+	if end++; byteAt(b, end) > ' ' {
+		return end, true
+	}
+	return jsonSpace(b, end), true
+}
+
+// endOf is why there is no next value at i.
+func endOf(b []byte, i int, closing byte, name string) error {
+	if byteAt(b, i) == closing {
+		return absent(name)
+	}
+	return syntaxError(i)
 }
 
 // jsonSkip is the index behind the value at i; -1 if there is none.
 func jsonSkip(b []byte, i int) int {
+	start := i
+	for i < len(b) && jsonClass[b[i]]&endsPlain == 0 {
+		i++
+	}
+	if i > start {
+		return i
+	}
 	switch byteAt(b, i) {
 	case '"':
 		return jsonStringEnd(b, i)
 	case '{', '[':
 		return jsonNestEnd(b, i)
 	}
-	start := i
-	for i < len(b) && isPlain(b[i]) {
-		i++
-	}
-	if i == start {
-		return -1
-	}
-	return i
-}
-
-// isPlain tells whether c cannot end a number, true, false or null.
-func isPlain(c byte) bool {
-	switch c {
-	case ',', '}', ']', ' ', '\n', '\r', '\t', ':', '"', '{', '[':
-		return false
-	}
-	return true
+	return -1
 }
 
 func jsonNestEnd(b []byte, i int) int {
@@ -278,7 +299,14 @@ func jsonNestEnd(b []byte, i int) int {
 // jsonStringEnd is the index behind the string at i; -1 if it does not end.
 func jsonStringEnd(b []byte, i int) int {
 	for i++; i < len(b); i++ {
-		switch c := b[i]; {
+		for i+4 <= len(b) {
+			next := b[i : i+4]
+			if (jsonClass[next[0]]|jsonClass[next[1]]|jsonClass[next[2]]|jsonClass[next[3]])&stopString != 0 {
+				break
+			}
+			i += 4
+		}
+		switch c := byteAt(b, i); {
 		case c == '"':
 			return i + 1
 		case c == '\\':
@@ -288,15 +316,6 @@ func jsonStringEnd(b []byte, i int) int {
 		}
 	}
 	return -1
-}
-
-// jsonKeyIs compares what stands between a key's quotes with name.
-func jsonKeyIs(key []byte, name string) bool {
-	if bytes.IndexByte(key, '\\') < 0 {
-		return string(key) == name
-	}
-	text, ok := jsonUnescape(key)
-	return ok && text == name
 }
 
 // jsonUnescape resolves the escapes in what stands between quotes.
@@ -356,6 +375,42 @@ func jsonHex(b []byte, i int) (r rune) {
 	}
 	return r
 }
+
+// jsonDecimal reads what most numbers are: up to 15 digits without an exponent,
+// for which one division is exact.
+func jsonDecimal(b []byte) (float64, bool) {
+	i, m, places := 0, 0, -1
+	if byteAt(b, 0) == '-' {
+		i = 1
+	}
+	start := i
+	for ; i < len(b); i++ {
+		switch c := b[i]; {
+		case c-'0' < 10:
+			m = m*10 + int(c-'0')
+			if places >= 0 {
+				places++
+			}
+		case c == '.' && places < 0 && i > start:
+			places = 0
+		default:
+			return 0, false
+		}
+	}
+	if n := i - start; n == 0 || n > 15 || places == 0 || b[start] == '0' && n > 1 && b[start+1] != '.' {
+		return 0, false
+	}
+	f := float64(m)
+	if places > 0 {
+		f /= jsonTens[places]
+	}
+	if start == 1 {
+		f = -f
+	}
+	return f, true
+}
+
+var jsonTens = [16]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 // Kinds of numbers.
 const (

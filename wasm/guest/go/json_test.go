@@ -104,7 +104,7 @@ func TestJSONErrorsSayWhatIsThere(t *testing.T) {
 func TestJSONRefusesWhatIsNone(t *testing.T) {
 	for _, doc := range []string{
 		``, ` `, `{`, `{"`, `{"a`, `{"a"`, `{"a":`, `{"a":}`, `{"a":"x`, `{"b":1,}`, `{"b":1 2}`, `{"b":[1}`, `{b:1,"a":2}`,
-		`{"b":"x` + "\n" + `","a":1}`, `{"b":1]`, `{,"a":1}`,
+		`{"b":"x` + "\n" + `","a":1}`, `{"b":1]`, `{,"a":1}`, `{"b":"\"`,
 	} {
 		if v := skerry.JSON([]byte(doc), "a"); !errors.Is(v.Err(), skerry.ErrInvalid) {
 			t.Errorf("JSON(%q, a) = %s, %v; want an error", doc, v.Raw(), v.Err())

@@ -56,8 +56,12 @@ const (
 // Data is the event's payload. It must not be kept after the handler returned.
 func (e *Event) Data() []byte {
 	if e.data == nil {
-		buffer = field(fieldData, buffer)
-		e.data = buffer
+		n := int(hostEventGet(fieldData, buffer[:cap(buffer)]))
+		if n > cap(buffer) {
+			buffer = make([]byte, n)
+			n = int(hostEventGet(fieldData, buffer))
+		}
+		e.data = buffer[:max(n, 0)]
 	}
 	return e.data
 }

@@ -149,7 +149,7 @@ impl Run {
     }
 
     /// The event's payload as JSON.
-    pub fn json(&self) -> json::Value {
+    pub fn json(&self) -> json::Value<'_> {
         json::Value::new(self.data())
     }
 
@@ -262,7 +262,7 @@ impl Run {
     }
 
     /// At most `limit` keys that start with `prefix`, sorted; 0 means 1000, the most.
-    pub fn keys(&self, prefix: &str, limit: u32) -> Result<Keys, Error> {
+    pub fn keys(&self, prefix: &str, limit: u32) -> Result<Keys<'_>, Error> {
         fill(|buf, cap| unsafe { sys::kv_list(prefix.as_ptr(), prefix.len(), limit, buf, cap) }).map(Keys)
     }
 

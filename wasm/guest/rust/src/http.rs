@@ -22,7 +22,7 @@ impl Run {
     ///
     /// Every answer is one, whatever its status. It stands outside of the
     /// transaction: it happens at once, and again if the event is run again.
-    pub fn http(&self, request: &[u8]) -> Result<Response, Error> {
+    pub fn http(&self, request: &[u8]) -> Result<Response<'_>, Error> {
         let mut len = request.len();
         let answer = fill(|buf, cap| unsafe {
             let n = sys::http(request.as_ptr(), len, buf, cap);

@@ -1,0 +1,48 @@
+// Alarm asks central for help when a sensor's temp is above the threshold.
+package main
+
+import (
+	"errors"
+	"strconv"
+
+	skerry "github.com/skerry-edge/skerry/wasm/guest/go"
+)
+
+var (
+	threshold float64
+	limit     string
+	out       []byte // used again by the next event
+)
+
+func init() {
+	skerry.Start(start)
+	skerry.Handle(handle)
+}
+
+func main() {}
+
+func start() (err error) {
+	limit = skerry.Config("threshold")
+	if threshold, err = strconv.ParseFloat(limit, 64); err != nil {
+		return errors.New("threshold is not a number; set it in the function's env")
+	}
+	return nil
+}
+
+func handle(ev *skerry.Event) error {
+	doc := skerry.JSON(ev.Data())
+	temp := doc.Get("temp")
+	t, err := temp.Float()
+	if err != nil {
+		return skerry.Reject("the event has no number temp")
+	}
+	if t <= threshold {
+		return nil
+	}
+	out = append(out[:0], `{"alarm":"hot","sensor":`...)
+	out = append(out, doc.Get("sensor").Raw()...)
+	out = append(append(out, `,"line":`...), doc.Get("line").Raw()...)
+	out = append(append(out, `,"temp":`...), temp.Raw()...)
+	out = append(append(out, `,"limit":`...), limit...)
+	return skerry.Followup("central", "application/json", append(out, '}'))
+}

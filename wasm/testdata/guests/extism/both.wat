@@ -1,0 +1,11 @@
+(module ;; exits, with code 3 if there is no input; the function to call is named
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (import "extism:host/env" "input_offset" (func $offset (result i64)))
+  (import "extism:host/env" "input_length" (func $length (result i64)))
+  (import "extism:host/env" "output_set" (func $output (param i64 i64)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (if (i64.eqz (call $length)) (then (call $exit (i32.const 3))))
+    (call $output (call $offset) (call $length))
+    (call $exit (i32.const 0)))
+  (func (export "other") (result i32) (i32.const 1)))

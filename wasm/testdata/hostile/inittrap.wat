@@ -1,0 +1,5 @@
+;; Traps in skerry_init.
+(module
+  (memory (export "memory") 1)
+  (func (export "skerry_init") (result i32) unreachable)
+  (func (export "skerry_handle") (result i32) (i32.const 0)))
