@@ -5,12 +5,15 @@ type level struct {
 	op              byte
 	base            int // height of the operand stack below the block's parameters
 	params, results int
-	gets            int  // of local variables before it
-	sets            int  // assignments to local variables inside
-	calls           int  // inside, and charges of fuel
-	paths           int  // that lead to the label
-	dead            bool // what comes next is not reached
-	entered         bool // by a path that is reached
+	gets            int    // of local variables before it
+	sets            int    // assignments to local variables inside
+	calls           int    // inside, and charges of fuel
+	moves           int    // to and from memory and globals, inside
+	loop            int    // number of the loop
+	before          uint32 // weight of the body before it
+	paths           int    // that lead to the label
+	dead            bool   // what comes next is not reached
+	entered         bool   // by a path that is reached
 }
 
 // open begins a block, loop or if.
@@ -32,6 +35,9 @@ func (s *scanner) open() {
 	})
 	if s.in.op == opLoop {
 		s.looped = true
+		l := &s.levels[len(s.levels)-1]
+		l.loop, l.before = len(s.f.tight), s.f.weight
+		s.f.tight = append(s.f.tight, false)
 		s.goes(0) // charges fuel
 		s.frame.slots += params
 	}
@@ -98,6 +104,7 @@ func (s *scanner) close() {
 	s.frame.stop = s.frame.now // fuel may be charged next
 	if l.op == opLoop {
 		s.loops--
+		s.f.tight[l.loop] = l.calls == 1 && l.moves == 0 && s.f.weight-l.before <= tightWeight
 		s.values += min(s.locals, s.gets-l.gets) // each is looked for at the start
 	}
 	if l.op == opIf && l.entered {
@@ -111,6 +118,7 @@ func (s *scanner) close() {
 		up := &s.levels[n]
 		up.sets += l.sets
 		up.calls += l.calls
+		up.moves += l.moves
 		up.dead = l.dead && (l.op == opLoop || l.paths == 0)
 	} else {
 		s.frame.slots += l.sets

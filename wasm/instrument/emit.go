@@ -1,6 +1,9 @@
 package instrument
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // rewriter holds where the things that Rewrite adds stand in the new module.
 type rewriter struct {
@@ -11,7 +14,9 @@ type rewriter struct {
 	tick, deep, grow     int // imported functions
 	fill, copy           int // functions at the end
 	fuel, stack          int // globals at the end
+	more                 int // function at the end, which buys credit
 	usesFill, usesCopies bool
+	usesCredit           bool
 	body                 body // these three are reused from function to function
 	head, spare          []byte
 	err                  error // the first function that became too large
@@ -28,11 +33,16 @@ func newRewriter(m *module, opts Options) *rewriter {
 	for i := range m.funcs {
 		w.usesFill = w.usesFill || m.funcs[i].fills
 		w.usesCopies = w.usesCopies || m.funcs[i].copies
+		w.usesCredit = w.usesCredit || slices.Contains(m.funcs[i].tight, true)
 	}
 	w.fill = m.numFuncs() + addedFuncs
 	w.copy = w.fill
 	if w.usesFill {
 		w.copy++
+	}
+	w.more = w.copy
+	if w.usesCopies {
+		w.more++
 	}
 	return w
 }
@@ -55,6 +65,7 @@ type body struct {
 	extra  []byte // types of local variables added
 	slots  [numSlots]uint32
 	checks int // places that may call tick or deep; each is two blocks for a compiler
+	loops  int // so far
 }
 
 // Local variables that instrumentation uses; each is added when first needed.
@@ -62,12 +73,13 @@ const (
 	slotLength = iota // i32
 	slotA32           // i32: operands of remainders
 	slotB32
-	slotA64 // i64
+	slotCredit // fuel that was charged and is not used yet
+	slotA64    // i64
 	slotB64
 	numSlots
 )
 
-var slotTypes = [numSlots]byte{typeI32, typeI32, typeI32, typeI64, typeI64}
+var slotTypes = [numSlots]byte{typeI32, typeI32, typeI32, typeI32, typeI64, typeI64}
 
 func (b *body) slot(i int) uint32 {
 	if b.slots[i] == 0 {
@@ -93,6 +105,7 @@ func (w *rewriter) put(out []byte, index int) []byte {
 	f := &w.funcs[index]
 	b := &w.body
 	b.code, b.extra, b.slots, b.checks = b.code[:0], b.extra[:0], [numSlots]uint32{}, 0
+	b.loops = 0
 	b.locals = len(w.types[f.typ].params)
 	for _, g := range f.locals {
 		b.locals += int(g.count)
@@ -119,6 +132,9 @@ var errGrown = errors.New("it grows too much by what is added to charge for its 
 func (w *rewriter) instr(f *function, in *instr) {
 	b := &w.body
 	b.sites.pay(len(b.code), w.weight(in))
+	if !in.leadsOn() {
+		b.sites.straight = false
+	}
 	switch in.op {
 	case opCall:
 		w.call(f, in)
@@ -144,10 +160,14 @@ func (w *rewriter) instr(f *function, in *instr) {
 			return
 		}
 	}
+	from := len(b.code)
 	b.code = in.put(b.code)
 	switch in.op {
-	case opBlock, opLoop, opIf:
-		b.sites.open(len(b.code), in.op == opLoop)
+	case opLoop:
+		b.sites.loop(from, len(b.code), f.tight[b.loops])
+		b.loops++
+	case opBlock, opIf:
+		b.sites.open()
 	case opElse:
 		b.sites.otherwise()
 	case opEnd:
@@ -207,12 +227,19 @@ func (w *rewriter) assemble(out []byte, f *function) []byte {
 	b := &w.body
 	code, from := w.spare[:0], 0
 	for _, s := range b.sites.list {
-		if s.weight == 0 {
+		if s.weight == 0 && s.kind != payFirst {
 			continue
 		}
 		code = append(code, b.code[from:s.at]...)
-		code = w.charge(code, s.weight)
 		from = s.at
+		switch s.kind {
+		case payFirst:
+			code = w.prepay(code, s.weight, b.sites.list[s.loop].weight)
+		case payCredit:
+			code = w.spend(code, s.weight)
+		default:
+			code = w.charge(code, s.weight)
+		}
 		b.checks++
 	}
 	code = append(code, b.code[from:]...)

@@ -34,6 +34,24 @@ func (r *reader) instr(in *instr) {
 	r.immediates(in)
 }
 
+// leadsOn tells that the instruction behind this one is executed next, in this
+// function and without another one in between, or that the run has trapped.
+func (in *instr) leadsOn() bool {
+	switch in.op {
+	case opBlock, opLoop:
+		return true
+	case opMisc, opVector, opMemoryGrow:
+		return false
+	}
+	switch in.facts.imm {
+	case immNone:
+		return in.facts.pop > 0 || in.facts.push > 0 // no end, else, return, nop or unreachable
+	case immLocal, immGlobal, immMemArg, immI32, immI64, immRaw4, immRaw8, immSelect:
+		return true
+	}
+	return false
+}
+
 const howToBuild = "build without threads, exceptions, tail calls and garbage collection"
 
 func (r *reader) immediates(in *instr) {

@@ -11,6 +11,7 @@ type scan struct {
 	leaf       bool              // neither loops nor goes away, and weighs little
 	away       bool              // calls, or works on ranges of memory or tables
 	weight     uint32            // of the body, each instruction once
+	tight      []bool            // loops, in order: they go nowhere, and weigh little
 	blocks     int               // of the body
 	frame      uint32            // bytes of call stack, estimated
 	calls      []uint32          // functions called directly, each once, by index into module.funcs
@@ -180,6 +181,10 @@ func (s *scanner) step() {
 		f.impure = true
 	case opRefFunc:
 		f.references = append(f.references, in.x)
+	}
+	switch in.facts.imm {
+	case immMemArg, immMemLane, immGlobal:
+		s.levels[len(s.levels)-1].moves++
 	}
 	s.indices()
 	s.push(int(in.facts.push))

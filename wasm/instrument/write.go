@@ -65,22 +65,32 @@ func (w *rewriter) functionSection() []byte {
 		b = putU(b, w.funcs[i].typ)
 	}
 	helpers := w.helpers()
-	for range helpers {
-		b = putU(b, w.typeRange)
+	for _, h := range helpers {
+		b = putU(b, h.typ)
 	}
 	return putVec(nil, len(w.funcs)+len(helpers), b)
 }
 
-// helpers gives the bodies of the functions that replace memory.fill and
-// memory.copy, if they are used.
-func (w *rewriter) helpers() (bodies [][]byte) {
+// helper is a function that is added at the end: its type, and its body with
+// the size in front.
+type helper struct {
+	typ  int
+	body []byte
+}
+
+// helpers gives those that replace memory.fill and memory.copy, and the one
+// that buys credit, if they are used.
+func (w *rewriter) helpers() (list []helper) {
 	if w.usesFill {
-		bodies = append(bodies, w.rangeFunc(false))
+		list = append(list, helper{w.typeRange, w.rangeFunc(false)})
 	}
 	if w.usesCopies {
-		bodies = append(bodies, w.rangeFunc(true))
+		list = append(list, helper{w.typeRange, w.rangeFunc(true)})
 	}
-	return bodies
+	if w.usesCredit {
+		list = append(list, helper{w.typeI32, w.moreFunc()})
+	}
+	return list
 }
 
 func (w *rewriter) codeSection() []byte {
@@ -90,7 +100,7 @@ func (w *rewriter) codeSection() []byte {
 	}
 	helpers := w.helpers()
 	for _, h := range helpers {
-		b = append(b, h...)
+		b = append(b, h.body...)
 	}
 	return putVec(nil, len(w.funcs)+len(helpers), b)
 }

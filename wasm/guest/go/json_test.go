@@ -135,10 +135,38 @@ func FuzzJSON(f *testing.F) {
 				t.Errorf("JSON(%q, %q) = %q, %v", data, path, v.Raw(), v.Err())
 			}
 		}
+		sameAsOneByOne(t, data, "a", "b\\n", "")
 		if json.Valid(data) && utf8.Valid(data) {
 			sameAsStandard(t, skerry.JSON(data), data)
 		}
 	})
+}
+
+// sameAsOneByOne compares Members with asking for each: a member that is found
+// alone is found, with the same value, unless the text breaks off before another
+// one that is looked for.
+func sameAsOneByOne(t *testing.T, data []byte, names ...string) {
+	t.Helper()
+	values := make([]skerry.Value, len(names))
+	skerry.JSON(data).Members(values, names...)
+	for i, name := range names {
+		alone := skerry.JSON(data, name)
+		if string(values[i].Raw()) != string(alone.Raw()) || (values[i].Err() == nil) != (alone.Err() == nil) {
+			t.Errorf("%q: member %q is %q, %v, and alone %q, %v", data, name, values[i].Raw(), values[i].Err(), alone.Raw(), alone.Err())
+		}
+		if errors.Is(alone.Err(), skerry.ErrNotFound) && !errors.Is(values[i].Err(), skerry.ErrNotFound) {
+			t.Errorf("%q: member %q: %v, want that it is not found", data, name, values[i].Err())
+		}
+	}
+}
+
+func TestMembers(t *testing.T) {
+	for _, data := range []string{
+		seedDoc, `{}`, ` { "a" : 1 , "b\n" : [ 2 ] , "" : "x" } `, `{"a":1,"a":2}`, `{"b\\n":1,"\u0061":2}`,
+		`[1]`, `"a"`, ``, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,"c":}`, `{"x":1,"b\n":2 "":3}`,
+	} {
+		sameAsOneByOne(t, []byte(data), "a", "b\n", "")
+	}
 }
 
 // sameAsStandard walks all of a document with both readers.

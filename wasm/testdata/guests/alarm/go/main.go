@@ -11,7 +11,8 @@ import (
 var (
 	threshold float64
 	limit     string
-	out       []byte // used again by the next event
+	out       []byte          // these two are used again by the next event
+	member    [3]skerry.Value // sensor, line and temp
 )
 
 func init() {
@@ -30,8 +31,8 @@ func start() (err error) {
 }
 
 func handle(ev *skerry.Event) error {
-	doc := skerry.JSON(ev.Data())
-	temp := doc.Get("temp")
+	skerry.JSON(ev.Data()).Members(member[:], "sensor", "line", "temp")
+	sensor, line, temp := member[0], member[1], member[2]
 	t, err := temp.Float()
 	if err != nil {
 		return skerry.Reject("the event has no number temp")
@@ -40,8 +41,8 @@ func handle(ev *skerry.Event) error {
 		return nil
 	}
 	out = append(out[:0], `{"alarm":"hot","sensor":`...)
-	out = append(out, doc.Get("sensor").Raw()...)
-	out = append(append(out, `,"line":`...), doc.Get("line").Raw()...)
+	out = append(out, sensor.Raw()...)
+	out = append(append(out, `,"line":`...), line.Raw()...)
 	out = append(append(out, `,"temp":`...), temp.Raw()...)
 	out = append(append(out, `,"limit":`...), limit...)
 	return skerry.Followup("central", "application/json", append(out, '}'))
