@@ -171,7 +171,7 @@ func (a *Agent) closeModules(ctx context.Context) {
 // Apply replaces what runs by d: whole, or not at all. A function that changed
 // is loaded before anything is switched; events that wait for it then run in
 // the new one. Nothing is lost and no order is broken by it. Run must be
-// running.
+// running. A *LoadError names every function that cannot be loaded.
 func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 	a.applying.Lock()
 	defer a.applying.Unlock()
@@ -220,8 +220,9 @@ func (a *Agent) begin(ctx context.Context, f func(context.Context)) error {
 }
 
 // prepare fills next, keeping functions that did not change, and returns those
-// that are new.
+// that are new, on error too.
 func (a *Agent) prepare(ctx context.Context, old, next *deployed) (fresh []*function, err error) {
+	refused := map[string]error{}
 	for _, spec := range next.Functions {
 		prev := old.functions[spec.Name]
 		if prev != nil && prev.same(&spec) {
@@ -230,13 +231,17 @@ func (a *Agent) prepare(ctx context.Context, old, next *deployed) (fresh []*func
 		}
 		fn, err := a.load(ctx, spec, prev)
 		if err != nil {
-			return fresh, err
+			refused[spec.Name] = err
+			continue
 		}
 		if prev == nil {
 			fn.after = a.removed[spec.Name]
 		}
 		fresh = append(fresh, fn)
 		next.functions[spec.Name] = fn
+	}
+	if len(refused) > 0 {
+		return fresh, &LoadError{refused}
 	}
 	for i := range next.Triggers {
 		if err := a.addRoute(next, &next.Triggers[i]); err != nil {

@@ -207,7 +207,7 @@ func (inv *Invocation) Fetch(ctx context.Context, r *HTTPRequest) (*HTTPResponse
 	}
 	switch {
 	case !granted:
-		return nil, inv.deny(fmt.Sprintf("request to %.120q: add that to permissions.http of the function", to))
+		return nil, inv.deny(fmt.Sprintf("request to %.120q", to), "permissions.http")
 	case inv.outside.Fetch == nil:
 		return nil, fmt.Errorf("request to %.120q: this agent makes no outbound requests: %w", to, ErrDenied)
 	case inv.requests >= maxRequests:

@@ -217,7 +217,7 @@ func TestInvocationFetch(t *testing.T) {
 		}
 	}
 	err := get("https://other.example:8443/x")
-	if !errors.Is(err, agent.ErrDenied) || !strings.Contains(err.Error(), `add that to permissions.http`) ||
+	if !errors.Is(err, agent.ErrDenied) || !strings.Contains(err.Error(), `add it to permissions.http`) ||
 		!strings.Contains(err.Error(), `"https://other.example:8443"`) {
 		t.Errorf("not granted: %v", err)
 	}

@@ -1,15 +1,10 @@
 package agent
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"slices"
-	"sort"
-	"strconv"
 	"strings"
-	"time"
-	"unicode/utf8"
 )
 
 // Invocation is one run of a function: what it may see and, in its Effects,
@@ -28,8 +23,9 @@ type Invocation struct {
 	view     View
 	outside  Outside
 	grants   []HTTPGrant
-	requests int    // outbound, of this run
-	arena    []byte // what Effects copied, one behind the other
+	requests int            // outbound, of this run
+	arena    []byte         // what Effects copied, one behind the other
+	index    map[string]int // of Effects.Writes by key; behind what was written since it was looked at
 }
 
 // Outside is what runs reach beyond the store. Nil fields offer nothing.
@@ -90,8 +86,6 @@ type LogLine struct {
 }
 
 const (
-	maxStateKey = 256 // bytes
-	maxState    = 64 << 10
 	maxLogLines = 100 // per invocation
 	maxLogLine  = 4 << 10
 )
@@ -111,15 +105,36 @@ func NewInvocation(fn *Function, view View, outside Outside) *Invocation {
 func stateScope(function string) string { return "state/" + function }
 
 // Begin clears the effects of the last run and sets what the next one is about.
-// The memory of the effects is used again, unless Detach was called.
+// The memory of the effects is used again, unless Detach was called or it is
+// more than runs usually take: one big run does not hold it for ever.
 func (inv *Invocation) Begin(ev *Event, trigger string, attempt int) {
 	inv.Event, inv.Trigger, inv.Attempt = ev, trigger, attempt
 	fx := &inv.Effects
 	*fx = Effects{
-		Writes: fx.Writes[:0], Publishes: fx.Publishes[:0], Followups: fx.Followups[:0],
-		Emits: fx.Emits[:0], Logs: fx.Logs[:0],
+		Writes: reuse(fx.Writes), Publishes: reuse(fx.Publishes), Followups: reuse(fx.Followups),
+		Emits: reuse(fx.Emits), Logs: reuse(fx.Logs),
 	}
+	if cap(inv.arena) > keptArena {
+		inv.arena = nil
+	}
+	inv.forgetIndex()
 	inv.Usage, inv.requests, inv.arena = Usage{}, 0, inv.arena[:0]
+}
+
+// What is kept from one run to the next.
+const (
+	keptArena   = 64 << 10 // bytes
+	keptEffects = 256      // of a kind
+)
+
+// reuse empties s for the next run. Its elements are cleared, or they would hold
+// the memory that they point to.
+func reuse[T any](s []T) []T {
+	if cap(s) > keptEffects {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }
 
 // Detach leaves what the run decided to the caller for good; the next run gets
@@ -131,10 +146,12 @@ func (inv *Invocation) Detach() *Effects {
 	}
 	taken := *fx
 	*fx, inv.arena = Effects{}, nil
+	inv.forgetIndex()
 	return &taken
 }
 
-// keep copies b, never to nil.
+// keep copies b, never to nil. What is kept was charged before, which bounds the
+// arena.
 func (inv *Invocation) keep(b []byte) []byte {
 	if inv.arena == nil {
 		inv.arena = make([]byte, 0, max(64, len(b)))
@@ -146,128 +163,14 @@ func (inv *Invocation) keep(b []byte) []byte {
 
 const maxRefused = 8
 
-// deny counts a refused call.
-func (inv *Invocation) deny(what string) error {
+// deny counts a refused call; where is the part of the manifest that could grant it.
+func (inv *Invocation) deny(what, where string) error {
 	u := &inv.Usage
 	u.Denied++
 	if len(u.Refused) < maxRefused && !slices.Contains(u.Refused, what) {
 		u.Refused = append(u.Refused, what)
 	}
-	return fmt.Errorf("%s: %w", what, ErrDenied)
-}
-
-// Get returns the value of key in the function's state, as this run sees it.
-func (inv *Invocation) Get(key string) (value []byte, ok bool, err error) {
-	if err := checkKey(key); err != nil {
-		return nil, false, err
-	}
-	if w := inv.written(key); w != nil {
-		return w.Value, w.Value != nil, nil
-	}
-	value, err = inv.view.Get(inv.scope, key)
-	if err != nil {
-		return nil, false, fmt.Errorf("read state %q: %w", key, err)
-	}
-	return value, value != nil, nil
-}
-
-func checkKey(key string) error {
-	if key == "" || key[0] == '/' || len(key) > maxStateKey || !utf8.ValidString(key) {
-		return fmt.Errorf("state key %.40q: %w", key, ErrInvalid)
-	}
-	return nil
-}
-
-// Set writes key. A ttl of 0 keeps it for ever. The value is copied.
-func (inv *Invocation) Set(key string, value []byte, ttl time.Duration) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	switch {
-	case ttl < 0:
-		return fmt.Errorf("state %q for %s: %w", key, ttl, ErrInvalid)
-	case len(value) > maxState:
-		return fmt.Errorf("state value of %d bytes, at most %d: %w", len(value), maxState, ErrLimit)
-	}
-	w := Write{Scope: inv.scope, Key: key, Value: inv.keep(value)}
-	if ttl > 0 {
-		w.Expires = time.Now().Add(ttl)
-	}
-	return inv.write(w)
-}
-
-// Delete removes key; removing what is not there is no error.
-func (inv *Invocation) Delete(key string) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	return inv.write(Write{Scope: inv.scope, Key: key})
-}
-
-// Add adds delta to the decimal integer in key, 0 if there is none, and
-// returns the sum.
-func (inv *Invocation) Add(key string, delta int64) (int64, error) {
-	old, ok, err := inv.Get(key)
-	if err != nil {
-		return 0, err
-	}
-	var n int64
-	if ok {
-		if n, err = strconv.ParseInt(string(old), 10, 64); err != nil {
-			return 0, fmt.Errorf("state %q holds no integer: %w", key, ErrInvalid)
-		}
-	}
-	n += delta
-	var text [20]byte
-	return n, inv.Set(key, strconv.AppendInt(text[:0], n, 10), 0)
-}
-
-// CompareAndSet writes value if key holds old (nil: is absent) and tells whether it did.
-func (inv *Invocation) CompareAndSet(key string, old, value []byte) (bool, error) {
-	now, ok, err := inv.Get(key)
-	if err != nil {
-		return false, err
-	}
-	if ok != (old != nil) || !bytes.Equal(now, old) {
-		return false, nil
-	}
-	return true, inv.Set(key, value, 0)
-}
-
-// Keys returns at most limit keys that start with prefix, sorted, as this run sees them.
-func (inv *Invocation) Keys(prefix string, limit int) ([]string, error) {
-	own := 0
-	for _, w := range inv.Effects.Writes {
-		if strings.HasPrefix(w.Key, prefix) {
-			own++
-		}
-	}
-	keys, err := inv.view.Keys(inv.scope, prefix, limit+own)
-	if err != nil {
-		return nil, fmt.Errorf("list state %q: %w", prefix, err)
-	}
-	if own > 0 {
-		keys = overlayKeys(keys, inv.Effects.Writes, prefix)
-	}
-	return keys[:min(limit, len(keys))], nil
-}
-
-// overlayKeys merges writes into a sorted list of keys.
-func overlayKeys(keys []string, writes []Write, prefix string) []string {
-	keys = slices.Clone(keys)
-	for _, w := range writes {
-		if !strings.HasPrefix(w.Key, prefix) {
-			continue
-		}
-		i := sort.SearchStrings(keys, w.Key)
-		switch found := i < len(keys) && keys[i] == w.Key; {
-		case found && w.Value == nil:
-			keys = slices.Delete(keys, i, i+1)
-		case !found && w.Value != nil:
-			keys = slices.Insert(keys, i, w.Key)
-		}
-	}
-	return keys
+	return fmt.Errorf("%s: %w; add it to %s of the function", what, ErrDenied, where)
 }
 
 // Publish sends data to topic once the run has committed. Data is copied.
@@ -276,7 +179,7 @@ func (inv *Invocation) Publish(topic string, data []byte, qos uint8, retain bool
 		return fmt.Errorf("publish to %.80q with QoS %d: %w", topic, qos, ErrInvalid)
 	}
 	if !inv.Function.Permissions.MayPublish(topic) {
-		return inv.deny(fmt.Sprintf("publish to %q", topic))
+		return inv.deny(fmt.Sprintf("publish to %q", topic), "permissions.publish")
 	}
 	if err := inv.charge(len(topic)+len(data), true); err != nil {
 		return err
@@ -290,7 +193,7 @@ func (inv *Invocation) Publish(topic string, data []byte, qos uint8, retain bool
 // has committed. Data is copied.
 func (inv *Invocation) Followup(target, contentType string, data []byte) error {
 	if !inv.Function.Permissions.MayInvoke("central/" + target) {
-		return inv.deny("follow-up to central/" + clip(target))
+		return inv.deny("follow-up to central/"+clip(target), "permissions.invoke")
 	}
 	if err := inv.charge(len(contentType)+len(data), true); err != nil {
 		return err
@@ -304,7 +207,7 @@ func (inv *Invocation) Followup(target, contentType string, data []byte) error {
 // committed. Data is copied.
 func (inv *Invocation) Emit(function string, data []byte) error {
 	if !inv.Function.Permissions.MayInvoke("local/" + function) {
-		return inv.deny("emit to local/" + clip(function))
+		return inv.deny("emit to local/"+clip(function), "permissions.invoke")
 	}
 	if err := inv.charge(len(data), true); err != nil {
 		return err
@@ -345,7 +248,7 @@ func (inv *Invocation) Config(key string) (string, bool) {
 // Secret returns the value of a secret that the function names in its manifest.
 func (inv *Invocation) Secret(name string) (string, error) {
 	if !slices.Contains(inv.Function.Secrets, name) {
-		return "", inv.deny(fmt.Sprintf("secret %.80q", name))
+		return "", inv.deny(fmt.Sprintf("secret %.80q", name), "secrets")
 	}
 	if inv.outside.Secrets != nil {
 		if v, ok := inv.outside.Secrets(name); ok {
@@ -355,37 +258,18 @@ func (inv *Invocation) Secret(name string) (string, error) {
 	return "", fmt.Errorf("secret %q: %w", name, ErrNotFound)
 }
 
-// written finds this run's own write of key, the last one.
-func (inv *Invocation) written(key string) *Write {
-	for i := range inv.Effects.Writes {
-		if inv.Effects.Writes[i].Key == key {
-			return &inv.Effects.Writes[i]
-		}
-	}
-	return nil
-}
-
-func (inv *Invocation) write(w Write) error {
-	if err := inv.charge(len(w.Key)+len(w.Value), false); err != nil {
-		return err
-	}
-	if old := inv.written(w.Key); old != nil {
-		*old = w
-		return nil
-	}
-	inv.Effects.Writes = append(inv.Effects.Writes, w)
-	return nil
-}
-
-// charge counts n bytes of output, and one output if it leaves the run.
+// charge counts n bytes of output, and one output if it leaves the run. What is
+// refused is not counted, so that less may still be decided.
 func (inv *Invocation) charge(n int, output bool) error {
 	fx, lim := &inv.Effects, &inv.Function.Limits
-	if fx.size += int64(n); fx.size > lim.Output {
-		return fmt.Errorf("%d bytes of output, at most %d: %w", fx.size, lim.Output, ErrLimit)
+	size := fx.size + int64(n)
+	if size > lim.Output {
+		return fmt.Errorf("%d bytes of output, at most %d: %w", size, lim.Output, ErrLimit)
 	}
 	if output && len(fx.Publishes)+len(fx.Followups)+len(fx.Emits) >= lim.Outputs {
 		return fmt.Errorf("more than %d outputs: %w", lim.Outputs, ErrLimit)
 	}
+	fx.size = size
 	return nil
 }
 

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"hash/maphash"
 	"math"
 	"reflect"
@@ -46,7 +45,7 @@ func (a *Agent) load(ctx context.Context, spec Function, prev *function) (*funct
 		mod, err := a.loader.Load(ctx, spec)
 		if err != nil {
 			fn.close(ctx)
-			return nil, fmt.Errorf("load function %s: %w", spec.Name, err)
+			return nil, err
 		}
 		fn.workers = append(fn.workers, newWorker(fn, mod))
 	}

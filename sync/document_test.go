@@ -19,7 +19,7 @@ functions:
     module: {path: ./threshold.wasm}
     env: {LIMIT: "31.5"}
     secrets: [token]
-    limits: {memory: 32Mi, timeout: 2s, concurrency: 4, queue: 10, inbox: 1Gi, output: 65536, fuel: 5000000, calls: 500}
+    limits: {memory: 32Mi, timeout: 2s, concurrency: 4, queue: 10, inbox: 1GiB, output: 65536, fuel: 5000000, calls: 500}
     permissions:
       publish: ["alerts/+/overheat"]
       invoke: [central/notify, local/threshold]
@@ -89,6 +89,7 @@ func TestAppVariantsAreRefused(t *testing.T) {
 		{"env:", "abi: x\n    env:", "app.yaml:7: functions.threshold.abi: the ABI is detected"},
 		{"env:", "entrypoint: x\n    env:", "app.yaml:7: functions.threshold.entrypoint: the entry point"},
 		{"[token]", "[token, token]", `app.yaml:8: functions.threshold.secrets[1]: "token" is given twice`},
+		{"32Mi", "32MiBi", `"32MiBi" is no size`},
 		{"32Mi", "32MB", `app.yaml:9: functions.threshold.limits.memory: "32MB" is no size`},
 		{"32Mi", "1Ki", "app.yaml:9: functions.threshold.limits.memory: 1Ki is out of range"},
 		{"timeout: 2s", "timeout: 2 seconds", `"2 seconds" is no duration`},

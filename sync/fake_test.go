@@ -101,6 +101,8 @@ type runner struct {
 	now   agent.Deployment
 	times int
 	fail  error
+	// broken are apps that do not start: "name@version".
+	broken map[string]error
 }
 
 func (r *runner) Apply(_ context.Context, d agent.Deployment) error {
@@ -108,6 +110,15 @@ func (r *runner) Apply(_ context.Context, d agent.Deployment) error {
 	defer r.mu.Unlock()
 	if r.fail != nil {
 		return r.fail
+	}
+	causes := map[string]error{}
+	for _, app := range d.Apps {
+		if err := r.broken[app.Name+"@"+app.Version]; err != nil {
+			causes[app.Name+"/f"] = fmt.Errorf("load %s/f: %w", app.Name, err)
+		}
+	}
+	if len(causes) > 0 {
+		return fmt.Errorf("apply generation %d: %w", d.Generation, &agent.LoadError{Causes: causes})
 	}
 	r.now = d
 	r.times++

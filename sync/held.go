@@ -2,6 +2,7 @@ package fleetsync
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +11,7 @@ import (
 )
 
 // heldBack is an app version that is chosen for this device and cannot run on
-// it. It holds up no other app.
+// it, or did not start. It holds up no other app.
 type heldBack struct {
 	Want   agent.AppVersion `json:"want"`
 	Reason string           `json:"reason"` // one line, for people
@@ -18,6 +19,10 @@ type heldBack struct {
 	// App its document: a paused assignment goes back to it once it fits.
 	Ran string          `json:"ran,omitempty"`
 	App json.RawMessage `json:"app,omitempty"`
+	// Unstarted says that it was tried and did not start: it is tried again when
+	// the agent starts, and with again at every look.
+	Unstarted bool `json:"unstarted,omitempty"`
+	again     bool
 }
 
 // candidate is an app version that is chosen for this device.
@@ -49,6 +54,11 @@ func (p *pinned) hold(chosen []candidate, before *pinned, fits func(*App) error,
 			continue
 		}
 		held := heldBack{Want: c.version}
+		var start *startError
+		if held.Unstarted = errors.As(lacks, &start); held.Unstarted {
+			held.again = start.again
+			p.Blobs = append(p.Blobs, c.app.modules()...) // it is tried again
+		}
 		what := "left out"
 		v, document := before.last(c.version.Name)
 		switch old := parseCandidate(v, document, checks); {

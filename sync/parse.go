@@ -18,6 +18,9 @@ type Checks struct {
 	// because it uses them; none of a module that imports all there are, as the
 	// engine of JavaScript does.
 	Module func(module []byte, memory int64) (imports []string, err error)
+	// Start tries whether a module starts as fn. Only Publish asks, with the
+	// module that is the function's.
+	Start func(fn agent.Function, module []byte) error
 }
 
 // ParseApp reads an App document, YAML or JSON, and checks all of it. File

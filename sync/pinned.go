@@ -1,6 +1,7 @@
 package fleetsync
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -51,9 +52,13 @@ func readPinned(cache Cache) (*pinned, error) {
 	return &p, nil
 }
 
+// write keeps p for the next start; what is kept already costs no write.
 func (p *pinned) write(cache Cache) error {
 	data, err := json.Marshal(p)
 	if err == nil {
+		if kept, unread := cache.Pinned(pinName); unread == nil && bytes.Equal(kept, data) {
+			return nil
+		}
 		err = cache.Pin(pinName, data)
 	}
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // moduleFile is one module on its way. WebAssembly travels in the CNCF layout:
@@ -58,6 +60,9 @@ func readModules(appFile string, app *App, checks *Checks) (out []moduleFile, wa
 				return nil, nil, err
 			}
 			warnings = append(warnings, notes...)
+			if err := file.tryStart(app.Metadata.Name, &fn, checks.Start); err != nil {
+				return nil, nil, wrong("%s does not start: %v", mod.Path, err)
+			}
 			if file.layer.Size > usualModule {
 				warnings = append(warnings, fmt.Sprintf("the module of function %s has %d bytes: devices take %d unless their limits.module says more", name, file.layer.Size, usualModule))
 			}
@@ -83,11 +88,11 @@ func (m *moduleFile) load(path string, memory int64, check func([]byte, int64) (
 	if err != nil {
 		return nil, fmt.Errorf("read module: %w", err)
 	}
-	if len(data) < minModule {
-		return nil, fmt.Errorf("%s has %d bytes, which is no module: build it first", path, len(data))
+	if err := m.wrap(path, data); err != nil {
+		return nil, fmt.Errorf("%s %w", path, err)
 	}
-	if err := m.wrap(path, data); err != nil || check == nil {
-		return nil, err
+	if check == nil {
+		return nil, nil
 	}
 	if imports, err = check(data, memory); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -95,24 +100,34 @@ func (m *moduleFile) load(path string, memory int64, check func([]byte, int64) (
 	return imports, nil
 }
 
+// tryStart starts the module as fn, on a device that gives it all it names.
+func (m *moduleFile) tryStart(app string, fn *AppFunction, try func(agent.Function, []byte) error) error {
+	if try == nil {
+		return nil
+	}
+	bound := fn.bind(app+"/"+m.function, &Device{})
+	bound.Digest, bound.Size = agent.Digest(m.layer.Digest), m.layer.Size
+	return try(bound, m.data)
+}
+
 // wrap describes data as what it is.
 func (m *moduleFile) wrap(path string, data []byte) error {
+	if err := CheckModuleFile(path, data); err != nil {
+		return err
+	}
 	m.data = data
 	m.layer.Digest, m.layer.Size = digest.FromBytes(data), int64(len(data))
-	switch {
-	case bytes.HasPrefix(data, []byte("\x00asm")):
-		config, err := json.Marshal(map[string]any{
-			"architecture": "wasm", "os": "wasip1", "layerDigests": []digest.Digest{m.layer.Digest},
-		})
-		m.config = blob{ocispec.Descriptor{MediaType: typeWasmConfig, Digest: digest.FromBytes(config), Size: int64(len(config))}, config}
-		return err
-	case slices.Contains([]string{".js", ".mjs"}, filepath.Ext(path)):
+	if !bytes.HasPrefix(data, wasmMagic) {
 		empty := ocispec.DescriptorEmptyJSON
 		m.artefact, m.layer.MediaType = typeJavaScript, typeJavaScript
 		m.config = blob{ocispec.Descriptor{MediaType: empty.MediaType, Digest: empty.Digest, Size: empty.Size}, empty.Data}
 		return nil
 	}
-	return fmt.Errorf("%s is no WebAssembly module; build it first (JavaScript is in a file that ends in .js)", path)
+	config, err := json.Marshal(map[string]any{
+		"architecture": "wasm", "os": "wasip1", "layerDigests": []digest.Digest{m.layer.Digest},
+	})
+	m.config = blob{ocispec.Descriptor{MediaType: typeWasmConfig, Digest: digest.FromBytes(config), Size: int64(len(config))}, config}
+	return err
 }
 
 func (m *moduleFile) blobs() []blob {

@@ -105,8 +105,8 @@ func (p *Puller) Status() agent.SyncStatus {
 }
 
 // Restore applies the deployment that ran last, without any network. An app
-// that does not fit the device any more is left out; it is an error if none is
-// left. ErrNothingCached if there never was a deployment.
+// that does not fit the device any more, or does not start, is left out; it is
+// an error if none is left. ErrNothingCached if there never was a deployment.
 func (p *Puller) Restore(ctx context.Context) error {
 	if err := p.take(ctx); err != nil {
 		return err
@@ -124,31 +124,45 @@ func (p *Puller) Restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	run, chosen := p.restorable(kept, chosen)
+	for refused := (refusals{}); ; {
+		run, err := p.rerun(ctx, kept, chosen, refused)
+		if err == nil {
+			p.current = kept.Device == p.device.print() && len(run.Chosen) == len(kept.Chosen) && !unstarted(kept.Held)
+			return nil
+		}
+		if ctx.Err() != nil || run == nil || !refused.learn(err, run.Chosen) {
+			return err
+		}
+	}
+}
+
+// rerun applies what runs again of kept. Of an error in applying it, it gives
+// what was applied.
+func (p *Puller) rerun(ctx context.Context, kept *pinned, chosen []candidate, refused refusals) (*pinned, error) {
+	run, chosen := p.restorable(kept, chosen, refused)
 	p.tellHeld(run.Held)
 	if len(chosen) == 0 && len(kept.Chosen) > 0 {
-		return fmt.Errorf("restore the kept deployment: %s", reasons(run.Held))
+		return nil, fmt.Errorf("restore the kept deployment: %s", reasons(run.Held))
 	}
 	deployment, warnings, err := bind(run.Revision, run.Chosen, apps(chosen), &p.device)
 	if err != nil {
-		return fmt.Errorf("restore the kept deployment: %w", err)
+		return nil, fmt.Errorf("restore the kept deployment: %w", err)
 	}
 	for _, fn := range deployment.Functions {
 		if !p.cache.HasBlob(fn.Digest) {
-			return fmt.Errorf("restore the kept deployment: module %s of %s is not in the cache; it is fetched when the registry answers", fn.Digest.Short(), fn.Name)
+			return nil, fmt.Errorf("restore the kept deployment: module %s of %s is not in the cache; it is fetched when the registry answers", fn.Digest.Short(), fn.Name)
 		}
 	}
 	if err := p.apply.Apply(ctx, deployment); err != nil {
-		return fmt.Errorf("apply the kept deployment: %w", err)
+		return run, fmt.Errorf("apply the kept deployment: %w", err)
 	}
-	p.current = kept.Device == p.device.print() && len(run.Chosen) == len(kept.Chosen)
 	p.applied(run, warnings)
-	return nil
+	return run, nil
 }
 
 // restorable is the part of kept that fits the device. The pin itself stays as
 // it is: once the device has what it lacks, Restore runs all of it again.
-func (p *Puller) restorable(kept *pinned, chosen []candidate) (*pinned, []candidate) {
+func (p *Puller) restorable(kept *pinned, chosen []candidate, refused refusals) (*pinned, []candidate) {
 	run := *kept
 	run.Held = slices.Clone(kept.Held)
 	if kept.Device != p.device.print() {
@@ -156,7 +170,7 @@ func (p *Puller) restorable(kept *pinned, chosen []candidate) (*pinned, []candid
 			run.Held[i].Reason += "; the device was changed since, and it is tried again when the registry answers"
 		}
 	}
-	chosen = run.hold(chosen, nil, p.device.fits, p.opts.Checks)
+	chosen = run.hold(chosen, nil, refused.and(p.device.fits), p.opts.Checks)
 	return &run, chosen
 }
 

@@ -79,33 +79,47 @@ func (p *Puller) look(ctx context.Context) (*artefact, error) {
 }
 
 // update brings the share of a new fleet here and switches to it. An app that
-// cannot run on this device is held back alone.
+// cannot run on this device, or does not start, is held back alone.
 func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error {
-	next := &pinned{
-		Format: pinFormat, Manifest: news.digest, ETag: news.etag,
-		Fleet: fleet.Metadata.Name, Revision: fleet.Metadata.Revision, Device: p.device.print(),
-	}
 	running := map[string]string{}
 	if p.now != nil {
-		running, next.Previous = p.now.running(), p.now.Blobs
+		running = p.now.running()
 	}
-	chosen, err := p.documents(ctx, news, choose(fleet, &p.device, running))
+	wanted, err := p.documents(ctx, news, choose(fleet, &p.device, running))
 	if err != nil {
 		return err
 	}
-	var deployment agent.Deployment
-	var warnings []string
-	// What the device lacks is known without the modules: those are not fetched.
-	for _, fits := range []func(*App) error{p.device.fits, p.runnable} {
-		chosen = next.hold(chosen, p.now, fits, p.opts.Checks)
-		if deployment, warnings, err = p.bring(ctx, next, chosen); err != nil {
+	for refused := (refusals{}); ; {
+		next := &pinned{
+			Format: pinFormat, Manifest: news.digest, ETag: news.etag,
+			Fleet: fleet.Metadata.Name, Revision: fleet.Metadata.Revision, Device: p.device.print(),
+		}
+		if p.now != nil {
+			next.Previous = p.now.Blobs
+		}
+		deployment, warnings, err := p.share(ctx, next, wanted, refused)
+		if err != nil {
 			return err
 		}
+		if err = p.apply.Apply(ctx, deployment); err == nil {
+			return p.settle(next, warnings)
+		}
+		if ctx.Err() != nil || !refused.learn(err, next.Chosen) {
+			return fmt.Errorf("apply fleet %s revision %d: %w", next.Fleet, next.Revision, err)
+		}
 	}
-	if err := p.apply.Apply(ctx, deployment); err != nil {
-		return fmt.Errorf("apply fleet %s revision %d: %w", next.Fleet, next.Revision, err)
+}
+
+// share is what next runs of the wanted apps, with its modules in the cache.
+func (p *Puller) share(ctx context.Context, next *pinned, wanted []candidate, refused refusals) (deployment agent.Deployment, warnings []string, err error) {
+	// What the device lacks is known without the modules: those are not fetched.
+	for _, fits := range []func(*App) error{p.device.fits, p.runnable} {
+		wanted = next.hold(wanted, p.now, refused.and(fits), p.opts.Checks)
+		if deployment, warnings, err = p.bring(ctx, next, wanted); err != nil {
+			return agent.Deployment{}, nil, err
+		}
 	}
-	return p.settle(next, warnings)
+	return deployment, warnings, nil
 }
 
 // bring binds what is chosen, and fetches its modules.
@@ -172,13 +186,19 @@ func (p *Puller) settle(next *pinned, warnings []string) error {
 	if p.now != nil && p.now.Manifest == next.Manifest {
 		next.Previous = p.now.Previous // the same set again: keep what was before it
 	}
-	p.opts.Log.Info("fleet applied", "fleet", next.Fleet, "revision", next.Revision, "apps", next.names(), "was", p.runs.names())
+	if p.runs != nil && p.runs.Manifest == next.Manifest && p.runs.names() == next.names() {
+		warnings = nil // all was told
+	} else {
+		p.opts.Log.Info("fleet applied", "fleet", next.Fleet, "revision", next.Revision, "apps", next.names(), "was", p.runs.names())
+	}
 	p.now = next
 	p.applied(next, warnings)
 	if err := next.write(p.cache); err != nil {
 		return err // current stays false, so the next round tries again
 	}
-	p.current, p.fetched = true, nil
+	if p.current = !startable(next.Held); p.current {
+		p.fetched = nil
+	}
 	return p.sweep(slices.Concat(next.Blobs, next.Previous))
 }
 

@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// Quantity is a number of bytes, written "4096", "64Ki", "32Mi" or "1Gi".
+// Quantity is a number of bytes, written "4096", "64Ki", "32Mi" or "1Gi"; a B
+// may follow, as in "32MiB".
 type Quantity int64
 
-var quantityForm = regexp.MustCompile(`^([1-9][0-9]{0,15})(Ki|Mi|Gi)?$`)
+var quantityForm = regexp.MustCompile(`^([1-9][0-9]{0,15})(?:(Ki|Mi|Gi)B?)?$`)
 
 var quantityUnits = []struct {
 	suffix string

@@ -79,8 +79,7 @@ func (*reactor) start(ctx *guestContext, in *instance) error {
 		return trap(err)
 	}
 	if n := int32(in.result[0]); n != 0 {
-		text := fmt.Sprintf("skerry_init returned %d", n)
-		return &agent.Fault{Kind: agent.FaultError, Err: withText(text, ctx.run.inv.Effects.Err)}
+		return ctx.run.ownFault("skerry_init", n)
 	}
 	return nil
 }
@@ -89,21 +88,30 @@ func (*reactor) handle(ctx *guestContext, in *instance) error {
 	if err := in.call(ctx, in.handle, in.result[:]); err != nil {
 		return trap(err)
 	}
-	return outcome(uint32(in.result[0]), ctx.run.inv.Effects.Err)
+	return ctx.run.outcome(int32(in.result[0]))
 }
 
-// outcome translates what skerry_handle returned; text is what it gave to error_set.
-func outcome(returned uint32, text string) error {
+// outcome translates what skerry_handle returned.
+func (r *run) outcome(returned int32) error {
 	switch returned {
 	case handleCommit:
 		return nil
 	case handleReject:
-		return wrapText(agent.ErrReject, text)
+		return wrapText(agent.ErrReject, r.words())
 	case handleRetry:
-		return wrapText(agent.ErrRetry, text)
+		return wrapText(agent.ErrRetry, r.words())
 	}
-	fact := fmt.Sprintf("skerry_handle returned %d", int32(returned))
-	return &agent.Fault{Kind: agent.FaultError, Err: withText(fact, text)}
+	return r.ownFault("skerry_handle", returned)
+}
+
+// ownFault is the guest's own word that it failed. What a script threw says it
+// all: its author knows nothing of export and number.
+func (r *run) ownFault(export string, returned int32) error {
+	text := r.words()
+	if r.script != nil && text != "" {
+		return &agent.Fault{Kind: agent.FaultError, Err: errors.New(text)}
+	}
+	return &agent.Fault{Kind: agent.FaultError, Err: withText(fmt.Sprintf("%s returned %d", export, returned), text)}
 }
 
 // isTrap tells whether err came out of a call into the guest.

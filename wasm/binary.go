@@ -225,6 +225,7 @@ func (l *layout) exportEntry(d *decoder) Export {
 	ex := Export{Name: d.name(), Kind: d.kind()}
 	if i := d.u32(); ex.Kind == "func" {
 		ex.Type = l.typeOfFunc(d, i)
+		ex.imported = i < l.importedFuncs()
 	}
 	return ex
 }
@@ -234,6 +235,15 @@ func (l *layout) typeIndex(d *decoder) uint32 {
 	i := d.u32()
 	l.funcTypeName(d, i)
 	return i
+}
+
+func (l *layout) importedFuncs() (n uint32) {
+	for i := range l.imports {
+		if l.imports[i].Kind == "func" {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *layout) funcTypeName(d *decoder, i uint32) string {

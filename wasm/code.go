@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/wasm/codecache"
@@ -18,8 +17,8 @@ type code struct {
 	digest agent.Digest
 	refs   int // guarded by Runtime.mu
 
-	once sync.Once // builds what follows
-	err  error
+	built chan struct{} // closed when what follows is there
+	err   error
 	prepared
 	rt     wazero.Runtime
 	wasm   wazero.CompiledModule
@@ -55,13 +54,28 @@ func (r *Runtime) acquire(ctx context.Context, digest agent.Digest) (*code, erro
 	}
 	c := r.code[digest]
 	if c == nil {
-		c = &code{digest: digest}
+		c = &code{digest: digest, built: make(chan struct{})}
 		r.code[digest] = c
+		// For all who wait, not for this caller alone, who may give up.
+		r.builds.Go(func() {
+			c.err = r.build(r.ctx, c)
+			close(c.built)
+		})
 	}
 	c.refs++
 	r.mu.Unlock()
 
-	c.once.Do(func() { c.err = r.build(ctx, c) })
+	select {
+	case <-c.built:
+	case <-ctx.Done():
+		r.builds.Go(func() {
+			<-c.built
+			if err := r.release(r.ctx, c); err != nil {
+				r.log.Warn("cannot free compiled code", "module", digest, "err", err)
+			}
+		})
+		return nil, ctx.Err()
+	}
 	if c.err != nil {
 		return nil, errors.Join(c.err, r.release(ctx, c))
 	}

@@ -184,7 +184,7 @@ var calls = []struct {
 	{"delete", []string{""}, "!invalid", agent.Effects{}},
 	{"add", []string{"n", "1"}, "=42", agent.Effects{Writes: write("n", "42")}},
 	{"add", []string{"new", "-9223372036854775807"}, "=-9223372036854775807", agent.Effects{Writes: write("new", "-9223372036854775807")}},
-	{"add", []string{"word", "1"}, "!invalid", agent.Effects{Err: `kv_add: state "word" holds no integer: invalid argument`}},
+	{"add", []string{"word", "1"}, "!invalid", agent.Effects{}},
 	{"cas", []string{"n", "41", "42"}, "=1", agent.Effects{Writes: write("n", "42")}},
 	{"cas", []string{"n", "40", "42"}, "=0", agent.Effects{}},
 	{"cas", []string{"n", "", "42"}, "=0", agent.Effects{}},
@@ -260,6 +260,12 @@ func (g *subject) testVerdicts(t *testing.T) {
 	}
 	wantFault(t, g.ask(inv, "fail", args("broken")), agent.FaultError, "skerry_handle returned 3: broken")
 	wantFault(t, g.ask(inv, "trap", ""), agent.FaultTrap, "")
+	wantFault(t, g.ask(inv, "throw", args("seven is bad: 7")), agent.FaultTrap, "seven is bad: 7")
+	const why = `publish to "other": not granted; add it to permissions.publish`
+	wantFault(t, g.ask(inv, "refused", args("other")), agent.FaultError, why)
+	if err := g.ask(inv, "why", args("other")); err != nil || !strings.HasPrefix(string(inv.Effects.Result), "="+why) {
+		t.Errorf("why answered %q, %v; want %s", inv.Effects.Result, err, why)
+	}
 	if err := g.ask(inv, "boot", ""); err != nil || string(inv.Effects.Result) != "=up" {
 		t.Errorf("after the trap: %q, %v", inv.Effects.Result, err)
 	}

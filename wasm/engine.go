@@ -38,6 +38,16 @@ var hostModules = map[string]func(context.Context, wazero.Runtime) error{
 
 // compile compiles a prepared module and links what it imports.
 func (e *engine) compile(ctx context.Context, codes *codecache.Store, interpret bool, p *prepared) (wazero.Runtime, wazero.CompiledModule, error) {
+	rt, err := e.link(ctx, codes, interpret, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	compiled, err := compile(ctx, rt, p.entry.Module)
+	return rt, compiled, err
+}
+
+// link gives the runtime for p, with the host modules that p imports.
+func (e *engine) link(ctx context.Context, codes *codecache.Store, interpret bool, p *prepared) (wazero.Runtime, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	config, l := codecache.RuntimeConfig(interpret), &e.unkept
@@ -52,12 +62,11 @@ func (e *engine) compile(ctx context.Context, codes *codecache.Store, interpret 
 			continue
 		}
 		if err := hostModules[name](ctx, l.rt); err != nil {
-			return nil, nil, fmt.Errorf("link %s: %w", name, err)
+			return nil, fmt.Errorf("link %s: %w", name, err)
 		}
 		l.hosts[name] = true
 	}
-	compiled, err := compile(ctx, l.rt, p.entry.Module)
-	return l.rt, compiled, err
+	return l.rt, nil
 }
 
 // compile is rt.CompileModule for bytes of strangers: wazero 1.12.0 panics on

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -316,7 +317,7 @@ func TestExtismPluginKit(t *testing.T) {
 // TestExtismBesideOtherABIs has guests of other kinds use Extism's functions.
 func TestExtismBesideOtherABIs(t *testing.T) {
 	for name, want := range map[string]wasm.ABI{
-		"vowels": wasm.Extism, "start": wasm.Extism, "handler": wasm.SkerryV1, "command": wasm.WASICommand,
+		"vowels": wasm.Extism, "start": wasm.Extism, "handler": wasm.SkerryV1, "both": wasm.Extism,
 	} {
 		info, err := wasm.Inspect(fixture(t, plugins+name+".wasm"))
 		if err != nil || info.ABI != want {
@@ -328,16 +329,68 @@ func TestExtismBesideOtherABIs(t *testing.T) {
 	if !errors.Is(err, agent.ErrReject) || string(inv.Effects.Result) != "event" {
 		t.Errorf("%v, result %q", err, inv.Effects.Result)
 	}
-	m, fn = plugin(t, "command", nil)
-	for _, data := range []string{"one", "two"} {
-		wantResult(t, m, fn, nil, data, data)
-	}
 	m, fn = plugin(t, "both", func(fn *agent.Function) { fn.Env = map[string]string{"EXTISM_FUNCTION": "_start"} })
 	for _, data := range []string{"one", "two"} {
 		wantResult(t, m, fn, nil, data, data) // each run exits with code 0
 	}
 	_, err = invoke(m, fn, nil, "")
 	wantFault(t, err, agent.FaultError, "exited with code 3")
+}
+
+// TestExtismIsNotForCommands refuses what would call Extism's functions before
+// there is an event: a start function runs while the instance is made.
+func TestExtismIsNotForCommands(t *testing.T) {
+	const want = "module is a WASI command that imports extism:host/env"
+	bin := fixture(t, plugins+"command.wasm")
+	for name, inspect := range map[string]func([]byte) (wasm.Info, error){"inspect": wasm.Inspect, "describe": wasm.Describe} {
+		if _, err := inspect(bin); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	s := newBench(t, wasm.Options{})
+	if _, err := s.rt.Load(context.Background(), s.function(plugins+"command.wasm")); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("load: %v, want %q", err, want)
+	}
+}
+
+// TestExtismMemoryIsGivenBack loads plug-ins, lets each take 64 MiB, and wants
+// both the bytes and the addresses back.
+func TestExtismMemoryIsGivenBack(t *testing.T) {
+	s := newBench(t, wasm.Options{})
+	fn := s.function(plugins + "probe.wasm")
+	fn.Limits.Memory = 1 << 30
+	keep := s.load(fn) // keeps the code
+	if _, err := invoke(keep, &fn, nil, "a64000000"); err != nil {
+		t.Fatal(err)
+	}
+	before := addresses(t)
+	for range 20 {
+		m, err := s.rt.Load(context.Background(), fn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantResult(t, m, &fn, nil, "a64000000", "1")
+		if err := m.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if grown := addresses(t) - before; grown > 4<<30 {
+		t.Errorf("20 plug-ins that are closed hold %d MiB of addresses", grown>>20)
+	}
+}
+
+// addresses is the address space of this process that is mapped, bytes.
+func addresses(t *testing.T) int64 {
+	t.Helper()
+	stat, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(stat))[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
 }
 
 func TestExtismGoPlugin(t *testing.T) {

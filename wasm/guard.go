@@ -11,9 +11,16 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// slice is the fuel a guest gets at a time: 10 to 60 us of work where it is
-// compiled, and the longest that a guest holds the scheduler.
-const slice = 32 << 10
+// A guest gets fuel by the slice, and holds the scheduler for as long as that
+// lasts: 10 to 60 us where it is compiled. Work that costs more than its fuel (a
+// first touch of a page takes microseconds) gets smaller slices.
+const (
+	firstSlice    = 8 << 10
+	smallestSlice = 1 << 10
+	largestSlice  = 32 << 10
+	shortSlice    = 250 * time.Microsecond // the next one may be larger
+	longSlice     = time.Millisecond       // the next one must be smaller
+)
 
 // stackFor is how many bytes the calls of a guest may take on the native stack,
 // as instrument counts them: a quarter of its memory. wazero would let it have
@@ -42,9 +49,11 @@ type guard struct {
 	parent   context.Context // of the run: ends when the agent stops
 	deadline time.Time
 	timeout  time.Duration
-	fuel     int64 // limit; 0: none
-	granted  int64 // fuel given since the run began
-	calls    int   // host calls left
+	slice    int64     // fuel given at a time
+	ticked   time.Time // when it was given; zero: by the host before the call
+	fuel     int64     // limit; 0: none
+	granted  int64     // fuel given since the run began
+	calls    int       // host calls left
 	maxCalls int
 	pages    uint32 // limit of memory
 	stack    int32  // limit of the call stack, bytes
@@ -54,6 +63,9 @@ type guard struct {
 	reason   *stop  // why the guard ended the run
 }
 
+// begun is when the run began.
+func (g *guard) begun() time.Time { return g.deadline.Add(-g.timeout) }
+
 // end throws s.
 func (g *guard) end(kind agent.FaultKind, format string, args ...any) {
 	g.reason = &stop{kind, fmt.Sprintf(format, args...)}
@@ -61,8 +73,10 @@ func (g *guard) end(kind agent.FaultKind, format string, args ...any) {
 }
 
 // check ends a run whose time is over. Host functions that can take long call it.
-func (g *guard) check() {
-	if time.Until(g.deadline) < 0 {
+func (g *guard) check() { g.checkAt(time.Now()) }
+
+func (g *guard) checkAt(now time.Time) {
+	if now.After(g.deadline) {
 		g.end(agent.FaultTimeout, "ran longer than %v", g.timeout)
 	}
 	if g.parent.Err() != nil {
@@ -70,30 +84,51 @@ func (g *guard) check() {
 	}
 }
 
-// nextSlice is the fuel that a guest who has used so much gets next.
-func (g *guard) nextSlice(used int64) int64 {
-	next := int64(slice)
+// grant is the fuel that a guest who has used so much gets next, or why it gets
+// none.
+func (g *guard) grant(used int64) (int64, *stop) {
+	next := g.slice
 	if g.fuel > 0 {
 		if used > g.fuel {
-			g.end(agent.FaultFuel, "used more than %d units of fuel", g.fuel)
+			return 0, &stop{agent.FaultFuel, fmt.Sprintf("used more than %d units of fuel", g.fuel)}
 		}
 		next = min(next, g.fuel-used)
 	}
 	g.granted = used + next
-	return next
+	return next, nil
 }
 
 // tick gives the guest, who has left (less than 0) fuel, its next slice.
 func (g *guard) tick(left int64) int64 {
-	g.check()
-	return g.nextSlice(g.granted - left)
+	now := time.Now()
+	g.checkAt(now)
+	if !g.ticked.IsZero() {
+		g.adapt(now.Sub(g.ticked))
+	}
+	g.ticked = now
+	next, s := g.grant(g.granted - left)
+	if s != nil {
+		g.reason = s
+		panic(s)
+	}
+	return next
+}
+
+// adapt sizes the slice by how long the last one took.
+func (g *guard) adapt(took time.Duration) {
+	switch {
+	case took > longSlice:
+		g.slice = max(g.slice/4, smallestSlice)
+	case took < shortSlice:
+		g.slice = min(g.slice*2, largestSlice)
+	}
 }
 
 // deep ends a run whose calls go too deep. An instance that is starting has not
 // been given its stack yet.
 func (g *guard) deep(left int32) int32 {
 	if g.stacked {
-		g.end(agent.FaultTrap, "calls nested too deeply: more than %d KiB of call stack", g.stack>>10)
+		g.end(agent.FaultTrap, "calls nested too deeply: more than %d KiB of call stack, which is a quarter of limits.memory and at most 4 MiB", g.stack>>10)
 	}
 	g.stacked = true
 	return left + g.stack

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +21,12 @@ import (
 // blobs is a module cache in memory.
 type blobs map[agent.Digest][]byte
 
+// adding guards all blobs: a runtime may still read when a test adds more.
+var adding sync.RWMutex
+
 func (b blobs) Blob(d agent.Digest) ([]byte, error) {
+	adding.RLock()
+	defer adding.RUnlock()
 	if bin, ok := b[d]; ok {
 		return bin, nil
 	}
@@ -29,6 +35,8 @@ func (b blobs) Blob(d agent.Digest) ([]byte, error) {
 
 func (b blobs) add(bin []byte) agent.Digest {
 	d := agent.Digest(fmt.Sprintf("sha256:%x", sha256.Sum256(bin)))
+	adding.Lock()
+	defer adding.Unlock()
 	b[d] = bin
 	return d
 }

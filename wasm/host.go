@@ -57,6 +57,7 @@ var hostFuncs = []hostFunc{
 	{"kv_list", []api.ValueType{i32, i32, i32, i32, i32}, i32, kvList, false},
 	{"random_get", []api.ValueType{i32, i32}, i32, randomGet, true},
 	{"sleep_ms", []api.ValueType{i32}, i32, sleepMillis, false},
+	{"error_get", []api.ValueType{i32, i32}, i32, errorGet, true},
 	{"http", []api.ValueType{i32, i32, i32, i32}, i32, httpRequest, false},
 }
 
@@ -92,9 +93,21 @@ func (f hostFunc) adapt() api.GoModuleFunc {
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
 		r := runOf(ctx)
 		r.call()
+		r.told = false
 		n := refused
 		if f.atStart || !r.starting {
 			n = f.call(r, mod.Memory(), stack)
+		}
+		switch {
+		case r.told:
+		case n == refused && r.starting:
+			r.refuse(f.name + ": not while the function starts")
+		case n == errnoInvalid && f.result == i32:
+			r.refuse(f.name + ": a pointer or another argument is invalid")
+		case n == errnoLimit && f.result == i32:
+			r.refuse(f.name + ": it is too large")
+		case n == errnoNotFound && f.result == i32:
+			r.refusal = ""
 		}
 		if f.result == i32 {
 			n = int64(uint32(n))
@@ -102,6 +115,18 @@ func (f hostFunc) adapt() api.GoModuleFunc {
 		stack[0] = uint64(n)
 	}
 }
+
+// errno is the number for what an Invocation answers, whose words it keeps.
+func (r *run) errno(err error) int64 {
+	if err != nil {
+		r.refuse(err.Error())
+	}
+	return errno(err)
+}
+
+// refuse keeps why a call was refused, for error_get and for a run that fails
+// without words of its own.
+func (r *run) refuse(why string) { r.refusal, r.told = why, true }
 
 // errno translates what an Invocation answers.
 func errno(err error) int64 {

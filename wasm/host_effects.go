@@ -17,7 +17,7 @@ func publish(r *run, mem api.Memory, args []uint64) int64 {
 	if !ok1 || !ok2 || flags&^flagKnown != 0 {
 		return errnoInvalid
 	}
-	return errno(r.inv.Publish(topic, data, uint8(flags&flagQoS), flags&flagRetain != 0))
+	return r.errno(r.inv.Publish(topic, data, uint8(flags&flagQoS), flags&flagRetain != 0))
 }
 
 // emit (function, len, ptr, len) -> error.
@@ -27,7 +27,7 @@ func emit(r *run, mem api.Memory, args []uint64) int64 {
 	if !ok1 || !ok2 {
 		return errnoInvalid
 	}
-	return errno(r.inv.Emit(function, data))
+	return r.errno(r.inv.Emit(function, data))
 }
 
 // followup (target, len, content type, len, ptr, len) -> error.
@@ -38,5 +38,5 @@ func followup(r *run, mem api.Memory, args []uint64) int64 {
 	if !ok1 || !ok2 || !ok3 {
 		return errnoInvalid
 	}
-	return errno(r.inv.Followup(target, contentType, data))
+	return r.errno(r.inv.Followup(target, contentType, data))
 }

@@ -62,7 +62,7 @@ func resultSet(r *run, mem api.Memory, args []uint64) int64 {
 	if !ok {
 		return errnoInvalid
 	}
-	return errno(r.inv.SetResult(data))
+	return r.errno(r.inv.SetResult(data))
 }
 
 // errorSet (ptr, len) -> error.
@@ -73,6 +73,11 @@ func errorSet(r *run, mem api.Memory, args []uint64) int64 {
 	}
 	r.inv.SetError(text)
 	return 0
+}
+
+// errorGet (buf, cap) -> length of why a call was refused, the last one; 0 if none was.
+func errorGet(r *run, mem api.Memory, args []uint64) int64 {
+	return giveString(mem, args, r.refusal)
 }
 
 var logLevels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
@@ -109,7 +114,7 @@ func secretGet(r *run, mem api.Memory, args []uint64) int64 {
 	}
 	value, err := r.inv.Secret(name)
 	if err != nil {
-		return errno(err)
+		return r.errno(err)
 	}
 	return giveString(mem, args[2:], value)
 }
@@ -121,7 +126,7 @@ func randomGet(r *run, mem api.Memory, args []uint64) int64 {
 		return errnoInvalid
 	}
 	_, err := r.Read(buf)
-	return errno(err)
+	return r.errno(err)
 }
 
 // sleepMillis (milliseconds) -> error. It ends with the run's time at the latest.

@@ -15,7 +15,7 @@ func (r *run) stray(name string, addr uint64) {
 // reserve allocates n bytes of the plug-in's memory, within the limit that it
 // shares with the module's own. 0 refuses.
 func (r *run) reserve(mod api.Module, n uint64) uint64 {
-	handle := r.plug.alloc(n, int64(r.pages)*pageBytes-int64(mod.Memory().Size()))
+	handle := r.plug.alloc(n, int64(r.pages)*pageBytes, int64(mod.Memory().Size()))
 	if handle == 0 {
 		r.refused = r.refused || n > 0
 		return 0

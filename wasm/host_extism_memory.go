@@ -7,13 +7,14 @@ import (
 )
 
 // plugMemory is the memory that an Extism plug-in shares with its host: an
-// address space of its own, in which blocks are allocated. It lasts for one
-// run. As in Extism, bytes between and shortly behind blocks may be accessed
-// too: some plug-in kits write there.
+// address space of its own, in which blocks are allocated. Blocks last for one
+// run, the space until unmap. As in Extism, bytes between and shortly behind
+// blocks may be accessed too: some plug-in kits write there.
 type plugMemory struct {
-	buf    []byte
-	open   int // bytes of buf that may be accessed
-	top    int // bytes of buf that blocks take
+	space  []byte // all that may be allocated, outside of Go's heap, so that growing copies nothing; nil: not mapped
+	buf    []byte // of space, or on the heap where address space is scarce
+	open   int    // bytes of buf that may be accessed
+	top    int    // bytes of buf that blocks take
 	blocks []plugBlock
 	input  uint64 // handle of the event's data; 0 until it is asked for
 	err    uint64 // handle of the error's text; 0: none
@@ -33,6 +34,7 @@ const (
 	plugKept  = 64 << 10 // bytes that are kept from one run to the next
 	plugAlign = 16       // bytes; a block takes at least so many
 	plugEntry = 24       // bytes that a plugBlock takes
+	plugMost  = 1 << 20  // blocks at most: the list of them is copied to grow
 )
 
 // taken is what the memory takes of the gateway's, in bytes.
@@ -41,23 +43,38 @@ func (p *plugMemory) taken() int64 { return int64(len(p.buf)) + int64(cap(p.bloc
 // reset forgets all blocks. What a plug-in finds in new ones afterwards is 0.
 func (p *plugMemory) reset() {
 	if len(p.buf) > plugKept {
-		*p = plugMemory{}
+		p.unmap()
 		return
 	}
 	clear(p.buf[:p.open])
-	*p = plugMemory{buf: p.buf, blocks: p.blocks[:0]}
+	*p = plugMemory{space: p.space, buf: p.buf, blocks: p.blocks[:0]}
+}
+
+// unmap gives all memory back. No slice of it may be used afterwards.
+func (p *plugMemory) unmap() {
+	if p.space != nil {
+		unmapMemory(p.space)
+	}
+	*p = plugMemory{}
 }
 
 // alloc returns the handle of n new bytes, or 0 if n is 0 or the memory would
-// take more than most bytes.
-func (p *plugMemory) alloc(n uint64, most int64) uint64 {
-	most = min(most, plugBase)
-	if n == 0 || most < 0 || n > uint64(most) {
+// take more than limit bytes, which never changes, together with others.
+func (p *plugMemory) alloc(n uint64, limit, others int64) uint64 {
+	limit = min(limit, plugBase)
+	most := limit - others
+	if n == 0 || most < 0 || n > uint64(most) || len(p.blocks) == plugMost {
 		return 0
 	}
 	size := (int(n) + plugAlign - 1) &^ (plugAlign - 1)
 	most -= int64(len(p.blocks)+1) * plugEntry
-	if int64(p.top)+int64(size) > most || !p.reach(p.top+size, int(most)) {
+	if int64(p.top)+int64(size) > most {
+		return 0
+	}
+	if p.space == nil && p.buf == nil {
+		p.space = mapMemory(uint64(limit))
+	}
+	if !p.reach(p.top+size, int(most)) {
 		return 0
 	}
 	at := p.top
@@ -70,16 +87,28 @@ func (p *plugMemory) alloc(n uint64, most int64) uint64 {
 func (p *plugMemory) reach(end, most int) bool {
 	open := (end + plugSlack + plugPage - 1) &^ (plugPage - 1)
 	if open > len(p.buf) {
-		size := min(max(open, 2*len(p.buf)), most)
+		size := min(open, most)
+		if p.space == nil {
+			size = min(max(open, 2*len(p.buf)), most)
+		}
 		if size < end {
 			return false
 		}
-		buf := make([]byte, size)
-		copy(buf, p.buf[:p.open])
-		p.buf = buf
+		p.grow(max(size, len(p.buf)))
 	}
 	p.open = max(p.open, min(open, len(p.buf)))
 	return true
+}
+
+// grow makes buf size bytes long, all behind what was open 0.
+func (p *plugMemory) grow(size int) {
+	if p.space != nil {
+		p.buf = p.space[:size:size]
+		return
+	}
+	buf := make([]byte, size)
+	copy(buf, p.buf[:p.open])
+	p.buf = buf
 }
 
 // index finds the block that a handle names, -1 if there is none.

@@ -14,13 +14,14 @@ func FuzzPlugMemory(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte) {
 		const most = 200 << 10
 		var p plugMemory
+		defer p.unmap()
 		sizes := map[uint64]uint64{} // of the blocks there are
 		var handles []uint64
 		for ; len(script) >= 3; script = script[3:] {
 			arg := uint64(binary.LittleEndian.Uint16(script[1:]))
 			switch script[0] % 5 {
 			case 0:
-				h := p.alloc(arg, most)
+				h := p.alloc(arg, most, 0)
 				if arg == 0 && h != 0 {
 					t.Fatal("a block of nothing")
 				}
@@ -80,12 +81,95 @@ func checkPlugMemory(t *testing.T, p *plugMemory, sizes map[uint64]uint64, most 
 
 func TestPlugMemoryIsGivenBack(t *testing.T) {
 	var p plugMemory
-	if p.alloc(1<<20, 2<<20) == 0 || len(p.buf) < 1<<20 {
+	if p.alloc(1<<20, 2<<20, 0) == 0 || len(p.buf) < 1<<20 {
 		t.Fatal("no memory")
 	}
 	p.reset()
-	if len(p.buf) != 0 {
-		t.Errorf("%d bytes are kept for the next run", len(p.buf))
+	if len(p.buf) != 0 || p.space != nil {
+		t.Errorf("%d bytes are kept for the next run, %d mapped", len(p.buf), len(p.space))
+	}
+	h := p.alloc(1<<20, 2<<20, 0)
+	if b, ok := p.block(h); !ok || b[0] != 0 || b[len(b)-1] != 0 {
+		t.Error("no new memory of zeros")
+	}
+	p.unmap()
+	if _, ok := p.loadByte(plugBase); ok || p.taken() != 0 {
+		t.Error("memory that was given back can be read")
+	}
+	if _, ok := p.block(h); ok {
+		t.Error("a block outlives its memory")
+	}
+	p.unmap() // does no harm
+}
+
+// TestPlugMemoryGrowsInPlace wants no copies where address space is at hand:
+// copying half a gigabyte would hold everybody up.
+func TestPlugMemoryGrowsInPlace(t *testing.T) {
+	var p plugMemory
+	defer p.unmap()
+	const limit = 256 << 20
+	first, _ := p.block(p.alloc(100, limit, 0))
+	first[0] = 7
+	for n := uint64(64 << 10); n < limit/4; n *= 2 {
+		if p.alloc(n, limit, 0) == 0 {
+			t.Fatalf("no %d bytes", n)
+		}
+	}
+	again, ok := p.block(plugBase)
+	if !ok || again[0] != 7 {
+		t.Fatal("the first block is gone")
+	}
+	if p.space != nil && &first[0] != &again[0] {
+		t.Error("growing moved the memory")
+	}
+	if probe := mapMemory(1 << 20); probe != nil {
+		unmapMemory(probe)
+		if p.space == nil {
+			t.Error("the memory is on the heap")
+		}
+	}
+	if got, most := p.taken(), int64(limit/2+1<<20); got > most {
+		t.Errorf("it takes %d bytes, at most %d are in blocks", got, most)
+	}
+}
+
+// TestPlugMemoryOnTheHeap is where address space is scarce.
+func TestPlugMemoryOnTheHeap(t *testing.T) {
+	p := plugMemory{buf: make([]byte, plugPage)}
+	h := p.alloc(100, 1<<20, 0)
+	if !p.storeByte(h, 7) || p.alloc(300_000, 1<<20, 0) == 0 || p.alloc(900_000, 1<<20, 0) != 0 {
+		t.Fatal("blocks are not within the limit")
+	}
+	if v, ok := p.loadByte(h); !ok || v != 7 || p.space != nil {
+		t.Errorf("%d, %t, mapped %d", v, ok, len(p.space))
+	}
+}
+
+func TestPlugMemoryOfManyBlocks(t *testing.T) {
+	var p plugMemory
+	defer p.unmap()
+	n := 0
+	for p.alloc(1, 512<<20, 0) != 0 {
+		n++
+	}
+	if n != plugMost {
+		t.Errorf("%d blocks, want %d", n, plugMost)
+	}
+	if p.reset(); cap(p.blocks) > 0 {
+		t.Error("the list of many blocks is kept")
+	}
+}
+
+func TestPlugMemoryOfSmallRunsIsFree(t *testing.T) {
+	var p plugMemory
+	defer p.unmap()
+	if n := testing.AllocsPerRun(100, func() {
+		for range 10 {
+			p.alloc(1000, 1<<20, 0)
+		}
+		p.reset()
+	}); n > 0 || len(p.buf) == 0 {
+		t.Errorf("%v allocations per run, %d bytes are kept", n, len(p.buf))
 	}
 }
 

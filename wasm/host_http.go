@@ -11,8 +11,12 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// maxRequest is what a guest may send in one request, header and body.
-const maxRequest = 256 << 10
+// What a guest may send in one request.
+const (
+	maxRequest   = 256 << 10 // bytes, header and body
+	maxHead      = 64 << 10
+	maxHeadLines = 100
+)
 
 // httpRequest (request, len, buf, cap) -> length of the answer. An answer that
 // did not fit is given again when len is 0.
@@ -40,7 +44,7 @@ func (r *run) fetch(text []byte) int64 {
 	req, err := parseRequest(text)
 	r.check() // a request of many short lines takes its time
 	if err != nil {
-		r.inv.SetError("http: " + err.Error())
+		r.refuse("http: " + err.Error())
 		return errnoInvalid
 	}
 	ctx, cancel := context.WithDeadline(r.parent, r.deadline)
@@ -48,8 +52,7 @@ func (r *run) fetch(text []byte) int64 {
 	res, err := r.inv.Fetch(ctx, req)
 	r.check()
 	if err != nil {
-		r.inv.SetError("http: " + err.Error())
-		return errno(err)
+		return r.errno(fmt.Errorf("http: %w", err))
 	}
 	r.answer = formatResponse(res)
 	return 0
@@ -60,6 +63,9 @@ func parseRequest(text []byte) (*agent.HTTPRequest, error) {
 	head, body, _ := bytes.Cut(text, []byte("\n\n"))
 	if crlf := bytes.Index(text, []byte("\r\n\r\n")); crlf >= 0 && crlf < len(head) {
 		head, body = text[:crlf], text[crlf+4:]
+	}
+	if len(head) > maxHead || bytes.Count(head, []byte("\n")) > maxHeadLines {
+		return nil, fmt.Errorf("the header has more than %d bytes or %d lines", maxHead, maxHeadLines)
 	}
 	lines := strings.Split(string(head), "\n")
 	method, target, ok := strings.Cut(strings.TrimSuffix(lines[0], "\r"), " ")

@@ -23,7 +23,7 @@ func kvGet(r *run, mem api.Memory, args []uint64) int64 {
 	value, ok, err := r.inv.Get(key)
 	switch {
 	case err != nil:
-		return errno(err)
+		return r.errno(err)
 	case !ok:
 		return errnoNotFound
 	}
@@ -37,7 +37,7 @@ func kvSet(r *run, mem api.Memory, args []uint64) int64 {
 	if !ok1 || !ok2 {
 		return errnoInvalid
 	}
-	return errno(r.inv.Set(key, value, time.Duration(uint32(args[4]))*time.Second))
+	return r.errno(r.inv.Set(key, value, time.Duration(uint32(args[4]))*time.Second))
 }
 
 // kvDelete (key, len) -> error.
@@ -46,7 +46,7 @@ func kvDelete(r *run, mem api.Memory, args []uint64) int64 {
 	if !ok {
 		return errnoInvalid
 	}
-	return errno(r.inv.Delete(key))
+	return r.errno(r.inv.Delete(key))
 }
 
 // kvAdd (key, len, delta) -> sum. An i64 has no room for an error number:
@@ -54,12 +54,12 @@ func kvDelete(r *run, mem api.Memory, args []uint64) int64 {
 func kvAdd(r *run, mem api.Memory, args []uint64) int64 {
 	key, ok := takeName(r, mem, args)
 	if !ok {
-		r.inv.SetError("kv_add: the key is outside of the module's memory")
+		r.refuse("kv_add: the key is invalid")
 		return math.MinInt64
 	}
 	sum, err := r.inv.Add(key, int64(args[2]))
 	if err != nil {
-		r.inv.SetError("kv_add: " + err.Error())
+		r.refuse("kv_add: " + err.Error())
 		return math.MinInt64
 	}
 	return sum
@@ -82,7 +82,7 @@ func kvCompareAndSet(r *run, mem api.Memory, args []uint64) int64 {
 	done, err := r.inv.CompareAndSet(key, old, value)
 	switch {
 	case err != nil:
-		return errno(err)
+		return r.errno(err)
 	case done:
 		return 1
 	}
@@ -101,7 +101,7 @@ func kvList(r *run, mem api.Memory, args []uint64) int64 {
 	keys, err := r.inv.Keys(prefix, limit)
 	r.check() // merging what the run has written takes its time
 	if err != nil {
-		return errno(err)
+		return r.errno(err)
 	}
 	var list []byte
 	for _, k := range keys {

@@ -54,13 +54,13 @@ var attacks = []attack{
 	{name: "initgrow"},
 	{name: "starttrap", fault: agent.FaultTrap, says: "out of bounds memory access", atLoad: true},
 	{name: "startdeep", fault: agent.FaultTrap, says: tooDeep, atLoad: true},
-	{name: "databeyond", fault: agent.FaultTrap, says: "out of bounds", atLoad: true},
-	{name: "elembeyond"}, // wazero leaves out what does not fit
+	{name: "databeyond", says: "outside of memory", atLoad: true},
+	{name: "elembeyond", says: "outside of its table", atLoad: true}, // wazero alone leaves out what does not fit
 	{name: "exit", data: "xxx", fault: agent.FaultError, says: "exited with code 3"},
 	{name: "exit with code 0", module: "hostile/exit", fault: agent.FaultError, says: "exited with code 0"},
 	{name: "exitinit", fault: agent.FaultError, says: "exited with code 0", atLoad: true},
 	{name: "exitstart", fault: agent.FaultError, says: "exited with code 0", atLoad: true},
-	{name: "handlehost"}, // sched_yield, which answers 0
+	{name: "handlehost", says: "exports neither", atLoad: true}, // sched_yield, which would answer 0
 	{name: "wrong ABI", module: "wrongabi", says: "exports neither", atLoad: true},
 
 	{name: "publishflood", fault: agent.FaultLimit, says: "host calls"},

@@ -48,6 +48,8 @@ type Export struct {
 	Name string
 	Kind string // func, table, memory, global, tag
 	Type string // of a func: "()->i32"
+
+	imported bool // it hands on what the module imports
 }
 
 // Limits of what is compiled at all. They keep a hostile module from taking
@@ -193,6 +195,8 @@ func (info *Info) abi() (ABI, error) {
 		return "", fmt.Errorf("module exports _start as %s, it must be ()->", start.Type)
 	case info.importsFrom(extismModule) && (start == nil || len(info.entries()) > 0):
 		return Extism, nil
+	case start != nil && info.importsFrom(extismModule):
+		return "", fmt.Errorf("module is a WASI command that imports %s, which only plug-ins and guests of skerry_v1 may; export the plug-in's function as ()->i32, or use standard input and output", extismModule)
 	case start != nil:
 		return WASICommand, nil
 	}
@@ -211,7 +215,7 @@ func (info *Info) checkOptional() error {
 
 func (info *Info) export(kind, name string) *Export {
 	for i := range info.Exports {
-		if ex := &info.Exports[i]; ex.Kind == kind && ex.Name == name {
+		if ex := &info.Exports[i]; ex.Kind == kind && ex.Name == name && !ex.imported {
 			return ex
 		}
 	}

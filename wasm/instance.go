@@ -32,9 +32,10 @@ type instance struct {
 // newInstance instantiates c. Its start function runs, under r.
 func newInstance(c *code, r *run, config wazero.ModuleConfig) (*instance, error) {
 	guest := &guestContext{r}
-	ctx := experimental.WithMemoryAllocator(guest, reserve{uint64(r.guard.pages) * pageBytes})
-	mod, err := c.rt.InstantiateModule(ctx, c.wasm, config)
+	memory := &reserve{limit: uint64(r.guard.pages) * pageBytes}
+	mod, err := c.rt.InstantiateModule(experimental.WithMemoryAllocator(guest, memory), c.wasm, config)
 	if err != nil {
+		memory.free()
 		return nil, err
 	}
 	in := &instance{mod: mod, mem: mod.Memory()}
@@ -43,12 +44,12 @@ func newInstance(c *code, r *run, config wazero.ModuleConfig) (*instance, error)
 	for _, name := range c.entry.Globals {
 		g, ok := mod.ExportedGlobal(name).(api.MutableGlobal)
 		if !ok {
-			return nil, errors.Join(fmt.Errorf("global %s is missing from the rewritten module", name), mod.Close(ctx))
+			return nil, errors.Join(fmt.Errorf("global %s is missing from the rewritten module", name), mod.Close(guest))
 		}
 		in.globals = append(in.globals, g)
 	}
 	if in.fuel == nil || in.stack == nil {
-		return nil, errors.Join(errors.New("the module was not rewritten"), mod.Close(ctx))
+		return nil, errors.Join(errors.New("the module was not rewritten"), mod.Close(guest))
 	}
 	return in, nil
 }
@@ -56,7 +57,12 @@ func newInstance(c *code, r *run, config wazero.ModuleConfig) (*instance, error)
 // call calls a function of the guest under the run of ctx.
 func (in *instance) call(ctx *guestContext, f api.Function, stack []uint64) error {
 	r := ctx.run
-	in.fuel.Set(uint64(r.nextSlice(in.used(r))))
+	next, s := r.grant(in.used(r))
+	if s != nil {
+		r.reason = s
+		return s
+	}
+	in.fuel.Set(uint64(next))
 	in.stack.Set(uint64(r.stack))
 	r.stacked = true
 	return f.CallWithStack(ctx, stack)

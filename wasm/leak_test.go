@@ -13,8 +13,6 @@ import (
 	"github.com/skerry-edge/skerry/wasm"
 )
 
-func wasmCompiles() bool { return runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" }
-
 // resident is the process's memory in use, bytes.
 func resident(t *testing.T) int64 {
 	t.Helper()

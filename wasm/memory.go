@@ -7,15 +7,28 @@ import (
 // reserve gives an instance its linear memory: address space for all it may
 // ever have, of which the system provides what is touched. Growing copies
 // nothing, and closing the instance gives the memory back at once.
-type reserve struct{ limit uint64 } // bytes
+type reserve struct {
+	limit uint64 // bytes
+	given experimental.LinearMemory
+}
 
 // Allocate implements experimental.MemoryAllocator.
-func (r reserve) Allocate(_, most uint64) experimental.LinearMemory {
+func (r *reserve) Allocate(_, most uint64) experimental.LinearMemory {
 	limit := min(r.limit, most)
 	if space := mapMemory(limit); space != nil {
-		return &mapped{space: space}
+		r.given = &mapped{space: space}
+	} else {
+		r.given = &heap{limit: limit}
 	}
-	return &heap{limit: limit}
+	return r.given
+}
+
+// free gives back the memory of an instance that wazero did not finish: it
+// forgets it without freeing it.
+func (r *reserve) free() {
+	if r.given != nil {
+		r.given.Free()
+	}
 }
 
 // mapped is memory outside of Go's heap.
@@ -28,8 +41,11 @@ func (m *mapped) Reallocate(size uint64) []byte {
 	return m.space[:size:size]
 }
 
+// Free may be called again.
 func (m *mapped) Free() {
-	unmapMemory(m.space)
+	if m.space != nil {
+		unmapMemory(m.space)
+	}
 	m.space = nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ const (
 
 func newModule(owner *Runtime, fn agent.Function) *module {
 	m := &module{owner: owner, fn: fn}
+	m.run.starts = startTimeout(owner.slow)
 	m.ctx.run = &m.run
 	m.out.emit = func(line string) { m.run.inv.Log(slog.LevelInfo, line) }
 	m.out.check = m.run.check
@@ -105,9 +107,8 @@ func (m *module) fits(info *Info) error {
 
 // start makes the instance and lets it initialise itself.
 func (m *module) start(parent context.Context) error {
-	now := time.Now()
 	m.run.script = m.code.script
-	m.run.begin(parent, &m.fn, startInvocation(&m.fn), true, now)
+	m.run.begin(parent, &m.fn, startInvocation(&m.fn), true)
 	m.run.random = false
 	m.out.begin()
 	defer m.logStart(parent)
@@ -118,8 +119,8 @@ func (m *module) start(parent context.Context) error {
 	if err := m.abi.start(&m.ctx, in); err != nil {
 		return fmt.Errorf("start the module: %w", errors.Join(m.verdict(err), in.close(parent)))
 	}
-	in.born, in.pages = now, in.mem.Size()/pageBytes
-	m.in, m.used = in, now
+	in.born, in.pages = time.Now(), in.mem.Size()/pageBytes
+	m.in, m.used = in, in.born
 	m.ceiling = max(m.ceiling, 2*in.pages)
 	if m.restorable() {
 		in.image = in.snapshot()
@@ -142,7 +143,7 @@ func (m *module) logStart(ctx context.Context) {
 }
 
 // Invoke gives the event of inv to the function.
-func (m *module) Invoke(parent context.Context, inv *agent.Invocation) error {
+func (m *module) Invoke(parent context.Context, inv *agent.Invocation) (err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -151,19 +152,19 @@ func (m *module) Invoke(parent context.Context, inv *agent.Invocation) error {
 	if err := m.wake(parent); err != nil {
 		return err
 	}
+	defer m.contain(parent, &err)
 	if m.abi.once() {
 		return m.runOnce(parent, inv)
 	}
-	now := time.Now()
-	if err := m.ready(parent, now); err != nil {
+	if err := m.ready(parent); err != nil {
 		return err
 	}
-	m.used = now
-	m.run.begin(parent, &m.fn, inv, false, now)
+	m.run.begin(parent, &m.fn, inv, false)
 	m.out.begin()
 	in := m.in
 	in.runs++
-	err := m.abi.handle(&m.ctx, in)
+	err = m.abi.handle(&m.ctx, in)
+	m.used = m.run.begun()
 	m.finish(in)
 	verdict := m.verdict(err)
 	if err != nil && isTrap(err) || m.run.refused { // an instance without memory to spare only fails from here on
@@ -172,21 +173,33 @@ func (m *module) Invoke(parent context.Context, inv *agent.Invocation) error {
 	return verdict
 }
 
-// ready makes sure that there is an instance in a state to be used.
-func (m *module) ready(parent context.Context, now time.Time) error {
-	if in := m.in; in != nil {
-		switch {
-		case in.mod.IsClosed(), in.runs >= maxRuns, now.Sub(in.born) > maxAge, m.outgrown(in):
-			m.discard(parent)
-		case in.runs == 0 || m.fn.Isolation == agent.IsolationWarm:
-			return nil
-		case in.image != nil:
-			in.restore()
-			return nil
-		default:
-			m.discard(parent)
-		}
+// contain makes a failed run of a panic. Nothing is known to panic here; but what
+// strangers wrote must not end the agent.
+func (m *module) contain(ctx context.Context, err *error) {
+	if p := recover(); p != nil {
+		m.owner.log.Error("a run ended in a panic of the agent's; please report it", "function", m.fn.Name, "panic", p, "stack", string(debug.Stack()))
+		m.discard(ctx)
+		*err = &agent.Fault{Kind: agent.FaultTrap, Err: fmt.Errorf("the sandbox failed: %v", p)}
 	}
+}
+
+// ready makes sure that there is an instance in a state to be used.
+func (m *module) ready(parent context.Context) error {
+	in := m.in
+	if in == nil {
+		return m.start(parent)
+	}
+	switch fresh := m.fn.Isolation == agent.IsolationFresh; {
+	case in.mod.IsClosed(), in.runs >= maxRuns, m.used.Sub(in.born) > maxAge:
+	case in.runs == 0:
+		return nil
+	case fresh && in.image != nil && in.mem.Size()/pageBytes == in.pages: // memory cannot shrink
+		in.restore()
+		return nil
+	case !fresh && !m.outgrown(in):
+		return nil
+	}
+	m.discard(parent)
 	return m.start(parent)
 }
 
@@ -208,16 +221,15 @@ func (m *module) outgrown(in *instance) bool {
 
 // runOnce gives the event to an instance of its own.
 func (m *module) runOnce(parent context.Context, inv *agent.Invocation) error {
-	now := time.Now()
-	m.used = now
-	m.run.begin(parent, &m.fn, inv, false, now)
+	m.run.begin(parent, &m.fn, inv, false)
 	m.out.begin()
 	in, err := newInstance(m.code, &m.run, m.abi.config(m))
+	m.used = m.run.begun()
 	if err != nil {
+		m.out.flush()
 		return m.verdict(trap(err))
 	}
-	err = m.abi.start(&m.ctx, in)
-	if err == nil {
+	if err = m.abi.start(&m.ctx, in); err == nil {
 		err = m.abi.handle(&m.ctx, in)
 	}
 	m.finish(in)
@@ -254,6 +266,7 @@ func (m *module) verdict(err error) error {
 
 // discard closes the instance; the next run gets another one.
 func (m *module) discard(ctx context.Context) {
+	m.run.plug.unmap()
 	if m.in == nil {
 		return
 	}

@@ -1,14 +1,17 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/wasm/instrument"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/sys"
 )
@@ -18,23 +21,28 @@ import (
 type run struct {
 	guard
 	inv      *agent.Invocation
-	script   *script // JavaScript that the instance runs
-	starting bool    // no event yet: _initialize or skerry_init runs
-	random   bool    // random numbers were drawn while starting
-	answer   []byte  // of the last http call
+	script   *script       // JavaScript that the instance runs
+	starting bool          // no event yet: _initialize or skerry_init runs
+	starts   time.Duration // what starting may take, at least
+	random   bool          // random numbers were drawn while starting
+	answer   []byte        // of the last http call
 	names    names
+	refusal  string     // why a host call was refused, the last one
+	told     bool       // by the call that goes on
 	plug     plugMemory // of an Extism plug-in
 }
 
 // begin prepares the run of inv under the limits of fn. Starting takes more
 // than running: it has the default timeout at least.
-func (r *run) begin(parent context.Context, fn *agent.Function, inv *agent.Invocation, starting bool, now time.Time) {
+func (r *run) begin(parent context.Context, fn *agent.Function, inv *agent.Invocation, starting bool) {
 	timeout := fn.Limits.Timeout
 	if starting {
-		timeout = max(timeout, startTimeout)
+		timeout = max(timeout, r.starts)
 	}
+	now := time.Now()
 	r.guard = guard{
 		parent: parent, deadline: now.Add(timeout), timeout: timeout, fuel: fn.Limits.Fuel,
+		slice: cmp.Or(r.slice, firstSlice),
 		calls: fn.Limits.Calls, maxCalls: fn.Limits.Calls, pages: pagesFor(fn.Limits.Memory), stack: stackFor(fn.Limits.Memory),
 	}
 	if starting {
@@ -43,18 +51,18 @@ func (r *run) begin(parent context.Context, fn *agent.Function, inv *agent.Invoc
 	if r.script != nil {
 		r.stack = scriptStack
 	}
-	r.inv, r.starting, r.answer = inv, starting, nil
+	r.inv, r.starting, r.answer, r.refusal = inv, starting, nil, ""
 	r.plug.reset()
 	r.beside = r.plug.taken()
 }
 
 // startTimeout is what an instance may take to start, at least.
-var startTimeout = func() time.Duration {
-	if Interpreted() {
+func startTimeout(slow bool) time.Duration {
+	if slow {
 		return 30 * time.Second
 	}
 	return time.Second
-}()
+}
 
 type runKey struct{}
 
@@ -130,11 +138,16 @@ func startInvocation(fn *agent.Function) *agent.Invocation {
 	return inv
 }
 
+// words are the run's own about its failure: the function's, or else why a host
+// call was refused.
+func (r *run) words() string { return cmp.Or(r.inv.Effects.Err, r.refusal) }
+
 // fault classifies a call into a guest that did not return, for counters and
 // dead letters; said is the line of its output that says best why.
 func (r *run) fault(err error, said string) error {
 	var fault *agent.Fault
 	var exit *sys.ExitError
+	said = cmp.Or(r.inv.Effects.Err, said, r.refusal)
 	switch {
 	case r.parent.Err() != nil:
 		return fmt.Errorf("stopped while running: %w", context.Cause(r.parent))
@@ -150,13 +163,20 @@ func (r *run) fault(err error, said string) error {
 	return &agent.Fault{Kind: agent.FaultTrap, Err: withText(trapText(err), said)}
 }
 
-// trapText is what trapped and where: "unreachable in alarm".
+// trapText is what trapped and where: "unreachable in alarm", or in a function by
+// its index in the module as it was published.
 func trapText(err error) string {
-	what, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
+	text, _, _ := strings.Cut(err.Error(), "\nGo runtime stack trace:")
+	what, trace, _ := strings.Cut(text, "\nwasm stack trace:\n")
 	what = strings.TrimSuffix(strings.TrimPrefix(what, "wasm error: "), " (recovered by wazero)")
 	where, _, _ := strings.Cut(strings.TrimSpace(trace), "(")
 	if where = strings.TrimPrefix(where, "."); where == "" {
 		return oneLine(errors.New(what))
+	}
+	if index, ok := strings.CutPrefix(where, "$"); ok { // the module was built without names
+		if n, err := strconv.Atoi(index); err == nil {
+			where = fmt.Sprintf("function %d", n-instrument.AddedFuncs)
+		}
 	}
 	return what + " in " + where
 }

@@ -43,6 +43,10 @@ type Runtime struct {
 
 	interpreting sync.Mutex // one module at a time is prepared for the interpreter
 
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	builds sync.WaitGroup // what is compiled now
+
 	mu     sync.Mutex
 	code   map[agent.Digest]*code
 	live   map[*module]struct{}
@@ -75,6 +79,7 @@ func NewRuntime(modules Modules, opts Options) *Runtime {
 		wake: make(chan struct{}, 1),
 		done: make(chan struct{}),
 	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	go r.closeIdle()
 	return r
 }
@@ -108,10 +113,12 @@ func (r *Runtime) Close(ctx context.Context) error {
 		return nil
 	}
 	close(r.done)
+	r.cancel()
 	var errs []error
 	for _, m := range live {
 		errs = append(errs, m.Close(ctx))
 	}
+	r.builds.Wait()
 	return errors.Join(append(errs, r.engine.close(ctx), r.codes.Close(ctx))...)
 }
 

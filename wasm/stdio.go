@@ -19,17 +19,17 @@ type lineWriter struct {
 }
 
 // begin forgets what an earlier run wrote.
-func (w *lineWriter) begin() { w.why, w.last = "", true }
+func (w *lineWriter) begin() { w.why, w.last, w.buf = "", true, w.buf[:0] }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	w.check() // also where nothing is written: that takes time too
 	for len(p) > 0 {
 		w.check()
-		i := bytes.IndexByte(p, '\n')
+		i := bytes.IndexByte(p[:min(len(p), maxLine+1)], '\n')
 		end := i >= 0
 		if !end {
-			i = len(p)
+			i = min(len(p), maxLine+1)
 		}
 		i = min(i, maxLine-len(w.buf))
 		w.buf = append(w.buf, p[:i]...)

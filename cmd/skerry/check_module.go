@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"time"
 
+	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/when"
 	"github.com/skerry-edge/skerry/sensors"
 	fleetsync "github.com/skerry-edge/skerry/sync"
@@ -11,6 +15,34 @@ import (
 
 // publishChecks are the parts of a manifest that other rooms understand.
 func publishChecks() fleetsync.Checks { return manifestChecks(wasm.Inspect) }
+
+// startChecks are publishChecks, and start each module once as its function.
+func startChecks(ctx context.Context) fleetsync.Checks {
+	checks := publishChecks()
+	checks.Start = func(fn agent.Function, module []byte) error {
+		fn.Limits.Timeout = max(fn.Limits.Timeout, startWithin)
+		if err := startOnce(ctx, fn, module); err != nil {
+			return errors.New(loadText(err, fn.Name))
+		}
+		return nil
+	}
+	return checks
+}
+
+// startWithin is what a module may take to start on the machine that tries it,
+// at least: it may be busy.
+const startWithin = 10 * time.Second
+
+// startOnce compiles a module and starts an instance of fn, as a device would.
+func startOnce(ctx context.Context, fn agent.Function, module oneModule) (err error) {
+	rt := sandbox(module, nil)
+	defer closing(&err, rt.Close)
+	m, err := rt.Load(ctx, fn)
+	if err != nil {
+		return err
+	}
+	return m.Close(ctx)
+}
 
 // deviceChecks leave the inside of modules to who compiles them, in a process of
 // its own.

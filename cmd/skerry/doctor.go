@@ -76,6 +76,7 @@ func examine(ctx context.Context, path string, named bool) []finding {
 	}
 	fleet, functions := checkRegistry(ctx, &cfg)
 	out = append(out, fleet...)
+	out = append(out, checkAgent(ctx, &cfg)...)
 	out = append(out, checkMemory(functions), checkData(&cfg), checkCache(&cfg))
 	return out
 }

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +51,7 @@ type moduleExport struct {
 
 func inspectCommand() *cobra.Command {
 	var output string
+	var env []string
 	cmd := &cobra.Command{
 		Use:   "inspect FILE.wasm|FILE.js",
 		Short: "Tell what a module is, what it needs, and whether it runs here",
@@ -64,11 +64,15 @@ does not run here ends the command with exit code 1 and the reason.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
+			settings, err := parseSettings(env)
+			if err != nil {
+				return usageError{err}
+			}
 			module, err := readModule(files[0])
 			if err != nil {
 				return err
 			}
-			report := inspectModule(cmd.Context(), files[0], module)
+			report := inspectModule(cmd.Context(), files[0], module, settings)
 			if err := printReport(cmd.OutOrStdout(), report, output); err != nil {
 				return err
 			}
@@ -78,12 +82,17 @@ does not run here ends the command with exit code 1 and the reason.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringArrayVar(&env, "env", nil, "setting to start it with, NAME=VALUE; may be repeated")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd
 }
 
-func inspectModule(ctx context.Context, file string, module oneModule) moduleReport {
+func inspectModule(ctx context.Context, file string, module oneModule, env map[string]string) moduleReport {
 	r := moduleReport{File: file, Digest: module.digest(), Size: len(module), Interpreted: wasm.Interpreted()}
+	if err := fleetsync.CheckModuleFile(file, module); err != nil {
+		r.Reason = "it " + err.Error()
+		return r
+	}
 	info, err := wasm.Inspect(module)
 	if err != nil {
 		r.Reason = oneSentence(err)
@@ -91,11 +100,11 @@ func inspectModule(ctx context.Context, file string, module oneModule) moduleRep
 	}
 	r.describe(info)
 	if info.ABI == wasm.Extism {
-		_, err = info.Entry(nil)
+		_, err = info.Entry(env)
 	}
 	lacksSetting := err != nil // the name of its entry point
 	if err == nil {
-		err = tryStart(ctx, functionName(file), module, r.MemoryStart)
+		err = tryStart(ctx, functionName(file), module, r.MemoryStart, env)
 		var fault *agent.Fault
 		if lacksSetting = errors.As(err, &fault) && fault.Kind == agent.FaultError && info.ABI != wasm.JavaScript; lacksSetting {
 			err = fault.Err
@@ -137,19 +146,12 @@ func (r *moduleReport) describe(info wasm.Info) {
 	}
 }
 
-// tryStart compiles a module and starts an instance, as a device would. A
-// Fault of kind FaultError says that it asks for something to start, such as a
-// setting.
-func tryStart(ctx context.Context, name string, module oneModule, memory int64) (err error) {
+// tryStart starts a module with default limits, and the settings env. A Fault of
+// kind FaultError says that it refuses to start, perhaps for want of a setting.
+func tryStart(ctx context.Context, name string, module oneModule, memory int64, env map[string]string) error {
 	limits := fleetsync.DefaultLimits(wasm.Interpreted())
-	limits.Memory, limits.Timeout = max(limits.Memory, memory), 10*time.Second
-	rt := sandbox(module, nil)
-	defer closing(&err, rt.Close)
-	m, err := rt.Load(ctx, agent.Function{Name: name, Digest: module.digest(), Size: int64(len(module)), Limits: limits})
-	if err != nil {
-		return err
-	}
-	return m.Close(ctx)
+	limits.Memory, limits.Timeout = max(limits.Memory, memory), startWithin
+	return startOnce(ctx, agent.Function{Name: name, Digest: module.digest(), Size: int64(len(module)), Env: env, Limits: limits}, module)
 }
 
 // oneSentence is an error in one line.
@@ -177,7 +179,7 @@ func printReport(w io.Writer, r moduleReport, output string) error {
 	}
 	fmt.Fprintf(&b, "%s runs here\n\n", r.File)
 	if r.Reason != "" {
-		line("but", "it lacks a setting (env): %s", r.Reason)
+		line("but", "it refuses to start, perhaps for want of a setting (--env NAME=VALUE): %s", r.Reason)
 	}
 	line("abi", "%s: %s", r.ABI, abiWords[r.ABI])
 	if r.Functions > 0 {

@@ -42,10 +42,63 @@ func (o *invokeOptions) event(stdin io.Reader) (*agent.Event, error) {
 	return ev, nil
 }
 
+// givenEvent is an entry of an --events file. Data that is a text is JSON too.
+type givenEvent struct {
+	Topic       string          `json:"topic"`
+	ContentType string          `json:"contentType"`
+	Data        json.RawMessage `json:"data"`
+	DataBase64  []byte          `json:"data_base64"`
+}
+
+// list is what the flags say to run for, one after the other.
+func (o *invokeOptions) list(stdin io.Reader) ([]*agent.Event, error) {
+	if o.topic != "" {
+		if err := agent.CheckTopic(o.topic); err != nil {
+			return nil, fmt.Errorf("--topic: %w", err)
+		}
+	}
+	if o.events == "" {
+		ev, err := o.event(stdin)
+		return []*agent.Event{ev}, err
+	}
+	if o.data != "" {
+		return nil, errors.New("-d is one event, and --events a file of them: give one of the two")
+	}
+	text, err := os.ReadFile(o.events)
+	if err != nil {
+		return nil, fmt.Errorf("--events: %w", err)
+	}
+	var given []givenEvent
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&given); err != nil {
+		return nil, fmt.Errorf(`--events %s is no list such as [{"topic": "a/b", "contentType": "application/json", "data": {"t": 1}}]: %w`, o.events, err)
+	}
+	if len(given) == 0 {
+		return nil, fmt.Errorf("--events %s has no event", o.events)
+	}
+	var events []*agent.Event
+	for i, g := range given {
+		ev := localEvent()
+		ev.ID = fmt.Sprintf("%s-%d", ev.ID, i+1)
+		ev.Subject, ev.ContentType = cmp.Or(o.topic, g.Topic), cmp.Or(o.contentType, g.ContentType)
+		if ev.Data = g.DataBase64; g.Data != nil {
+			ev.Data = dataOf(g.Data, g.ContentType)
+		}
+		events = append(events, ev)
+	}
+	return events, nil
+}
+
+func localEvent() *agent.Event {
+	return &agent.Event{ID: "invoke", Source: "/local/invoke", Type: "io.skerry.mqtt", QoS: 1}
+}
+
 // parseEvent makes an event of data: of a CloudEvent what it says, of anything
 // else an MQTT message.
 func parseEvent(data []byte) (*agent.Event, error) {
-	ev := &agent.Event{ID: "invoke", Source: "/local/invoke", Type: "io.skerry.mqtt", Data: data, QoS: 1}
+	ev := localEvent()
+	ev.Data = data
 	var ce cloudEvent
 	var head struct {
 		SpecVersion json.RawMessage `json:"specversion"`

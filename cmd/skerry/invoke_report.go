@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,11 +16,12 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// invokeReport is what skerry invoke tells of the last run.
+// invokeReport is what skerry invoke tells of the last run for an event.
 type invokeReport struct {
 	File      string          `json:"file"`
 	Function  string          `json:"function"`
-	Outcome   string          `json:"outcome"` // committed, rejected, retry, failed or stopped
+	Topic     string          `json:"topic,omitempty"` // of the event
+	Outcome   string          `json:"outcome"`         // committed, rejected, retry, failed or stopped
 	Cause     string          `json:"cause,omitempty"`
 	Fault     agent.FaultKind `json:"fault,omitempty"`
 	Result    *payload        `json:"result,omitempty"`
@@ -30,6 +32,7 @@ type invokeReport struct {
 	Start     []logReport     `json:"start_log,omitempty"` // while the instance started
 	Log       []logReport     `json:"log,omitempty"`
 	Dropped   int             `json:"log_dropped,omitempty"` // lines beyond the limit
+	Notes     []string        `json:"notes,omitempty"`       // about the function on devices
 	Usage     usageReport     `json:"usage"`
 	Runs      int             `json:"runs"`
 	Median    time.Duration   `json:"median_ns"` // of a run
@@ -183,17 +186,57 @@ func (r *invokeReport) err() error {
 	return exitError{fmt.Errorf("%s failed: %s; on a device the event is run again later", r.File, r.Cause), exitUncommitted}
 }
 
-func (r *invokeReport) print(w io.Writer, output string) error {
+// errOf is nil if everything committed. Of several events, it counts those that
+// did not, and has the exit code of the first.
+func errOf(reports []*invokeReport) error {
+	var first error
+	failed := 0
+	for _, r := range reports {
+		if err := r.err(); err != nil {
+			first = cmp.Or(first, err)
+			failed++
+		}
+	}
+	var exit exitError
+	if len(reports) > 1 && errors.As(first, &exit) {
+		return exitError{fmt.Errorf("%d of %d events did not commit, the first: %w", failed, len(reports), exit.error), exit.code}
+	}
+	return first
+}
+
+// printReports writes what was tried: one report, or a list of them.
+func printReports(w io.Writer, reports []*invokeReport, output string, list bool) error {
 	if output == "json" {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		return enc.Encode(r)
+		if list {
+			return enc.Encode(reports)
+		}
+		return enc.Encode(reports[0])
 	}
+	for i, r := range reports {
+		if list {
+			if _, err := fmt.Fprintf(w, "%sevent %-3d %s\n", strings.Repeat("\n", min(i, 1)), i+1, shown(r.Topic)); err != nil {
+				return err
+			}
+		}
+		if err := r.print(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *invokeReport) print(w io.Writer) error {
 	var b strings.Builder
 	p := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
 	u := r.Usage
-	p("%s in %s; %s to load", r.Outcome, round(u.Run), round(u.Load))
-	p("used      %d fuel, %s memory, %d host calls", u.Fuel, bytesText(u.Memory), u.Calls)
+	loaded := ""
+	if u.Load > 0 {
+		loaded = "; " + round(u.Load).String() + " to load"
+	}
+	p("%s in %s%s", r.Outcome, round(u.Run), loaded)
+	p("used      %d fuel, %s memory, %s", u.Fuel, bytesText(u.Memory), counted(u.Calls, "host call"))
 	if r.Runs > 1 {
 		p("runs      %d, median %s, slowest %s", r.Runs, round(r.Median), round(r.Slowest))
 	}
@@ -226,9 +269,12 @@ func (r *invokeReport) print(w io.Writer, output string) error {
 		p("log       %-5s %s", l.Level, shown(l.Text))
 	}
 	if r.Dropped > 0 {
-		p("log       %d more lines were dropped", r.Dropped)
+		p("log       %s dropped", counted(r.Dropped, "more line"))
 	}
 	r.printDenied(p)
+	for _, note := range r.Notes {
+		p("note      %s", wrapped(note, 10))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -251,11 +297,22 @@ func (r *invokeReport) printDenied(p func(string, ...any)) {
 	if r.Usage.Denied == 0 {
 		return
 	}
-	p("denied    %d calls", r.Usage.Denied)
+	p("denied    %s", counted(r.Usage.Denied, "call"))
 	for _, what := range r.Usage.Refused {
 		p("          %s", shown(what))
 	}
+	if len(r.Usage.Refused) == 0 { // only what a name leads to is denied without a word
+		p("          request to a granted host, whose address is not: grant its network, as in\n          --grant http=10.2.0.0/16")
+	}
 	p("          grant what is meant with --grant or --secret, and in the app under\n          permissions and secrets")
+}
+
+// counted is "1 call", or "2 calls".
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 const showBytes = 1000

@@ -53,6 +53,29 @@ func FuzzParseEvent(f *testing.F) {
 	})
 }
 
+func FuzzParseEvents(f *testing.F) {
+	f.Add([]byte(`[{"topic": "a", "contentType": "text/plain", "data": "x"}, {"data_base64": "AA=="}]`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "events.json")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		events, err := (&invokeOptions{events: path}).list(nil)
+		if err == nil && len(events) == 0 {
+			t.Errorf("%q gives no event", data)
+		}
+	})
+}
+
+func TestInvokeNotesWhatDevicesLack(t *testing.T) {
+	fn := agent.Function{Size: 9 << 20, Secrets: []string{"token", "key"}}
+	got := strings.Join(functionNotes(&fn, &invokeOptions{secrets: []string{"key=x"}}), "; ")
+	want := "the module has 9.0 MiB: devices take 8.0 MiB unless their limits.module says more; secret token has no value here: give it one with --secret token=VALUE"
+	if got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestStateKeepsBytes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.json")
 	s, err := openState(path)
@@ -88,7 +111,7 @@ func TestStateKeepsBytes(t *testing.T) {
 // What a function decides comes to a terminal, which obeys control characters.
 func TestWhatFunctionsSayDoesNotSteerTheTerminal(t *testing.T) {
 	evil := "\x1b]0;owned\x07\u202e\r\n"
-	r := invokeReport{Outcome: "committed", times: []time.Duration{1}}
+	r := invokeReport{Topic: evil, times: []time.Duration{1}}
 	inv := agent.NewInvocation(&agent.Function{Name: "a/f"}, emptyState{}, agent.Outside{})
 	inv.Effects = agent.Effects{
 		Result:    []byte(evil),
@@ -102,7 +125,7 @@ func TestWhatFunctionsSayDoesNotSteerTheTerminal(t *testing.T) {
 	r.conclude(inv)
 	for _, output := range []string{"text", "json"} {
 		var b strings.Builder
-		if err := r.print(&b, output); err != nil {
+		if err := printReports(&b, []*invokeReport{&r}, output, true); err != nil {
 			t.Fatal(err)
 		}
 		if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 && output == "text" {

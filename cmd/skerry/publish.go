@@ -16,12 +16,15 @@ import (
 
 func publishCommand() *cobra.Command {
 	var to, output string
-	var plainHTTP bool
+	var plainHTTP, noStart bool
 	cmd := &cobra.Command{
 		Use:   "publish app.yaml [fleet.yaml] --to oci://HOST/REPOSITORY:TAG",
 		Short: "Put an app, and who runs it, into a registry",
 		Long: `Push an app's modules and documents to an OCI registry or an OCI image layout.
 Every gateway that follows the reference has them at its next look.
+
+Each module is started once here, with the settings and limits of its function:
+what does not start is not published.
 
 With a fleet document, that decides which devices run which version. Without
 one, the first publish of an app gives it to every device, and later ones move
@@ -40,7 +43,10 @@ its only unconditional assignment to the new version.`,
 			if _, err := fleetsync.NewRegistry(to, fleetsync.RegistryOptions{}); err != nil {
 				return usageError{err}
 			}
-			opts := fleetsync.PublishOptions{Ref: to, Checks: publishChecks(), PlainHTTP: plainHTTP}
+			opts := fleetsync.PublishOptions{Ref: to, Checks: startChecks(cmd.Context()), PlainHTTP: plainHTTP}
+			if noStart {
+				opts.Checks.Start = nil
+			}
 			if err := sortFiles(files, &opts); err != nil {
 				return usageError{err}
 			}
@@ -61,6 +67,7 @@ its only unconditional assignment to the new version.`,
 	f := cmd.Flags()
 	f.StringVar(&to, "to", os.Getenv("SKERRY_REGISTRY_REF"), "reference to publish to; also from SKERRY_REGISTRY_REF")
 	f.BoolVar(&plainHTTP, "plain-http", false, "use http with a registry that is not on this machine")
+	f.BoolVar(&noStart, "no-start", false, "do not try whether each function starts")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd
 }

@@ -12,9 +12,9 @@ SKERRY_HANDLE {
   skerry_int tn = skerry_event_get(SKERRY_CONTENT_TYPE, type, sizeof type);
   if (tn < 0 || tn > (skerry_int)sizeof type) tn = 0;
 
-  if (skerry_kv_add(key, 6 + kn, 1) == SKERRY_ADD_FAILED) return 3; // the host said why
-  if (skerry_kv_add(SKERRY_STR("total"), 1) == SKERRY_ADD_FAILED) return 3;
-  if (skerry_followup(SKERRY_STR("central"), type, tn, data, n) < 0)
-    return skerry_fail(3, "cannot ask central; grant invoke: [central/central]");
+  // The host says itself why it refuses.
+  if (skerry_kv_add(key, 6 + kn, 1) == SKERRY_ADD_FAILED) return SKERRY_FAILED;
+  if (skerry_kv_add(SKERRY_STR("total"), 1) == SKERRY_ADD_FAILED) return SKERRY_FAILED;
+  if (skerry_followup(SKERRY_STR("central"), type, tn, data, n) < 0) return SKERRY_FAILED;
   return SKERRY_COMMIT;
 }

@@ -26,7 +26,7 @@ const (
 
 // translate rewrites and compiles a module, its native code into the folder work.
 func (s *Store) translate(ctx context.Context, work string, bin []byte) (*output, error) {
-	j := &job{folder: work, memory: s.opts.Memory, time: s.opts.Time, interpret: s.opts.Interpret}
+	j := &job{folder: work, memory: s.opts.Memory, size: s.opts.Size, time: s.opts.Time, interpret: s.opts.Interpret}
 	if len(s.opts.Child) == 0 {
 		out, err := j.run(ctx, bin)
 		if err != nil {

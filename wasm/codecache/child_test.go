@@ -97,10 +97,23 @@ func TestChildCannotWriteItsCode(t *testing.T) {
 	}
 }
 
+// TestCodeBeyondTheSize ends the writing of native code that would not be kept,
+// and the module runs.
+func TestCodeBeyondTheSize(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, codecache.Options{Dir: dir, Size: 20 << 10})
+	if !s.use(module(repeat(2000, body("\x41\x00\x28\x02\x00\x1a"))...)) || s.logs.count("is not kept") != 1 || s.logs.count("file too large") != 1 {
+		t.Errorf("want a module that runs and a warning, have:\n%s", s.logs.buf.String())
+	}
+	if left := temporary(t, dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 // TestFullDiskKeepsTheLimits gives what this process must not compile to a child
 // that cannot keep it.
 func TestFullDiskKeepsTheLimits(t *testing.T) {
-	got := refusal(t, codecache.Options{Dir: t.TempDir(), Child: unwritable(t), Memory: 128 << 20}, bombs["a million functions"]())
+	got := refusal(t, codecache.Options{Dir: t.TempDir(), Child: unwritable(t), Memory: 128 << 20}, bombs["locals at the limit"]())
 	if !strings.Contains(got, "more than 128 MiB") {
 		t.Errorf("%q", got)
 	}
@@ -125,7 +138,7 @@ func TestChildConfinesItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, childCommand, "-memory=1048576", "-time=7s")
+	cmd := exec.Command(self, childCommand, "-memory=1048576", "-size=12345678", "-time=7s")
 	cmd.ExtraFiles = []*os.File{inherited} // is descriptor 3 there
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := cmd.StdinPipe()
@@ -140,6 +153,7 @@ func TestChildConfinesItself(t *testing.T) {
 		limits := words(t, filepath.Join(proc, "limits"))
 		return strings.Contains(limits, "Max cpu time 9 9 seconds") &&
 			strings.Contains(limits, "Max core file size 0 0 bytes") &&
+			strings.Contains(limits, "Max file size 12345678 12345678 bytes") &&
 			!strings.Contains(limits, "Max address space unlimited")
 	})
 	if got := words(t, filepath.Join(proc, "oom_score_adj")); got != "1000" {

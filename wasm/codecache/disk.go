@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -33,6 +34,7 @@ type disk struct {
 	engine string
 	key    []byte
 	size   int64
+	copies bool // the file system has no hard links
 	lock   *os.File
 	cache  wazero.CompilationCache
 }
@@ -121,11 +123,35 @@ func (d *disk) prepare() error {
 			return err
 		}
 	}
+	if err := d.probeLinks(live); err != nil {
+		return err
+	}
 	d.cache, err = wazero.NewCompilationCacheWithDir(live)
 	return err
 }
 
-func (d *disk) close() error { return d.lock.Close() }
+// hardLink makes a second name of a file. Tests replace it.
+var hardLink = os.Link
+
+// probeLinks finds out, in the empty folder live, whether there are hard links.
+// Where there are none (FAT, some network file systems), code in use is there
+// twice, so that half as much is kept.
+func (d *disk) probeLinks(live string) error {
+	from, to := filepath.Join(live, "probe"), filepath.Join(live, "probe-link")
+	if err := os.WriteFile(from, nil, 0o600); err != nil {
+		return err
+	}
+	if hardLink(from, to) != nil {
+		d.copies, d.size = true, d.size/2
+	}
+	return errors.Join(removeIfThere(to), os.Remove(from))
+}
+
+// close releases the folder at once: closing the file alone would leave it locked
+// as long as a process that is just being started has a copy.
+func (d *disk) close() error {
+	return errors.Join(unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
+}
 
 // entryName is the name of a digest's folder, whatever the digest contains.
 func entryName(digest string) string {
@@ -165,12 +191,30 @@ func (d *disk) link(dir string, files []file) (compiled bool, err error) {
 		if err := removeIfThere(live); err != nil {
 			return false, err
 		}
-		if err := os.Link(filepath.Join(dir, f.Path), live); err != nil {
+		if err := d.place(filepath.Join(dir, f.Path), live); err != nil {
 			return false, err
 		}
 		compiled = true
 	}
 	return compiled, nil
+}
+
+// place gives the file from a second name, or a copy.
+func (d *disk) place(from, to string) error {
+	if !d.copies {
+		return hardLink(from, to)
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // keep moves the sealed folder work, of size bytes, into place as the entry of a

@@ -10,7 +10,7 @@
 //	Dir/engine-<hex>/<hex of the module>/seal                what was made of what, and its HMAC-SHA256
 //	                                    /module.wasm         the rewritten module
 //	                                    /wazero-<version>-<arch>-<os>/<hex>   native code, if any
-//	Dir/engine-<hex>/live                    links to what was verified: the cache of the runtime
+//	Dir/engine-<hex>/live                    links to what was verified, or copies: the cache of the runtime
 //	Dir/tmp-<number>                                         what is being made
 //
 // It promises:
@@ -19,7 +19,8 @@
 //     (damage, missing and extra files, another key) is made again, which is
 //     logged and never an error of the function.
 //   - A disk that is full, read-only, not the agent's alone or in use by another
-//     agent costs compiling again, never a function. The log says so.
+//     agent costs compiling again, never a function. The log says so, and the next
+//     Prepare tries again.
 //   - A module that needs more than the limits is refused with one sentence, and
 //     the process that tried is gone with all that it took. So are modules that
 //     crash the compiler. That holds on a full disk too.

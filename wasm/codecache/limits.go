@@ -29,6 +29,7 @@ func (j *job) limit() error {
 	}
 	return errors.Join(
 		setLimit(unix.RLIMIT_CORE, 0),
+		setLimit(unix.RLIMIT_FSIZE, uint64(j.size)), // more would not be kept
 		setLimit(unix.RLIMIT_CPU, uint64(j.time.Seconds())+2),
 		setLimit(unix.RLIMIT_AS, uint64(mapped+j.memory+addressSlack)),
 	)

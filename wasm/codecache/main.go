@@ -25,6 +25,7 @@ import (
 type job struct {
 	folder    string // where native code goes; "" drops it
 	memory    int64  // bytes at most
+	size      int64  // bytes of a file at most
 	time      time.Duration
 	interpret bool
 }
@@ -79,6 +80,7 @@ func serve(args []string, stdin io.Reader, stdout io.Writer) error {
 func (j *job) args() []string {
 	return []string{
 		"-memory=" + strconv.FormatInt(j.memory, 10), "-time=" + j.time.String(),
+		"-size=" + strconv.FormatInt(j.size, 10),
 		"-interpret=" + strconv.FormatBool(j.interpret), "-folder=" + j.folder,
 	}
 }
@@ -89,12 +91,13 @@ func parseJob(args []string) (*job, error) {
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&j.folder, "folder", "", "where native code goes")
 	flags.Int64Var(&j.memory, "memory", 512<<20, "bytes at most")
+	flags.Int64Var(&j.size, "size", 256<<20, "bytes of a file at most")
 	flags.DurationVar(&j.time, "time", 2*time.Minute, "time at most")
 	flags.BoolVar(&j.interpret, "interpret", false, "do not compile")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	if flags.NArg() > 0 || j.memory <= 0 || j.time <= 0 {
+	if flags.NArg() > 0 || j.memory <= 0 || j.size <= 0 || j.time <= 0 {
 		return nil, errors.New("compile-module is run by the agent itself; to check a module, publish it")
 	}
 	return j, nil

@@ -33,8 +33,9 @@ type Store struct {
 
 	mu     sync.Mutex // guards what follows, and the entries on disk
 	closed bool
-	cache  wazero.CompilationCache // nil until it is needed
-	disk   *disk                   // nil until then, and if nothing can be kept
+	memory wazero.CompilationCache // what Cache gives without a disk; nil until then
+	disk   *disk                   // nil until it is needed, and while nothing can be kept
+	warned bool                    // that nothing can be kept
 	uses   map[string]int          // open entries by name
 }
 
@@ -91,12 +92,18 @@ func (s *Store) Prepare(ctx context.Context, digest string, module func() ([]byt
 }
 
 // Cache is what the wazero runtime is configured with, on top of RuntimeConfig,
-// to find the code of entries that are Compiled.
+// to find the code of entries that are Compiled. Ask for it after Prepare gave
+// the first of them: before, it may be one that finds nothing.
 func (s *Store) Cache() wazero.CompilationCache {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open()
-	return s.cache
+	if s.open(); s.disk != nil {
+		return s.disk.cache
+	}
+	if s.memory == nil {
+		s.memory = wazero.NewCompilationCache()
+	}
+	return s.memory
 }
 
 // Forget drops what is kept for a digest because the runtime could not use it;
@@ -120,45 +127,47 @@ func (e *Entry) Close() {
 	}
 }
 
-// Close waits for what is being made and releases the disk. Runtimes that use
-// Cache must have been closed before.
+// Close waits for what is being made and releases the disk. When ctx ends
+// first, that is an error, and the disk is released all the same: what is being
+// made then is not kept. Runtimes that use Cache must have been closed before.
 func (s *Store) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	var errs []error
 	select {
 	case s.slot <- struct{}{}:
 		defer func() { <-s.slot }()
 	case <-ctx.Done():
-		return fmt.Errorf("close the store of compiled code: %w", ctx.Err())
+		errs = append(errs, fmt.Errorf("close the store of compiled code: %w", ctx.Err()))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
 	if s.disk != nil {
-		errs = append(errs, s.disk.close())
+		errs = append(errs, s.disk.cache.Close(ctx), s.disk.close())
 		s.disk = nil
 	}
-	if s.cache != nil {
-		errs = append(errs, s.cache.Close(ctx))
+	if s.memory != nil {
+		errs = append(errs, s.memory.Close(ctx))
+		s.memory = nil
 	}
 	return errors.Join(errs...)
 }
 
-// open makes s.cache and s.disk once. The caller holds s.mu.
+// open takes the disk, and tries again each time while that fails: an agent that
+// hands over to this one has it for a while. The caller holds s.mu.
 func (s *Store) open() {
-	if s.cache != nil {
+	if s.disk != nil || s.opts.Dir == "" || s.closed {
 		return
 	}
-	if s.opts.Dir != "" && !s.closed {
-		d, err := openDisk(s.opts)
-		if err == nil {
-			s.disk, s.cache = d, d.cache
-			return
-		}
+	d, err := openDisk(s.opts)
+	switch {
+	case err == nil && s.warned:
+		s.opts.Log.Info("compiled code is kept from now on", "dir", s.opts.Dir)
+	case err != nil && !s.warned:
 		s.opts.Log.Warn("compiled code is not kept: every start of the agent compiles again", "dir", s.opts.Dir, "err", err)
 	}
-	s.cache = wazero.NewCompilationCache()
+	s.disk, s.warned = d, err != nil
 }
 
 // load returns the entry of a digest from disk, nil if there is none of use.
@@ -187,7 +196,7 @@ func (s *Store) load(digest string) (*Entry, error) {
 // make makes an entry, and keeps it if it can. The caller holds s.slot.
 func (s *Store) make(ctx context.Context, digest string, bin []byte) (*Entry, error) {
 	began := time.Now()
-	work, noWork := s.workFolder()
+	d, work, noWork := s.workFolder()
 	if work != "" {
 		defer os.RemoveAll(work)
 	}
@@ -199,7 +208,7 @@ func (s *Store) make(ctx context.Context, digest string, bin []byte) (*Entry, er
 	e := &Entry{Module: out.module, Globals: out.Globals, Impure: out.Impure}
 	err = cmp.Or(noWork, out.unkept())
 	if err == nil && work != "" {
-		err = s.keep(work, digest, e)
+		err = s.keep(d, work, digest, e)
 	}
 	if err != nil {
 		s.opts.Log.Warn("compiled code is not kept: the agent compiles it itself, again at every start", "module", digest, "dir", s.opts.Dir, "err", err)
@@ -207,30 +216,34 @@ func (s *Store) make(ctx context.Context, digest string, bin []byte) (*Entry, er
 	return e, nil
 }
 
-// workFolder makes a folder for what is being made; it is "" if nothing is kept.
-func (s *Store) workFolder() (string, error) {
+// workFolder makes a folder on d for what is being made; it is "" if nothing is kept.
+func (s *Store) workFolder() (d *disk, work string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.disk == nil {
-		return "", nil
+		return nil, "", nil
 	}
-	return os.MkdirTemp(s.disk.dir, tempPrefix)
+	work, err = os.MkdirTemp(s.disk.dir, tempPrefix)
+	return s.disk, work, err
 }
 
-// keep makes e, whose native code is in the folder work, an entry on disk.
-func (s *Store) keep(work, digest string, e *Entry) error {
+// keep makes e, whose native code is in the folder work, an entry on d.
+func (s *Store) keep(d *disk, work, digest string, e *Entry) error {
 	if err := writeDurably(filepath.Join(work, moduleFile), e.Module); err != nil {
 		return err
 	}
-	sealed := seal{Digest: digest, Engine: s.disk.engine, Globals: e.Globals, Impure: e.Impure}
-	size, err := writeSeal(work, s.disk.key, sealed)
+	sealed := seal{Digest: digest, Engine: d.engine, Globals: e.Globals, Impure: e.Impure}
+	size, err := writeSeal(work, d.key, sealed)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.disk != d { // Close did not wait, and the folder may be another agent's
+		return errClosed
+	}
 	inUse := func(name string) bool { return s.uses[name] > 0 }
-	compiled, err := s.disk.keep(work, size, digest, inUse)
+	compiled, err := d.keep(work, size, digest, inUse)
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -459,6 +461,103 @@ func TestClosedStore(t *testing.T) {
 	s.stop()
 	if _, err := s.Prepare(t.Context(), "sha256:00", nil); err == nil {
 		t.Error("a closed store prepared a module")
+	}
+}
+
+// TestNoHardLinks keeps code where a file has one name.
+func TestNoHardLinks(t *testing.T) {
+	codecache.WithoutHardLinks(t)
+	dir := t.TempDir()
+	for i := range 3 {
+		s := open(t, codecache.Options{Dir: dir})
+		if made := s.use(example(t, "overheat")); made != (i == 0) {
+			t.Errorf("start %d: made is %t", i, made)
+		}
+		if s.logs.count("level=WARN") > 0 {
+			t.Errorf("start %d: %s", i, s.logs.buf.String())
+		}
+		if i == 2 {
+			s.Forget(digestOf(example(t, "overheat")))
+			if left, err := filepath.Glob(filepath.Join(dir, "engine-*", liveCode)); len(left) > 0 {
+				t.Errorf("forgotten code is still there: %v, %v", left, err)
+			}
+		}
+		s.stop()
+	}
+}
+
+// TestNoHardLinksHalveTheSize counts the copies too.
+func TestNoHardLinksHalveTheSize(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, codecache.Options{Dir: dir})
+	s.use(numbered(0))
+	size := sizeOf(t, dir)
+	codecache.WithoutHardLinks(t)
+	s = open(t, codecache.Options{Dir: t.TempDir(), Size: size * 3 / 2})
+	if s.use(numbered(0)); s.logs.count("is not kept") != 1 {
+		t.Errorf("an entry and its copy are larger than allowed, have:\n%s", s.logs.buf.String())
+	}
+}
+
+// TestDiskIsTakenWhenItIsFree starts while the agent before still has the folder.
+func TestDiskIsTakenWhenItIsFree(t *testing.T) {
+	dir := t.TempDir()
+	before := open(t, codecache.Options{Dir: dir})
+	before.use(numbered(0))
+	s := open(t, codecache.Options{Dir: dir})
+	for range 2 {
+		if !s.use(numbered(0)) {
+			t.Error("what another agent may write was used")
+		}
+	}
+	before.stop()
+	if s.use(numbered(0)) || !s.use(numbered(1)) || s.use(numbered(1)) {
+		t.Error("nothing is kept although the folder is free")
+	}
+	if s.logs.count("compiled code is not kept") != 1 || s.logs.count("is kept from now on") != 1 {
+		t.Errorf("want one line for each change, have:\n%s", s.logs.buf.String())
+	}
+}
+
+// TestCloseThatCannotWait gives the folder free while a module is being made,
+// which then harms nobody.
+func TestCloseThatCannotWait(t *testing.T) {
+	dir, gate := t.TempDir(), filepath.Join(t.TempDir(), "gate")
+	self, err := os.Executable()
+	if err := errors.Join(err, syscall.Mkfifo(gate, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	child := []string{"/bin/sh", "-c", `read line < "$0"; exec "$@"`, gate, self, childCommand}
+	s := codecache.Open(codecache.Options{Dir: dir, Key: key, Child: child, Log: slog.New(slog.DiscardHandler)})
+	made := make(chan error, 1)
+	go func() {
+		e, err := s.Prepare(context.Background(), digestOf(numbered(0)), func() ([]byte, error) { return numbered(0), nil })
+		if err == nil {
+			if e.Compiled {
+				err = errors.New("it was kept in a folder that is another agent's")
+			}
+			e.Close()
+		}
+		made <- err
+	}()
+	eventually(t, "a module that is being made", func() bool { return len(temporary(t, dir)) > 0 })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Close(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want the caller's reason", err)
+	}
+	next := open(t, codecache.Options{Dir: dir})
+	if !next.use(numbered(1)) || next.use(numbered(1)) || next.logs.count("level=WARN") > 0 {
+		t.Errorf("want a store that keeps, have:\n%s", next.logs.buf.String())
+	}
+	if err := os.WriteFile(gate, []byte("go\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-made; err != nil {
+		t.Error(err)
+	}
+	if next.use(numbered(1)) || !next.use(numbered(0)) {
+		t.Error("the module that came late changed what is kept")
 	}
 }
 

@@ -65,11 +65,16 @@ type signature struct{ params, results []byte }
 type build struct {
 	types   []signature
 	funcs   []fn
-	pages   int    // of memory, exported as "memory"; at most twice as many
-	globals []byte // types of mutable ones that start at 0, exported as "a", "b"…
-	data    []byte // passive
-	start   bool   // the second function
+	pages   int      // of memory, exported as "memory"; at most twice as many
+	globals []byte   // types of mutable ones that start at 0, exported as "a", "b"…
+	data    []byte   // passive
+	start   bool     // the second function
+	exports []string // names of the functions from the second on
+	tables  []limits // more tables, empty
+	fixed   [][]byte // more globals, in the format
 }
+
+type limits struct{ min, max int }
 
 type fn struct {
 	typ    int
@@ -100,12 +105,20 @@ func (m build) bytes() []byte {
 		globals = append(globals, init)
 		exports = append(exports, cat(sized([]byte{'a' + byte(i)}), []byte{3, byte(i)}))
 	}
+	globals = append(globals, m.fixed...)
+	for i, name := range m.exports {
+		exports = append(exports, cat(sized([]byte(name)), []byte{0}, u(i+1)))
+	}
+	tables := [][]byte{cat([]byte{0x70, 0}, u(len(refs)))}
+	for _, l := range m.tables {
+		tables = append(tables, cat([]byte{0x70, 1}, u(l.min), u(l.max)))
+	}
 	section := func(id byte, body []byte) []byte { return cat([]byte{id}, sized(body)) }
 	b := cat(
 		[]byte("\x00asm\x01\x00\x00\x00"),
 		section(1, vector(types...)),
 		section(3, vector(funcs...)),
-		section(4, vector(cat([]byte{0x70, 0}, u(len(refs))))),
+		section(4, vector(tables...)),
 		section(5, vector(cat([]byte{1}, u(m.pages), u(2*m.pages)))),
 		section(6, vector(globals...)),
 		section(7, vector(exports...)),

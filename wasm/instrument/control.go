@@ -18,7 +18,7 @@ type level struct {
 
 // open begins a block, loop or if.
 func (s *scanner) open() {
-	params, results, ok := s.m.blockArity(s.in.v)
+	params, results, vectors, ok := s.m.blockArity(s.in.v)
 	if !ok {
 		s.r.failf("it has a block of type %d, which is not there; build it again", s.in.v)
 		return
@@ -26,6 +26,7 @@ func (s *scanner) open() {
 	if s.tooComplex() {
 		return
 	}
+	s.frame.vectors = s.frame.vectors || vectors
 	s.values += params + results
 	s.pop(params)
 	dead := s.levels[len(s.levels)-1].dead
@@ -69,16 +70,16 @@ func (s *scanner) crowd() {
 	}
 }
 
-func (m *module) blockArity(v int64) (params, results int, ok bool) {
+func (m *module) blockArity(v int64) (params, results int, vectors, ok bool) {
 	switch {
 	case v == blockEmpty-0x80:
-		return 0, 0, true
+		return 0, 0, false, true
 	case v < 0:
-		return 0, 1, true
+		return 0, 1, v == typeV128-0x80, true
 	case v < int64(len(m.types)):
-		return len(m.types[v].params), len(m.types[v].results), true
+		return len(m.types[v].params), len(m.types[v].results), m.types[v].vectors, true
 	}
-	return 0, 0, false
+	return 0, 0, false, false
 }
 
 func (s *scanner) otherwise() {

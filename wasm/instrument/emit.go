@@ -14,10 +14,13 @@ type rewriter struct {
 	tick, deep, grow     int // imported functions
 	fill, copy           int // functions at the end
 	fuel, stack          int // globals at the end
+	refs                 int // global at the end, the first that holds a reference
 	more                 int // function at the end, which buys credit
 	usesFill, usesCopies bool
 	usesCredit           bool
-	body                 body // these three are reused from function to function
+	long                 []uint32       // data segments that are longer than a chunk
+	init                 map[uint32]int // functions at the end, which copy from them
+	body                 body           // these three are reused from function to function
 	head, spare          []byte
 	err                  error // the first function that became too large
 }
@@ -28,14 +31,16 @@ func newRewriter(m *module, opts Options) *rewriter {
 		module: m, opts: opts,
 		typeI64: len(m.types), typeI32: len(m.types) + 1, typeRange: len(m.types) + 2,
 		tick: n, deep: n + 1, grow: n + 2,
-		fuel: m.numGlobals(), stack: m.numGlobals() + 1,
+		fuel: m.numGlobals(), stack: m.numGlobals() + 1, refs: m.numGlobals() + 2,
 	}
+	usesInits := false
 	for i := range m.funcs {
+		usesInits = usesInits || m.funcs[i].inits
 		w.usesFill = w.usesFill || m.funcs[i].fills
 		w.usesCopies = w.usesCopies || m.funcs[i].copies
 		w.usesCredit = w.usesCredit || slices.Contains(m.funcs[i].tight, true)
 	}
-	w.fill = m.numFuncs() + addedFuncs
+	w.fill = m.numFuncs() + AddedFuncs
 	w.copy = w.fill
 	if w.usesFill {
 		w.copy++
@@ -44,17 +49,38 @@ func newRewriter(m *module, opts Options) *rewriter {
 	if w.usesCopies {
 		w.more++
 	}
+	if usesInits {
+		w.findLong()
+	}
 	return w
 }
 
-const addedFuncs = 3 // tick, deep, grow
+// findLong gives each long data segment a function to copy from it. Shorter
+// ones need none: to copy from them is done, or traps, in one chunk.
+func (w *rewriter) findLong() {
+	next := w.more
+	if w.usesCredit {
+		next++
+	}
+	w.init = map[uint32]int{}
+	for i := range w.data {
+		if len(w.data[i].bytes) > chunk {
+			w.init[uint32(i)] = next + len(w.long)
+			w.long = append(w.long, uint32(i))
+		}
+	}
+}
+
+// AddedFuncs is by how much the indices of functions that the module defines grow:
+// tick, deep and grow are imported before them.
+const AddedFuncs = 3
 
 // newIndex is the index in the new module of function i of the input.
 func (w *rewriter) newIndex(i uint32) uint32 {
 	if int(i) < len(w.importedFuncs) {
 		return i
 	}
-	return i + addedFuncs
+	return i + AddedFuncs
 }
 
 // body is a function body being written.
@@ -146,7 +172,10 @@ func (w *rewriter) instr(f *function, in *instr) {
 		w.rise(cost)
 		return
 	case opRefFunc:
-		in.x = w.newIndex(in.x)
+		// wazero's compiler keeps a new object for each ref.func that runs, as
+		// long as the instance lives: it runs once, as the constant of a global.
+		b.with(opGlobalGet, w.refs+int(w.takenAt[in.x]))
+		return
 	case opMemoryGrow:
 		b.with(opCall, w.grow)
 		return
@@ -215,7 +244,11 @@ func (w *rewriter) misc(in *instr) bool {
 		b.with(opCall, w.copy)
 		return true
 	case miscMemoryInit:
-		w.chargeLength(maxModule, bytesShift)
+		if f, ok := w.init[in.x]; ok {
+			b.with(opCall, f)
+			return true
+		}
+		w.chargeLength(chunk, bytesShift)
 	case miscTableInit, miscTableCopy, miscTableGrow, miscTableFill:
 		w.chargeLength(maxEntries, entriesShift)
 	}

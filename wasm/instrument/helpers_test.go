@@ -18,10 +18,11 @@ var (
 
 // meter is the host's side of a rewritten module.
 type meter struct {
-	slice int64 // fuel per tick
-	fuel  int64 // that tick may still give
-	stack int32 // bytes that deep may still give
-	used  int64 // fuel given so far
+	slice   int64 // fuel per tick
+	fuel    int64 // that tick may still give
+	stack   int32 // bytes that deep may still give
+	used    int64 // fuel given so far
+	deepest int64 // fuel left when tick was called, at the least
 }
 
 // link instantiates the host functions of m in rt.
@@ -37,6 +38,7 @@ func (m *meter) link(tb testing.TB, rt wazero.Runtime) {
 			panic(errFuel)
 		}
 		m.fuel -= m.slice
+		m.deepest = min(m.deepest, int64(stack[0]))
 		m.used += m.slice
 		stack[0] = uint64(int64(stack[0]) + m.slice)
 	})

@@ -29,16 +29,20 @@ type module struct {
 	names    []funcName
 
 	importedFuncs   []uint32 // type of each
-	importedGlobals int
+	importedGlobals []byte   // type of each
 	importedMemory  bool
-	mutable         int    // globals
-	filled          int    // entries of element segments
-	entries         uint64 // of all tables at the start
+	declared        []bool            // functions that code may take a reference to
+	taken           []uint32          // functions that code takes a reference to
+	takenAt         map[uint32]uint32 // place of each in taken
+	mutable         int               // globals
+	filled          int               // entries of element segments
+	entries         uint64            // of all tables at the start
 }
 
 type funcType struct {
 	params, results []byte // value types
 	shape           uint32 // the same number for types that are equal
+	vectors         bool   // has some among them
 }
 
 type limits struct {
@@ -106,7 +110,26 @@ type funcName struct {
 // numFuncs counts the functions of the input, imported ones first.
 func (m *module) numFuncs() int { return len(m.importedFuncs) + len(m.funcs) }
 
-func (m *module) numGlobals() int { return m.importedGlobals + len(m.globals) }
+func (m *module) numGlobals() int { return len(m.importedGlobals) + len(m.globals) }
+
+// typeOfGlobal is the type of global i of the input.
+func (m *module) typeOfGlobal(i uint32) byte {
+	if n := len(m.importedGlobals); int(i) >= n {
+		return m.globals[int(i)-n].typ
+	}
+	return m.importedGlobals[i]
+}
+
+// declare allows code to take a reference to function i, as naming it outside
+// of code does.
+func (m *module) declare(i uint32) {
+	if m.declared == nil {
+		m.declared = make([]bool, m.numFuncs())
+	}
+	if int64(i) < int64(len(m.declared)) {
+		m.declared[i] = true
+	}
+}
 
 // defined gives function i of the input, or nil if it is imported.
 func (m *module) defined(i uint32) *function {

@@ -138,8 +138,8 @@ var opcodes = func() (t [256]opcode) {
 		t[i].weight = weightSlow + 2 // in both forms, so that fuel does not depend on Options
 	}
 	t[opRefNull] = opcode{immRefType, 0, 1, 1}
-	t[0xd1] = opcode{immNone, 1, 1, 1} // ref.is_null
-	t[opRefFunc] = opcode{immFunc, 0, 1, weightToHost}
+	t[0xd1] = opcode{immNone, 1, 1, 1}      // ref.is_null
+	t[opRefFunc] = opcode{immFunc, 0, 1, 1} // becomes global.get
 	return t
 }()
 

@@ -120,6 +120,7 @@ func TestRefused(t *testing.T) {
 		{"rewritten twice", rewrite(t, single(nil).bytes(), instrument.Options{}).Module, "reserved"},
 		{"added function", single(op(call, 1)).bytes(), "calls function 1, which is not there"},
 		{"added function, by reference", single(cat([]byte{0xd2, 1}, op(drop))).bytes(), "function 1, which is not there"},
+		{"added function, by a reference far off", single(cat([]byte{0xd2, 0xff, 0xff, 0xff, 0xff, 0x0f}, op(drop))).bytes(), "function 4294967295, which is not there"},
 		{"fuel", single(cat(int64Const(1<<40), op(globalSet, 0))).bytes(), "global 0, which is not there"},
 		{"added type", single(cat(int32Const(0), op(callIndirect, 1, 0))).bytes(), "by type 1"},
 		{"added type of a block", single(cat(op(block, 1), op(end))).bytes(), "block of type 1"},
@@ -174,6 +175,22 @@ func TestSegmentsOutside(t *testing.T) {
 		bin := cat(head, code, []byte{11}, sized(vector(cat([]byte{0}, int32Const(tt.at), []byte{end}, sized(make([]byte, tt.size))))))
 		if _, err := instrument.Rewrite(bin, instrument.Options{}); (err == nil) != tt.ok {
 			t.Errorf("%d bytes at %d of one page: %v", tt.size, tt.at, err)
+		}
+	}
+}
+
+// TestNamesQuoted keeps a stranger's line breaks out of what the host prints.
+func TestNamesQuoted(t *testing.T) {
+	head := cat([]byte("\x00asm\x01\x00\x00\x00"))
+	name := cat(sized([]byte("a\nb")), sized([]byte("c\n"+strings.Repeat("d", 5000))))
+	for _, bin := range [][]byte{
+		cat(head, []byte{2}, sized(vector(cat(name, []byte{3, i32, 1})))),
+		cat(head, []byte{2}, sized(vector(cat(name, []byte{1, 0x70, 0, 0})))),
+		cat(head, []byte{7}, sized(vector(cat(sized([]byte("a\n"+strings.Repeat("d", 5000))), []byte{0, 0})))),
+		cat(head, []byte{7}, sized(vector(cat(sized([]byte("skerry:\n"+strings.Repeat("d", 5000))), []byte{0, 0})))),
+	} {
+		if _, err := instrument.Rewrite(bin, instrument.Options{}); err == nil || strings.ContainsAny(err.Error(), "\n") || len(err.Error()) > 500 {
+			t.Errorf("got %v", err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package instrument
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 )
@@ -21,6 +20,7 @@ type scan struct {
 	impure     bool              // changes tables or segments
 	fills      bool              // memory.fill
 	copies     bool              // memory.copy
+	inits      bool              // memory.init
 }
 
 // scanner walks one function body: it checks every index and keeps track of
@@ -119,14 +119,14 @@ var errEffort = errors.New("the module has too many functions of many blocks; sp
 
 var errFrame = fmt.Errorf("it may need more than %d bytes of stack; split it or use fewer local variables", 2*maxFrame)
 
-// usesVectors tells whether parameters or local variables are vectors.
+// usesVectors tells whether parameters, results or local variables are vectors.
 func (s *scanner) usesVectors() bool {
 	for _, g := range s.f.locals {
 		if g.typ == typeV128 {
 			return true
 		}
 	}
-	return bytes.IndexByte(s.m.types[s.f.typ].params, typeV128) >= 0
+	return s.m.types[s.f.typ].vectors
 }
 
 // step accounts for one instruction.
@@ -180,10 +180,10 @@ func (s *scanner) step() {
 	case opTableSet:
 		f.impure = true
 	case opRefFunc:
-		f.references = append(f.references, in.x)
+		s.reference()
 	}
 	switch in.facts.imm {
-	case immMemArg, immMemLane, immGlobal:
+	case immMemArg, immMemLane, immGlobal, immFunc:
 		s.levels[len(s.levels)-1].moves++
 	}
 	s.indices()
@@ -235,10 +235,33 @@ func (s *scanner) callIndirect() {
 }
 
 func (s *scanner) signature(t *funcType) {
+	s.frame.vectors = s.frame.vectors || t.vectors
 	s.values += len(t.params) + len(t.results)
 	s.pop(len(t.params))
 	s.goes(len(t.params) + len(t.results))
 	s.push(len(t.results))
+}
+
+// reference notes a reference to a function that the code takes.
+func (s *scanner) reference() {
+	m, i := s.m, s.in.x
+	if int64(i) >= int64(len(m.declared)) || !m.declared[i] {
+		s.r.failf("it takes a reference to function %d, which is not there or not declared; build it again", i)
+		return
+	}
+	s.f.references = append(s.f.references, i)
+	if _, ok := m.takenAt[i]; ok {
+		return
+	}
+	if len(m.taken) == maxTaken {
+		s.r.failf("the module takes references to more than %d functions in its code; put them into a table", maxTaken)
+		return
+	}
+	if m.takenAt == nil {
+		m.takenAt = map[uint32]uint32{}
+	}
+	m.takenAt[i] = uint32(len(m.taken))
+	m.taken = append(m.taken, i)
 }
 
 // misc notes what the instructions on whole ranges do.
@@ -248,6 +271,7 @@ func (s *scanner) misc() {
 	case miscMemoryInit, miscMemoryFill, miscMemoryCopy:
 		f.fills = f.fills || s.in.sub == miscMemoryFill
 		f.copies = f.copies || s.in.sub == miscMemoryCopy
+		f.inits = f.inits || s.in.sub == miscMemoryInit
 	case miscTableInit, miscTableCopy, miscTableGrow, miscTableFill:
 		f.impure = true
 	case miscDataDrop, miscElemDrop:
@@ -281,6 +305,9 @@ func (s *scanner) indices() {
 		ok, what = x < int64(len(m.elements)) && y < int64(len(m.tables)), "element segment or table"
 	case immData, immDataMem:
 		ok, what = m.counted != nil && x < int64(*m.counted), "data segment"
+	}
+	if ok && s.in.op == opGlobalGet {
+		s.frame.vectors = s.frame.vectors || m.typeOfGlobal(s.in.x) == typeV128
 	}
 	if ok && s.in.needsMemory() {
 		ok, what, x = len(m.memories) > 0, "memory", 0

@@ -2,8 +2,10 @@ package instrument
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -103,6 +105,7 @@ func (m *module) check() error {
 	if m.counted != nil && int(*m.counted) != len(m.data) {
 		return errors.New("the module counts its data segments wrongly; build it again")
 	}
+	m.boundTables()
 	return m.checkSegments()
 }
 
@@ -113,6 +116,7 @@ func (m *module) funcType(r *reader, shapes map[string]uint32) (t funcType) {
 	all := r.b
 	t.params = valueTypes(r)
 	t.results = valueTypes(r)
+	t.vectors = bytes.IndexByte(t.params, typeV128) >= 0 || bytes.IndexByte(t.results, typeV128) >= 0
 	key := string(all[:len(all)-len(r.b)])
 	if _, ok := shapes[key]; !ok {
 		shapes[key] = uint32(len(shapes))
@@ -172,11 +176,11 @@ func (m *module) importEntry(r *reader) {
 	case kindGlobal:
 		e.valueType = r.valueType()
 		if r.byte() != 0 {
-			r.failf("the module imports a mutable global; define %s.%s in the module", e.module, e.name)
+			r.failf("the module imports a mutable global; define %.100q.%.100q in the module", e.module, e.name)
 		}
-		m.importedGlobals++
+		m.importedGlobals = append(m.importedGlobals, e.valueType)
 	default:
-		r.failf("the module imports a table or an exception tag; define %s.%s in the module", e.module, e.name)
+		r.failf("the module imports a table or an exception tag; define %.100q.%.100q in the module", e.module, e.name)
 	}
 	m.imports = append(m.imports, e)
 }
@@ -204,10 +208,27 @@ func (m *module) table(r *reader) {
 	if t.limits.bounded && t.limits.max < t.limits.min {
 		r.failf("a table of the module has a maximum below its minimum; build it again")
 	}
-	if !t.limits.bounded || t.limits.max > maxEntries {
-		t.limits.bounded, t.limits.max = true, maxEntries
-	}
 	m.tables = append(m.tables, t)
+}
+
+// boundTables gives all tables a maximum, so that together they stay below
+// maxEntries: what they do not have from the start is shared, and what a table
+// does not want is left to the others.
+func (m *module) boundTables() {
+	var all []*limits
+	for i := range m.tables {
+		l := &m.tables[i].limits
+		if !l.bounded {
+			l.bounded, l.max = true, ^uint32(0)
+		}
+		all = append(all, l)
+	}
+	slices.SortStableFunc(all, func(a, b *limits) int { return cmp.Compare(a.max-a.min, b.max-b.min) })
+	left := uint32(maxEntries - m.entries)
+	for i, l := range all {
+		l.max = l.min + min(l.max-l.min, left/uint32(len(all)-i))
+		left -= l.max - l.min
+	}
 }
 
 func (m *module) global(r *reader) {
@@ -239,13 +260,15 @@ func (m *module) constant(r *reader) (in instr) {
 	case in.op == opI32Const, in.op == opI64Const, in.op == opF32Const, in.op == opF64Const, in.op == opRefNull,
 		in.op == opVector && in.sub == vectorConst:
 	case in.op == opGlobalGet:
-		if int64(in.x) >= int64(m.importedGlobals) {
+		if int64(in.x) >= int64(len(m.importedGlobals)) {
 			r.failf("a constant of the module is global %d, which is not imported; build without extended constants", in.x)
 		}
 	case in.op == opRefFunc:
 		if int64(in.x) >= int64(m.numFuncs()) {
 			r.failf("the module refers to function %d, which is not there; build it again", in.x)
+			return in
 		}
+		m.declare(in.x)
 	default:
 		r.failf("a constant of the module is computed by opcode 0x%02x; build without extended constants", in.op)
 	}
@@ -261,13 +284,14 @@ func (m *module) export(r *reader) {
 		return
 	}
 	if strings.HasPrefix(e.name, Prefix) {
-		r.failf("the module exports %q, but names that start with %q are reserved; rename it", e.name, Prefix)
+		r.failf("the module exports %.100q, but names that start with %q are reserved; rename it", e.name, Prefix)
 		return
 	}
 	var n int
 	switch e.kind {
 	case kindFunc:
 		n = m.numFuncs()
+		m.declare(e.index)
 	case kindTable:
 		n = len(m.tables)
 	case kindMemory:
@@ -275,11 +299,11 @@ func (m *module) export(r *reader) {
 	case kindGlobal:
 		n = m.numGlobals()
 	default:
-		r.failf("the module exports %q of kind %d; build without exceptions", e.name, e.kind)
+		r.failf("the module exports %.100q of kind %d; build without exceptions", e.name, e.kind)
 		return
 	}
 	if int64(e.index) >= int64(n) {
-		r.failf("the module exports %q, which is not there; build it again", e.name)
+		r.failf("the module exports %.100q, which is not there; build it again", e.name)
 	}
 	m.exports = append(m.exports, e)
 }

@@ -32,7 +32,11 @@ func (m *module) element(r *reader) {
 	if e.flags&elementExprs != 0 {
 		r.atMost(maxElements-m.filled, "more entries in element segments", func() { e.exprs = append(e.exprs, m.constant(r)) })
 	} else {
-		r.atMost(maxElements-m.filled, "more entries in element segments", func() { e.funcs = append(e.funcs, m.funcIndex(r)) })
+		r.atMost(maxElements-m.filled, "more entries in element segments", func() {
+			f := m.funcIndex(r)
+			m.declare(f)
+			e.funcs = append(e.funcs, f)
+		})
 	}
 	m.filled += len(e.exprs) + len(e.funcs)
 	m.elements = append(m.elements, e)

@@ -55,7 +55,18 @@ var shapes = []struct {
 		name: "results of calls", operands: 100,
 		before: repeat(100, cat(op(localGet, 0), op(call, 1))),
 	},
+	{
+		name:   "vectors of calls",
+		before: repeat(100, op(call, 2)), after: sinkVectors,
+	},
+	{
+		name:   "vectors of blocks",
+		before: repeat(100, cat(op(block, v128), op(globalGet, 0), op(localGet, 0), op(brIf, 0), op(end))), after: sinkVectors,
+	},
 }
+
+// sinkVectors passes what is below the result to a function each.
+var sinkVectors = cat(op(localSet, 0), repeat(100, op(call, 3)), op(localGet, 0))
 
 func each(n int, f func(i int) []byte) (code []byte) {
 	for i := range n {
@@ -81,13 +92,17 @@ func storm(n, depth int) []byte {
 }
 
 func shapeModule(locals, before, after []byte, operands int) []byte {
-	b := build{types: []signature{{[]byte{i32}, []byte{i32}}}, pages: 1}
+	b := build{types: []signature{{[]byte{i32}, []byte{i32}}, {nil, []byte{v128}}, {[]byte{v128}, nil}}, pages: 1}
+	vector := cat([]byte{0xfd, 12}, repeat(16, []byte{5}))
+	b.fixed = [][]byte{cat([]byte{v128, 0}, vector, []byte{end})}
 	b.funcs = []fn{
 		{locals: locals, code: cat(
 			op(localGet, 0), []byte{0x45}, op(iff, empty), int32Const(0), op(ret), op(end),
 			before, op(localGet, 0), int32Const(1), op(0x6b), op(call, 0), after, repeat(operands, op(0x6a)),
 		)},
 		{code: cat(op(loop, empty), op(end), op(localGet, 0))},
+		{typ: 1, code: cat(op(loop, empty), op(end), vector)},
+		{typ: 2, code: cat(op(loop, empty), op(end))},
 	}
 	return b.bytes()
 }

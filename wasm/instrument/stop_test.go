@@ -10,12 +10,14 @@ import (
 	"github.com/skerry-edge/skerry/wasm/instrument"
 )
 
+// engines are the interpreter and the compiler; where wazero has no compiler, the
+// interpreter twice.
 var engines = []struct {
 	name   string
 	config wazero.RuntimeConfig
 }{
 	{"interpreter", wazero.NewRuntimeConfigInterpreter()},
-	{"compiler", wazero.NewRuntimeConfigCompiler()},
+	{"compiler", wazero.NewRuntimeConfig()},
 }
 
 var none = signature{}

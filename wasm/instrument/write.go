@@ -56,7 +56,7 @@ func (w *rewriter) importSection() []byte {
 	}{{"tick", w.typeI64}, {"deep", w.typeI32}, {"grow", w.typeI32}} {
 		b = putU(append(putName(putName(b, Module), f.name), kindFunc), f.typ)
 	}
-	return putVec(nil, len(w.imports)+addedFuncs, b)
+	return putVec(nil, len(w.imports)+AddedFuncs, b)
 }
 
 func (w *rewriter) functionSection() []byte {
@@ -78,17 +78,20 @@ type helper struct {
 	body []byte
 }
 
-// helpers gives those that replace memory.fill and memory.copy, and the one
-// that buys credit, if they are used.
+// helpers gives those that replace memory.fill and memory.copy, the one that
+// buys credit, and those that replace memory.init, if they are used.
 func (w *rewriter) helpers() (list []helper) {
 	if w.usesFill {
-		list = append(list, helper{w.typeRange, w.rangeFunc(false)})
+		list = append(list, helper{w.typeRange, w.rangeFunc(rangeOp{sub: miscMemoryFill})})
 	}
 	if w.usesCopies {
-		list = append(list, helper{w.typeRange, w.rangeFunc(true)})
+		list = append(list, helper{w.typeRange, w.rangeFunc(rangeOp{sub: miscMemoryCopy})})
 	}
 	if w.usesCredit {
 		list = append(list, helper{w.typeI32, w.moreFunc()})
+	}
+	for _, i := range w.long {
+		list = append(list, helper{w.typeRange, w.rangeFunc(rangeOp{miscMemoryInit, i, len(w.data[i].bytes)})})
 	}
 	return list
 }
@@ -139,7 +142,11 @@ func (w *rewriter) globalSection() []byte {
 	}
 	b = append(b, typeI64, 1, opI64Const, 0, opEnd)
 	b = append(b, typeI32, 1, opI32Const, 0, opEnd)
-	return putVec(nil, len(w.globals)+2, b)
+	for _, f := range w.taken {
+		b = putU(append(b, typeFuncref, 0, opRefFunc), w.newIndex(f))
+		b = append(b, opEnd)
+	}
+	return putVec(nil, len(w.globals)+2+len(w.taken), b)
 }
 
 func (w *rewriter) putConstant(b []byte, in *instr) []byte {
@@ -165,7 +172,7 @@ func (w *rewriter) exportSection() (section []byte, globals []string) {
 	for i := range w.globals {
 		if w.globals[i].saved() {
 			globals = append(globals, fmt.Sprintf("%sg%d", Prefix, len(globals)))
-			b = putExport(b, globals[len(globals)-1], kindGlobal, w.importedGlobals+i)
+			b = putExport(b, globals[len(globals)-1], kindGlobal, len(w.importedGlobals)+i)
 		}
 	}
 	b = putExport(b, FuelGlobal, kindGlobal, w.fuel)

@@ -22,7 +22,7 @@ func TestLambda(t *testing.T) {
 		{name: "callback waits for the loop", source: `exports.handler = (e, context, callback) => { callback(null, 1); setTimeout(() => skerry.publish("late", 1), 5) }`, want: "1", effects: "publish late 1 0"},
 		{
 			name: "callback does not wait", source: `exports.handler = (e, context, callback) => { context.callbackWaitsForEmptyEventLoop = false; callback(null, 1); setTimeout(() => skerry.publish("late", 1), 5) }`,
-			want: "1", logs: "2 1 timer(s) were dropped: the run was over; await what they do",
+			want: "1", logs: "2 1 timer was dropped: the run was over; await what they do",
 		},
 		{name: "value and callback", source: `exports.handler = (e, c, callback) => { setTimeout(callback, 5, null, "late"); return 7 }`, want: `"late"`},
 		{name: "neither", source: `exports.handler = (e, c, callback) => {}`, none: true},

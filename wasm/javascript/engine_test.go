@@ -200,12 +200,16 @@ func TestSources(t *testing.T) {
 		{name: "hashbang and mark", source: "\ufeffexport default () => 1", want: "1"},
 		{name: "hashbang", source: "#!/usr/bin/env node\nexport default () => 1", want: "1"},
 		{name: "comment at the end", source: "exports.default = () => 1; exports.__esModule = true; // end", want: "1"},
-		{name: "syntax error", source: "export default function () {\n  return 1 +;\n}", outcome: refused, want: "function.js:2"},
+		{name: "syntax error", source: "export default function () {\n  return 1 +;\n}", outcome: refused, want: "in expression: ';' (the module was taken for JavaScript because it is text)\n    at function.js:2"},
 		{name: "syntax error in CommonJS", source: "exports.handler = (\n", outcome: refused, want: "SyntaxError"},
 		{name: "throws", source: "null.x", outcome: refused, want: "TypeError"},
 		{name: "rejects", source: "Promise.reject(new Error('at start'))\nexport default () => 1", outcome: refused, want: "at start"},
-		{name: "no handler", source: "const a = 1", outcome: refused, want: "exports no handler"},
-		{name: "empty", source: "", outcome: refused, want: "exports no handler"},
+		{name: "no handler", source: "const a = 1", outcome: refused, want: "exports no handler, and nothing else; write: export default"},
+		{name: "empty", source: "", outcome: refused, want: "exports no handler, and nothing else"},
+		{name: "others than a handler", source: "export const answer = 42; export const a = (x) => x, b = (x) => x", outcome: refused, want: "exports no handler, only a (function), answer (number), b (function);"},
+		{name: "a default that is no function", source: "export default 7", outcome: refused, want: "exports no handler, only default (number);"},
+		{name: "module.exports of text", source: "module.exports = 'x'", outcome: refused, want: "exports no handler, but a string;"},
+		{name: "module.exports of null", source: "module.exports = null", outcome: refused, want: "exports no handler, and nothing else;"},
 		{name: "publishes while loading", source: "skerry.publish('a', 1)", outcome: commit + refused, want: ""},
 		{name: "require", source: "require('fs')", outcome: refused, want: "bundle it first"},
 		{name: "import", source: "import fs from 'fs'; export default () => fs", outcome: refused, want: "bundle it first"},
@@ -238,7 +242,7 @@ func TestAPI(t *testing.T) {
 			want: `[null,{"n":[1]},"5",1,3,["b","k","t"],["k"],["b"]]`,
 		},
 		{name: "state.add", source: native(`const s = skerry.state; return [s.add("n"), s.add("n", 41), s.get("n"), s.delete("n"), s.get("n")]`), want: `[1,42,42,null,null]`},
-		{name: "state.add to text", source: native(`skerry.state.set("n", "x"); skerry.state.add("n")`), outcome: failing, want: "state.add n: it holds no whole number"},
+		{name: "state.add to text", source: native(`skerry.state.set("n", "x"); skerry.state.add("n")`), outcome: failing, want: "Error: state.add n: \"\\\"x\\\"\" is no whole number\n"},
 		{name: "state.add of a part", source: native(`skerry.state.add("n", 0.5)`), outcome: failing, want: "whole numbers"},
 		{name: "state.cas", source: native(`const s = skerry.state; return [s.cas("k", undefined, {a: 1}), s.cas("k", undefined, 2), s.cas("k", {a: 1}, "x"), s.get("k")]`), want: `[true,false,true,"x"]`},
 		{name: "state of undefined", source: native(`skerry.state.set("k", undefined)`), outcome: failing, want: "use state.delete"},
@@ -247,7 +251,8 @@ func TestAPI(t *testing.T) {
 			none: true, logs: "1 a {\"b\":1} [2] undefined null 3n\n2 x is 5% more\n0 true\n1 i\n3 bad",
 		},
 		{name: "timers", source: `export default () => new Promise((r) => { let n = 0; const i = setInterval(() => { if (++n === 3) { clearInterval(i); r(n) } }, 5) })`, want: "3"},
-		{name: "left timer", source: native(`setTimeout(() => {}, 1e6)`), none: true, logs: "2 1 timer(s) were dropped: the run was over; await what they do"},
+		{name: "left timer", source: native(`setTimeout(() => {}, 1e6)`), none: true, logs: "2 1 timer was dropped: the run was over; await what they do"},
+		{name: "left timers", source: native(`setTimeout(() => {}, 1e6); setTimeout(() => {}, 1e6)`), none: true, logs: "2 2 timers were dropped: the run was over; await what they do"},
 		{
 			name: "base64", source: native(`return [btoa("hé"), atob("aGk="), Buffer.from("aGk_", "base64").toString("hex"), Buffer.from("€").toString("base64url"), Buffer.concat([Buffer.from("a"), Buffer.from("b")]).toString()]`),
 			want: `["aOk=","hi","68693f","4oKs","ab"]`,
@@ -284,6 +289,77 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+// The host's reason is what authors are told, and only of the call that failed.
+func TestRefusals(t *testing.T) {
+	runExamples(t, []example{
+		{name: "the host's words", source: native(`skerry.publish("refused", 1)`), outcome: failing, want: "Error: publish to refused: the host has its reasons\n"},
+		{name: "words that name the call", source: native(`skerry.publish("refused twice", 1)`), outcome: failing, want: "Error: publish to \"refused twice\": not granted\n"},
+		{name: "target", source: native(`skerry.emit("refused", 1)`), outcome: failing, want: "Error: emit to local/refused: the host has its reasons\n"},
+		{name: "no words", source: native(`skerry.emit("denied", 1)`), outcome: failing, want: "Error: emit to local/denied: not granted; name it in permissions.invoke"},
+		{name: "no name", source: native(`skerry.state.set("", 1)`), outcome: failing, want: "Error: state.set: not valid\n"},
+		{name: "limit", source: native(`skerry.state.set("full", 1)`), outcome: failing, want: "state.set full: the key or value is too large, or the state is full"},
+		{name: "code", source: native(`try { skerry.publish("refused", 1) } catch (e) { return [e.code, e.message] }`), want: `["denied","publish to refused: the host has its reasons"]`},
+		{name: "caught, then another", source: native(`try { skerry.publish("refused", 1) } catch {}; throw new Error("mine")`), outcome: failing, want: "Error: mine\n"},
+		{name: "while loading", source: `skerry.publish("refused", 1)`, outcome: refused, want: "publish to refused: works while an event is handled only; move it into the handler"},
+	})
+	in, err := shared()(t).load(t, newHost(native(`fetch("https://10.0.0.1/").catch(() => {}); skerry.http("https://10.0.0.1/")`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.answer = "refused http: the address 10.0.0.1 is not granted"
+	if _, err := in.run("1"); err != nil || !strings.HasPrefix(in.err, "Error: http: the address 10.0.0.1 is not granted\n") {
+		t.Errorf("%v %q", err, in.err)
+	}
+}
+
+// A stack shows the author's functions, ten at most.
+func TestStack(t *testing.T) {
+	m := shared()(t)
+	for name, source := range map[string]string{
+		"deep":           native(`const f = (n) => { if (n) f(n - 1); else throw new Error("deep") }; f(50)`),
+		"recursion":      native(`const f = () => f() + 1; f()`),
+		"through skerry": native(`skerry.http({ url: { toString() { throw new Error("mine") } } })`),
+		"convention":     `exports.handler = async () => null.x`,
+	} {
+		in, err := m.load(t, newHost(source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if outcome, err := in.run("1"); err != nil || outcome != failing {
+			t.Fatalf("%s: %d %v", name, outcome, err)
+		}
+		frames := strings.Count(in.err, "\n    at ")
+		if frames == 0 || frames > 10 || strings.Contains(in.err, "skerry.js") || !strings.Contains(in.err, "(function.js:") {
+			t.Errorf("%s: %d frames: %s", name, frames, in.err)
+		}
+	}
+}
+
+// A source that is no JavaScript says what to do if it is TypeScript.
+func TestTypeScript(t *testing.T) {
+	m := shared()(t)
+	for source, typed := range map[string]bool{
+		"export default function (event: Event, name: string) {}":           true,
+		"interface Reading { device: string }\nexport default (event) => 1": true,
+		"export type Reading = { t: Date };\nexport default (e) => 1":       true,
+		"import type { Skerry } from 'skerry'\nexport default (e) => 1":     true,
+		"enum Level { Low, High }\nexport default (e) => 1":                 true,
+		"export default (event) => (event.data as Reading).device":          true,
+		"const f = (x: number): Promise<void> => x; module.exports = f":     true,
+		"export default (event) => { return 1 +; }":                         false,
+		"exports.handler = (": false,
+		"device press-7":      false,
+	} {
+		_, err := m.load(t, newHost(source))
+		if err == nil || !strings.Contains(err.Error(), "taken for JavaScript") {
+			t.Fatalf("%s: %v", source, err)
+		}
+		if got := strings.Contains(err.Error(), "TypeScript must be built first: npx esbuild handler.ts --bundle --format=esm --outfile=handler.js"); got != typed {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+}
+
 // Instances restored from one snapshot must not draw the same random numbers.
 func TestRandom(t *testing.T) {
 	in, err := shared()(t).load(t, newHost(`const first = Math.random(); export default () => [first, Math.random(), Math.random()]`))
@@ -310,7 +386,7 @@ func TestRandom(t *testing.T) {
 
 func TestHostileSources(t *testing.T) {
 	runExamples(t, []example{
-		{name: "recursion", source: native(`const f = () => f() + 1; try { f() } catch (e) { return e instanceof RangeError && e.message }`), want: "Maximum call stack size exceeded"},
+		{name: "recursion", source: native(`const f = () => f() + 1; try { f() } catch (e) { return e instanceof RangeError && e.message }`), want: "Maximum call stack size exceeded: calls nest at most about 150 deep here"},
 		{name: "recursion by calls into C", source: native(`const f = () => [1].map(f); f()`), outcome: failing, want: "RangeError"},
 		{name: "recursion by getters", source: native(`const o = {get a() { return JSON.stringify(o) }}; return o.a`), outcome: failing, want: "RangeError"},
 		{name: "nested JSON", source: native(`return JSON.parse("[".repeat(1e5))`), outcome: failing, want: "stack overflow"},
@@ -319,7 +395,7 @@ func TestHostileSources(t *testing.T) {
 		{name: "nested source", source: "export default () => " + strings.Repeat("(", 100_000), outcome: refused, want: "stack overflow"},
 		{name: "nested expression", source: native(`return /` + strings.Repeat("(", 50_000) + `/`), outcome: refused},
 		{name: "regular expression", source: native(`return /^(a|b|ab)*c/.test("ab".repeat(10) + "c")`), want: "true"},
-		{name: "memory", source: native(`const a = []; for (;;) a.push(new Uint8Array(1e6))`), outcome: failing, want: "out of memory"},
+		{name: "memory", source: native(`const a = []; for (;;) a.push(new Uint8Array(1e6))`), outcome: failing, want: "out of memory; raise limits.memory of the function"},
 		{name: "memory in small pieces", source: native(`const a = []; for (;;) a.push({a: a.length})`), outcome: failing, want: "memory"},
 		{name: "long string", source: native(`let s = "x"; for (;;) s += s`), outcome: failing, want: "InternalError"},
 		{name: "prototypes", data: `{"__proto__":{"a":1},"b":1}`, source: native(`return [Object.keys(event.data), event.data.a, Object.getPrototypeOf(event.data) === Object.prototype]`), want: `[["__proto__","b"],null,true]`},

@@ -33,6 +33,7 @@ type host struct {
 	result    []byte
 	hasResult bool
 	err       string
+	refusal   string   // why a call was refused, for error_get
 	effects   []string // "publish topic data flags", in order
 	logs      []string // "level text"
 	slept     time.Duration
@@ -60,7 +61,7 @@ func newHost(source string) *host {
 }
 
 func (h *host) begin(data string) {
-	h.data, h.result, h.hasResult, h.err = []byte(data), nil, false, ""
+	h.data, h.result, h.hasResult, h.err, h.refusal = []byte(data), nil, false, "", ""
 	h.effects, h.logs, h.slept = nil, nil, 0
 }
 
@@ -80,7 +81,14 @@ func take(mem api.Memory, args []uint64) []byte {
 }
 
 func (h *host) decide(name string, format string, args ...any) int64 {
-	if name == "denied" {
+	switch name {
+	case "denied":
+		return denied
+	case "refused":
+		h.refusal = "the host has its reasons"
+		return denied
+	case "refused twice":
+		h.refusal = "publish to \"refused twice\": not granted"
 		return denied
 	}
 	h.effects = append(h.effects, fmt.Sprintf(format, args...))
@@ -125,6 +133,7 @@ func (h *host) readFunctions() imports {
 			h.err = string(take(mem, a))
 			return 0
 		},
+		"error_get ii": func(mem api.Memory, a []uint64) int64 { return give(mem, a, []byte(h.refusal)) },
 		"log iii": func(mem api.Memory, a []uint64) int64 {
 			h.logs = append(h.logs, fmt.Sprintf("%d %s", uint32(a[0]), take(mem, a[1:])))
 			return 0
@@ -161,7 +170,14 @@ func (h *host) stateFunctions() imports {
 			return notFound
 		},
 		"kv_set iiiii": func(mem api.Memory, a []uint64) int64 {
-			h.state[string(take(mem, a))] = take(mem, a[2:])
+			key := string(take(mem, a))
+			if key == "" {
+				return -1
+			}
+			if key == "full" {
+				return -4
+			}
+			h.state[key] = take(mem, a[2:])
 			return 0
 		},
 		"kv_delete ii": func(mem api.Memory, a []uint64) int64 {
@@ -174,6 +190,7 @@ func (h *host) stateFunctions() imports {
 			if v, ok := h.state[key]; ok {
 				var err error
 				if n, err = strconv.ParseInt(string(v), 10, 64); err != nil {
+					h.refusal = fmt.Sprintf("kv_add: %q is no whole number", v)
 					return math.MinInt64
 				}
 			}
@@ -223,6 +240,10 @@ func (h *host) systemFunctions() imports {
 				return denied
 			}
 			if h.answer == "" {
+				return denied
+			}
+			if why, ok := strings.CutPrefix(h.answer, "refused "); ok {
+				h.refusal = why
 				return denied
 			}
 			return give(mem, a[2:], []byte(h.answer))

@@ -1,8 +1,8 @@
 // skerry.ts - write a Skerry function in AssemblyScript.
 //
-//   asc my.ts -o my.wasm -O3 --runtime minimal --use abort=
+//   asc my.ts -o my.wasm -O3 --runtime minimal --use abort=skerry/abort
 //
-//   import * as skerry from "…/wasm/guest/assemblyscript/skerry";
+//   import * as skerry from "./skerry";
 //
 //   function handle(): i32 { …; return skerry.COMMIT; }
 //   export function skerry_handle(): i32 { return skerry.run(handle); }
@@ -17,6 +17,7 @@ export { Json } from "./json";
 @external("skerry_v1", "event_get") declare function event_get(field: u32, buf: usize, cap: usize): i32;
 @external("skerry_v1", "result_set") declare function result_set(ptr: usize, len: usize): i32;
 @external("skerry_v1", "error_set") declare function error_set(ptr: usize, len: usize): i32;
+@external("skerry_v1", "error_get") declare function error_get(buf: usize, cap: usize): i32;
 @external("skerry_v1", "log") declare function log_line(level: u32, ptr: usize, len: usize): i32;
 @external("skerry_v1", "config_get") declare function config_get(key: usize, keyLen: usize, buf: usize, cap: usize): i32;
 @external("skerry_v1", "secret_get") declare function secret_get(name: usize, nameLen: usize, buf: usize, cap: usize): i32;
@@ -209,6 +210,35 @@ export function fail(result: i32, reason: string): i32 {
   room(most(reason));
   error_set(pointer(reason), length(reason));
   return result;
+}
+
+/** reason is why the host refused a call of this run, the last one; "" if it
+ * refused none. A run that fails and says nothing itself ends with these words. */
+export function reason(): string {
+  let n = error_get(inAt, inCap);
+  if (!fits(n)) n = error_get(inAt, inCap);
+  const s = copiedText(n);
+  return s === null ? "" : s;
+}
+
+/** abort is what `throw` and failed checks call, by the flag --use: the run ends
+ * as a trap whose error text is the message, the file and the line. It needs no
+ * memory that could be missing, and nothing of this file that may not be set yet. */
+export function abort(message: string | null, file: string | null, line: u32, column: u32): void {
+  const at = memory.data(1024);
+  let n = put(at, 0, message);
+  n = put(at, put(at, n, " ("), file);
+  n = put(at, n, ":");
+  let unit: u32 = 1;
+  while (line / unit >= 10) unit *= 10;
+  for (; unit > 0; unit /= 10) store<u8>(at + n++, <u8>(0x30 + (line / unit) % 10));
+  error_set(at, put(at, n, ")"));
+  unreachable();
+}
+
+function put(at: usize, n: usize, text: string | null): usize {
+  if (text === null) return n;
+  return n + String.UTF8.encodeUnsafe(changetype<usize>(text), min(text.length, 160), at + n, false, String.UTF8.ErrorMode.REPLACE);
 }
 
 export function log(level: u32, line: string): void {

@@ -1,6 +1,6 @@
 /* skerry.h - write a Skerry function in C or C++, without a C library.
  *
- *   clang --target=wasm32 -O2 -ffreestanding -nostdlib -I wasm/guest/c \
+ *   clang --target=wasm32 -O2 -ffreestanding -nostdlib -I CHECKOUT/wasm/guest/c \
  *         -Wl,--no-entry -Wl,--strip-all -o my.wasm my.c
  *
  *   #include "skerry.h"
@@ -9,6 +9,8 @@
  * The ABI is described in wasm/ABI.md. Every buffer belongs to the function;
  * the host reads and writes it only during the call. Functions that return
  * skerry_int give a length or 0 on success and a negative SKERRY_E... if not.
+ * Why the host refused, and what to grant, becomes the run's error text if the
+ * run fails and skerry_error_set was not called: return SKERRY_FAILED and no more.
  */
 #ifndef SKERRY_H
 #define SKERRY_H
@@ -17,7 +19,8 @@ typedef int skerry_int;
 typedef unsigned int skerry_len;
 typedef long long skerry_i64;
 
-enum { SKERRY_COMMIT = 0, SKERRY_REJECT = 1, SKERRY_RETRY = 2 };
+/* What skerry_handle returns. */
+enum { SKERRY_COMMIT = 0, SKERRY_REJECT = 1, SKERRY_RETRY = 2, SKERRY_FAILED = 3 };
 
 enum {
   SKERRY_EINVALID = -1,
@@ -69,6 +72,8 @@ extern "C" {
 SKERRY_IMPORT(event_get) skerry_int skerry_event_get(skerry_len field, void *buf, skerry_len cap);
 SKERRY_IMPORT(result_set) skerry_int skerry_result_set(const void *data, skerry_len n);
 SKERRY_IMPORT(error_set) skerry_int skerry_error_set(const char *text, skerry_len n);
+/* Why the host refused a call of this run, the last one; 0 if it refused none. */
+SKERRY_IMPORT(error_get) skerry_int skerry_error_get(char *buf, skerry_len cap);
 SKERRY_IMPORT(log) skerry_int skerry_log(skerry_len level, const char *text, skerry_len n);
 SKERRY_IMPORT(config_get) skerry_int skerry_config_get(const char *key, skerry_len kn, void *buf, skerry_len cap);
 SKERRY_IMPORT(secret_get) skerry_int skerry_secret_get(const char *name, skerry_len nn, void *buf, skerry_len cap);
@@ -95,7 +100,8 @@ SKERRY_IMPORT(kv_list) skerry_int skerry_kv_list(const char *prefix, skerry_len 
 /* A literal as the two arguments (pointer, length). */
 #define SKERRY_STR(literal) (literal), (skerry_len)(sizeof(literal) - 1)
 
-/* skerry_fail says why the run fails and is the result to return. */
+/* skerry_fail says why the run fails and is the result to return. After a call
+ * that the host refused, leave it out: the host's own words say more. */
 #define skerry_fail(result, literal) (skerry_error_set(SKERRY_STR(literal)), (result))
 
 static inline skerry_len skerry_copy(char *to, const char *from, skerry_len n) {

@@ -27,8 +27,9 @@
 //
 // What a handler decides takes effect when it returns nil, and not at all when
 // it returns an error: Reject sends the event to the dead-letter box, Retry and
-// every other error have it run again later. encoding/json works and costs
-// about ten times what JSON does.
+// every other error have it run again later. The error of a call that the host
+// refused has the host's own words: why, and what to grant. encoding/json works
+// and costs about ten times what JSON does.
 //
 // On other platforms the package compiles, so that tools and tests of the
 // function's own code work; calls to the host then answer ErrNoHost.

@@ -75,7 +75,7 @@ func Get(key string) ([]byte, error) {
 func Set(key string, value []byte, ttl time.Duration) error {
 	seconds := (ttl + time.Second - 1) / time.Second
 	if seconds < 0 || seconds > 1<<32-1 {
-		return check("set ", key, -1)
+		return &worded{"set " + key + ": the ttl is negative or over 136 years", ErrInvalid}
 	}
 	return check("set ", key, hostKVSet(key, value, uint32(seconds)))
 }
@@ -83,12 +83,11 @@ func Set(key string, value []byte, ttl time.Duration) error {
 // Delete removes a key; removing what is not there is no error.
 func Delete(key string) error { return check("delete ", key, hostKVDelete(key)) }
 
-// Add adds delta to the decimal integer in key, 0 if there is none. Why it
-// failed becomes the run's error text.
+// Add adds delta to the decimal integer in key, 0 if there is none.
 func Add(key string, delta int64) (int64, error) {
 	sum := hostKVAdd(key, delta)
 	if sum == -1<<63 {
-		return 0, &wrapped{"add to ", key, ErrInvalid}
+		return 0, refusal("add to ", key, ErrInvalid)
 	}
 	return sum, nil
 }

@@ -65,7 +65,7 @@ func (r *Request) text() ([]byte, error) {
 		b = append(append(append(append(b, '\n'), h.Name...), ": "...), h.Value...)
 	}
 	if bytes.Count(b, []byte("\n")) != len(r.Header) || bytes.IndexByte(b, '\r') >= 0 {
-		return nil, &wrapped{"request with a line break in its header to ", r.URL, ErrInvalid}
+		return nil, &worded{"request with a line break in its header to " + strconv.Quote(r.URL), ErrInvalid}
 	}
 	return append(append(b, "\n\n"...), r.Body...), nil
 }

@@ -23,6 +23,10 @@ func resultSet(data unsafe.Pointer, n uint32) int32
 func errorSet(text unsafe.Pointer, n uint32) int32
 
 //go:noescape
+//go:wasmimport skerry_v1 error_get
+func errorGet(buf unsafe.Pointer, cap uint32) int32
+
+//go:noescape
 //go:wasmimport skerry_v1 log
 func log(level uint32, text unsafe.Pointer, n uint32) int32
 
@@ -98,6 +102,8 @@ func hostEventGet(field uint32, buf []byte) int32 {
 func hostResultSet(data []byte) int32 { return resultSet(mem(data)) }
 
 func hostErrorSet(text string) int32 { return errorSet(str(text)) }
+
+func hostErrorGet(buf []byte) int32 { return errorGet(mem(buf)) }
 
 func hostLog(level uint32, text string) int32 {
 	p, n := str(text)

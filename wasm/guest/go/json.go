@@ -10,6 +10,7 @@ import (
 // Value is a JSON value as it stands in its text, or why there is none.
 type Value struct {
 	text []byte // from the value's first byte to the end of the text
+	name string // of the member or element, "" of a whole text
 	err  error
 }
 
@@ -18,20 +19,20 @@ type Value struct {
 // takes the first. It copies nothing, and reads no further than the value: what
 // it passes by is not checked to be JSON.
 func JSON(data []byte, path ...string) Value {
-	i := jsonSpace(data, 0)
+	i, last := jsonSpace(data, 0), ""
 	for _, name := range path {
 		at, err := jsonChild(data, i, name)
 		if err != nil {
 			return Value{err: err}
 		}
-		i = at
+		i, last = at, name
 	}
-	return Value{text: data[i:]}
+	return Value{text: data[i:], name: last}
 }
 
 // Get is JSON within v.
 func (v Value) Get(path ...string) Value {
-	if v.err != nil {
+	if v.err != nil || len(path) == 0 {
 		return v
 	}
 	return JSON(v.text, path...)
@@ -64,7 +65,7 @@ func (v Value) members(values []Value, names []string) error {
 	case byteAt(b, 0) != '{' && jsonSkip(b, 0) < 0:
 		return syntaxError(0)
 	case byteAt(b, 0) != '{':
-		return &wrapped{"JSON has no object around ", strconv.Quote(names[0]), ErrInvalid}
+		return &worded{"JSON has no object around " + strconv.Quote(names[0]), ErrInvalid}
 	case byteAt(b, i) == '}':
 		return nil
 	}
@@ -74,7 +75,7 @@ func (v Value) members(values []Value, names []string) error {
 			return syntaxError(i)
 		}
 		if k := jsonWhich(key, names); k >= 0 && values[k].text == nil {
-			values[k].text = b[at:]
+			values[k].text, values[k].name = b[at:], names[k]
 			if left--; left == 0 {
 				return nil
 			}
@@ -103,7 +104,7 @@ func (v Value) Raw() []byte {
 // the text is not JSON.
 func (v Value) Err() error {
 	if v.err == nil && jsonSkip(v.text, 0) < 0 {
-		return &wrapped{"JSON that ends early, or is none", "", ErrInvalid}
+		return &worded{"JSON ends early, or is none", ErrInvalid}
 	}
 	return v.err
 }
@@ -172,7 +173,11 @@ func (v Value) want(what string) error {
 	if len(text) > 40 {
 		text = text[:40]
 	}
-	return &wrapped{"JSON holds ", string(text) + ", want " + what, ErrInvalid}
+	holder := "JSON"
+	if v.name != "" {
+		holder = "JSON member " + strconv.Quote(v.name)
+	}
+	return &worded{holder + " holds " + string(text) + ", want " + what, ErrInvalid}
 }
 
 // In Go's WebAssembly every jump is dear: the loops below look bytes up in a
@@ -208,7 +213,7 @@ func jsonSpace(b []byte, i int) int {
 }
 
 func syntaxError(at int) error {
-	return &wrapped{"not JSON at byte ", strconv.Itoa(at), ErrInvalid}
+	return &worded{"not JSON at byte " + strconv.Itoa(at), ErrInvalid}
 }
 
 // jsonChild is where the member or element name of the value at i starts.
@@ -222,7 +227,7 @@ func jsonChild(b []byte, i int, name string) (int, error) {
 	if jsonSkip(b, i) < 0 {
 		return 0, syntaxError(i)
 	}
-	return 0, &wrapped{"JSON has no object or list around ", strconv.Quote(name), ErrInvalid}
+	return 0, &worded{"JSON has no object or list around " + strconv.Quote(name), ErrInvalid}
 }
 
 func absent(name string) error {

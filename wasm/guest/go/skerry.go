@@ -154,13 +154,32 @@ func serve() int32 {
 	return handleFailed
 }
 
-// check turns a number of the host into an error about what was done to name.
+// check turns a number of the host into an error about what was done to name,
+// in the host's words if it has some.
 func check(what, name string, n int32) error {
 	if n >= 0 {
 		return nil
 	}
-	return &wrapped{what, name, errorOf(n)}
+	return refusal(what, name, errorOf(n))
 }
+
+func refusal(what, name string, is error) error {
+	if is != ErrNotFound && is != ErrNoHost { // of these there is no more to say
+		if why, n := readScratch(hostErrorGet); n > 0 {
+			return &worded{string(why), is}
+		}
+	}
+	return &wrapped{what, name, is}
+}
+
+// worded is an error whose text says all; is tells its kind.
+type worded struct {
+	text string
+	is   error
+}
+
+func (e *worded) Error() string { return e.text }
+func (e *worded) Unwrap() error { return e.is }
 
 // wrapped is fmt.Errorf("%s%s: %w") without the size of fmt.
 type wrapped struct {

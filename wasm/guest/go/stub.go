@@ -8,6 +8,7 @@ var _, _ = start, serve
 func hostEventGet(uint32, []byte) int32                { return errnoNoHost }
 func hostResultSet([]byte) int32                       { return errnoNoHost }
 func hostErrorSet(string) int32                        { return errnoNoHost }
+func hostErrorGet([]byte) int32                        { return errnoNoHost }
 func hostLog(uint32, string) int32                     { return errnoNoHost }
 func hostConfigGet(string, []byte) int32               { return errnoNoHost }
 func hostSecretGet(string, []byte) int32               { return errnoNoHost }

@@ -5,7 +5,7 @@
 //!     comptime {
 //!         skerry.function(@This());
 //!     }
-//!     pub const panic = skerry.panic;
+//!     pub const panic = skerry.panic; // without it a panic traps with no word
 //!
 //!     var limit: f64 = 80;
 //!
@@ -19,7 +19,8 @@
 //!     }
 //!
 //! What a handler decides takes effect when it returns, and not at all when it
-//! returns an error. What is read from the host lies in `allocator`, which is
+//! returns an error. That of a call that the host refused is told with the
+//! host's reason, others with their names. What is read from the host lies in `allocator`, which is
 //! emptied before the next event; handlers may use it too.
 const std = @import("std");
 
@@ -29,6 +30,7 @@ const sys = struct {
     extern "skerry_v1" fn event_get(field: u32, buf: [*]u8, cap: usize) i32;
     extern "skerry_v1" fn result_set(ptr: [*]const u8, len: usize) i32;
     extern "skerry_v1" fn error_set(ptr: [*]const u8, len: usize) i32;
+    extern "skerry_v1" fn error_get(buf: [*]u8, cap: usize) i32;
     extern "skerry_v1" fn log(level: u32, ptr: [*]const u8, len: usize) i32;
     extern "skerry_v1" fn config_get(key: [*]const u8, key_len: usize, buf: [*]u8, cap: usize) i32;
     extern "skerry_v1" fn secret_get(name: [*]const u8, name_len: usize, buf: [*]u8, cap: usize) i32;
@@ -47,17 +49,33 @@ const sys = struct {
     extern "skerry_v1" fn http(req: [*]const u8, req_len: usize, buf: [*]u8, cap: usize) i32;
 };
 
-/// Why the host refused.
+/// Why the host refused; `reason` has its words.
 pub const Error = error{ Invalid, NotFound, Denied, Limit, HostFailed, OutOfMemory };
 
+var refused: ?Error = null; // with this, by the last call that was
+
 fn check(n: i32) Error!usize {
-    return switch (n) {
+    if (n >= 0) return @intCast(n);
+    return refuse(switch (n) {
         -1 => error.Invalid,
         -2 => error.NotFound,
         -3 => error.Denied,
         -4 => error.Limit,
-        else => if (n < 0) error.HostFailed else @intCast(n),
-    };
+        else => error.HostFailed,
+    });
+}
+
+fn refuse(why: Error) Error {
+    refused = if (why == error.NotFound) null else why; // its name says it all
+    return why;
+}
+
+/// Why the host refused a call of this run, the last one, and what to grant; ""
+/// if it refused none, or if it does not fit in buf. A handler that returns the
+/// error of a call needs not ask: these words become the run's own.
+pub fn reason(buf: []u8) []const u8 {
+    const n = sys.error_get(buf.ptr, buf.len);
+    return if (n > 0 and n <= buf.len) buf[0..@intCast(n)] else "";
 }
 
 // Flags of publish.
@@ -200,11 +218,10 @@ pub fn delete(key: []const u8) Error!void {
     _ = try check(sys.kv_delete(key.ptr, key.len));
 }
 
-/// Adds to the decimal integer in key, 0 if there is none. Why it failed becomes
-/// the run's error text.
+/// Adds to the decimal integer in key, 0 if there is none.
 pub fn add(key: []const u8, delta: i64) Error!i64 {
     const sum = sys.kv_add(key.ptr, key.len, delta);
-    return if (sum == std.math.minInt(i64)) error.Invalid else sum;
+    return if (sum == std.math.minInt(i64)) refuse(error.Invalid) else sum;
 }
 
 /// Writes bytes if key holds old, or does not exist if that is null, and tells
@@ -304,6 +321,7 @@ pub fn function(comptime File: type) void {
             _ = arena.reset(.retain_capacity);
             payload_len = null;
             said = false;
+            refused = null;
             return answer(File.handle());
         }
     };
@@ -313,7 +331,7 @@ pub fn function(comptime File: type) void {
 
 fn answer(outcome: anyerror!void) i32 {
     outcome catch |err| {
-        if (!said) say(@errorName(err));
+        if (!said and !hosts(err)) say(@errorName(err));
         return switch (err) {
             error.Reject => 1,
             error.Retry => 2,
@@ -323,8 +341,13 @@ fn answer(outcome: anyerror!void) i32 {
     return 0;
 }
 
-/// Logs what a panic says before it traps.
+/// Tells whether an error is that of a refused call, of which the host has words.
+fn hosts(err: anyerror) bool {
+    return if (refused) |why| why == err else false;
+}
+
+/// Makes what a panic says the run's error text, and traps.
 pub fn panic(message: []const u8, _: ?*std.builtin.StackTrace, _: ?usize) noreturn {
-    log(.err, message);
+    say(message);
     @trap();
 }

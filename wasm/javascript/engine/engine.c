@@ -34,7 +34,7 @@ typedef struct {
 static JSRuntime *rt;
 static JSContext *ctx;
 static JSClassID event_class;
-static JSValue entry, skerry, shim_choose, shim_require, shim_tick, shim_clear;
+static JSValue entry, skerry, shim_choose, shim_require, shim_tick, shim_clear, shim_unparsed;
 
 #include "json.h"
 
@@ -153,16 +153,35 @@ static JSValue throw_error(const char *code, const char *text) {
   return JS_Throw(ctx, e);
 }
 
+/* refusal_text writes why the host refused `call` about `what`: in the host's own
+ * words if it has any, else as `why`. Words that name the call stand for
+ * themselves; the name of an import says nothing to authors. */
+static void refusal_text(char *text, size_t size, const char *call, const char *what, const char *why) {
+  char said[1000];
+  int n = run.starting ? 0 : skerry_error_get(said, sizeof said - 1);
+  const char *host = said, *sep = *what && call[strlen(call) - 1] != '/' ? " " : "";
+  said[n > 0 && n < (int)sizeof said ? n : 0] = 0;
+  if (!strncmp(host, "kv_", 3) && strstr(host, ": ")) host = strstr(host, ": ") + 2;
+  if (*host && !strncmp(host, call, strcspn(call, " /")))
+    snprintf(text, size, "%s", host);
+  else
+    snprintf(text, size, "%s%s%.200s: %s", call, sep, what, *host ? host : why);
+}
+
 /* host_error throws what the host answered to `call` about `what`; `grant` is
  * where the manifest allows it. */
 static JSValue host_error(int n, const char *call, const char *what, const char *grant) {
-  char text[512];
+  char text[1300], why_denied[160];
   const char *code = "failed", *why = "the host failed; see the agent's log";
-  char why_denied[160];
   switch (n) {
   case SKERRY_EINVALID: code = "invalid", why = "not valid"; break;
   case SKERRY_ENOTFOUND: code = "not-found", why = "not found"; break;
-  case SKERRY_ELIMIT: code = "limit", why = "over the limits of the function"; break;
+  case SKERRY_ELIMIT:
+    code = "limit";
+    why = !strcmp(call, "http")          ? "the request is too large, or the run makes too many"
+          : !strncmp(call, "state.", 6) ? "the key or value is too large, or the state is full"
+                                         : "more than limits.output or limits.outputs of the function allows";
+    break;
   case SKERRY_EDENIED:
     code = "denied", why = why_denied;
     if (run.starting)
@@ -170,7 +189,7 @@ static JSValue host_error(int n, const char *call, const char *what, const char 
     else
       snprintf(why_denied, sizeof why_denied, "not granted; name it in %s of the manifest", grant);
   }
-  snprintf(text, sizeof text, "%s %.200s: %s", call, what, why);
+  refusal_text(text, sizeof text, call, what, why);
   return throw_error(code, text);
 }
 
@@ -180,7 +199,7 @@ static JSValue answer(int n, const char *call, const char *what, const char *gra
 
 /* describe makes text of what was thrown: of an error, its message and stack. */
 static int describe(JSValueConst e, char *text, size_t size) {
-  static const char no_memory[] = "null was thrown, as it is when memory is out; see limits.memory";
+  static const char no_memory[] = "null was thrown, as it is when memory is out; raise limits.memory of the function";
   Bytes head = {0}, stack = {0};
   JSValue h = JS_UNDEFINED, s = JS_UNDEFINED;
   if (JS_IsNull(e)) return snprintf(text, size, no_memory);
@@ -500,9 +519,9 @@ HOST(js_state_add) {
   skerry_i64 sum = skerry_kv_add(key, kn, delta);
   JSValue ret = JS_NewInt64(c, sum);
   if (sum == SKERRY_ADD_FAILED) {
-    int n = skerry_kv_get(key, kn, buf, 0); /* says why, if it is not the sum */
-    char text[400];
-    snprintf(text, sizeof text, "state.add %.200s: it holds no whole number, or the function is over its limits", key);
+    char text[1300];
+    refusal_text(text, sizeof text, "state.add", key, "it holds no whole number, or the function is over its limits");
+    int n = skerry_kv_get(key, kn, buf, 0); /* has the error number, if it is not the sum */
     ret = n < 0 && n != SKERRY_ENOTFOUND ? host_error(n, "state.add", key, "") : throw_error("invalid", text);
   }
   JS_FreeCString(c, key);
@@ -861,6 +880,15 @@ static JSValue load_es_module(JSValue compiled) {
   return chosen;
 }
 
+/* unparsed throws e, of a source that is no JavaScript, with what its author
+ * may want to know. */
+static JSValue unparsed(JSValue e, const char *src, size_t n) {
+  JSValue text = JS_NewStringLen(ctx, src, n);
+  JSValue v = JS_Call(ctx, shim_unparsed, JS_UNDEFINED, 2, (JSValueConst[]){e, text});
+  JS_FreeValue(ctx, text), JS_FreeValue(ctx, e);
+  return JS_IsException(v) ? v : JS_Throw(ctx, v);
+}
+
 /* load_source takes the source for CommonJS and, if it is none by its syntax,
  * for an ES module. */
 static JSValue load_source(void) {
@@ -879,12 +907,11 @@ static JSValue load_source(void) {
     if (!JS_IsException(v)) {
       JS_FreeValue(ctx, first);
       chosen = load_es_module(v);
-    } else if (has_module_syntax(src)) {
-      JS_FreeValue(ctx, first);
-      chosen = v;
     } else {
-      JS_FreeValue(ctx, JS_GetException(ctx));
-      chosen = JS_Throw(ctx, first);
+      JSValue second = JS_GetException(ctx);
+      int module = has_module_syntax(src);
+      JS_FreeValue(ctx, module ? first : second);
+      chosen = unparsed(module ? second : first, src, n);
     }
   }
   js_free(ctx, text);
@@ -930,12 +957,15 @@ static int start_shim(void) {
   JS_SetPropertyStr(ctx, math, "random", JS_NewCFunction(ctx, js_random, "random", 0));
   JS_SetPropertyStr(ctx, json, "parse", JS_NewCFunction(ctx, json_parse, "parse", 2));
   JS_SetPropertyStr(ctx, json, "stringify", JS_NewCFunction(ctx, json_stringify, "stringify", 3));
+  JS_SetStripInfo(rt, JS_STRIP_DEBUG); /* what has none is not shown in stacks */
   JSValue make = JS_Eval(ctx, shim_js, sizeof shim_js - 1, "skerry.js", JS_EVAL_TYPE_GLOBAL);
+  JS_SetStripInfo(rt, 0);
   JSValue shim = JS_IsException(make) ? make : JS_Call(ctx, make, JS_UNDEFINED, 3, (JSValueConst[]){host, skerry, global});
   JS_FreeValue(ctx, make), JS_FreeValue(ctx, host), JS_FreeValue(ctx, math), JS_FreeValue(ctx, json), JS_FreeValue(ctx, global);
   if (JS_IsException(shim)) return -1;
   shim_choose = take_property(shim, "choose"), shim_require = take_property(shim, "require");
   shim_tick = take_property(shim, "tick"), shim_clear = take_property(shim, "clear");
+  shim_unparsed = take_property(shim, "unparsed");
   JS_FreeValue(ctx, shim);
   return 0;
 }

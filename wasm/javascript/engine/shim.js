@@ -94,7 +94,7 @@
     const n = timers.length;
     timers = [];
     idle = null;
-    if (n) warn(`${n} timer(s) were dropped: the run was over; await what they do`);
+    if (n) warn(`${n === 1 ? "1 timer was" : `${n} timers were`} dropped: the run was over; await what they do`);
   }
 
   // ---- small pieces of the web and of Node.js ----
@@ -241,7 +241,7 @@
   function require(name) {
     const found = modules[name.replace(/^node:/, "")];
     if (found) return found;
-    const e = new Error(`cannot find module '${name}': a function is one file; bundle it first, with esbuild --bundle --platform=neutral`);
+    const e = new Error(`cannot find module '${name}': a function is one file; bundle it first: npx esbuild handler.js --bundle --format=esm --outfile=bundle.js`);
     e.code = "MODULE_NOT_FOUND";
     throw e;
   }
@@ -475,6 +475,7 @@
   // name at the top of a CommonJS file.
   function choose(exports, main, isModule) {
     const isFunction = (v) => typeof v === "function";
+    exports ??= {};
     const byDefault = (isModule || exports.__esModule) && isFunction(exports.default) ? exports.default : undefined;
     const others = isObject(exports) ? Object.keys(exports).filter((k) => k !== "default" && isFunction(exports[k])) : [];
     const only = others.length === 1 ? exports[others[0]] : undefined;
@@ -493,8 +494,33 @@
     if (asMain) return openwhisk(asMain);
     if (bare) return bareFunction(bare);
     if (only) return googleOf(only);
-    throw new TypeError("the source exports no handler; write: export default function (event, skerry) { … }");
+    throw new TypeError(`the source exports no handler, ${exported(exports)}; write: export default function (event, skerry) { … }`);
   }
 
-  return { choose, require, tick, clear };
+  // exported is "only a (number), b (function)", or "but a number" as a whole.
+  function exported(exports) {
+    if (!isObject(exports)) return `but a ${typeof exports}`;
+    const names = Object.keys(exports);
+    const shown = names.slice(0, 10).map((k) => `${k} (${typeof exports[k]})`).join(", ");
+    return names.length ? `only ${shown}${names.length > 10 ? ", …" : ""}` : "and nothing else";
+  }
+
+  // ---- what is no JavaScript ----
+
+  const typeScript = new RegExp([
+    /[\w)\]}?] *: *(string|number|boolean|any|unknown|void|never|Record<|Array<|Promise<)/,
+    /^[ \t]*(export +)?(declare +)?(interface|type|enum|const enum|namespace|abstract class) +\w+/,
+    /^[ \t]*(import|export) +type\b/,
+    /[\w)\]}] as +(const|any|unknown|string|number|[A-Z]\w*)\b/,
+  ].map((r) => r.source).join("|"), "m");
+
+  // unparsed adds to the SyntaxError of a source what its author may want to know.
+  function unparsed(e, source) {
+    if (!(e instanceof SyntaxError)) return e;
+    e.message = e.message.replace(/''$/, "the end of the file") + " (the module was taken for JavaScript because it is text)";
+    if (typeScript.test(source)) e.message += "; TypeScript must be built first: npx esbuild handler.ts --bundle --format=esm --outfile=handler.js";
+    return e;
+  }
+
+  return { choose, require, tick, clear, unparsed };
 });

@@ -42,7 +42,8 @@ fn because(result: i32, why: &str) -> Failure {
 
 impl From<Error> for Failure {
     fn from(e: Error) -> Failure {
-        failed(e.text())
+        // Without words of its own a run fails with those of the refused call.
+        failed(if e.is_hosts() { "" } else { e.text() })
     }
 }
 
@@ -93,16 +94,38 @@ pub fn __handle<F: Function>(function: &mut Option<F>) -> i32 {
     }
 }
 
-/// Without WASI there is no standard error: panics would end without a word.
 fn report_panics() {
-    #[cfg(all(feature = "std", target_arch = "wasm32", target_os = "unknown"))]
-    std::panic::set_hook(Box::new(|info| crate::log(crate::Level::Error, &info.to_string())));
+    #[cfg(all(feature = "std", target_arch = "wasm32"))]
+    std::panic::set_hook(Box::new(|info| tell(info)));
 }
 
 #[cfg(all(not(feature = "std"), target_arch = "wasm32"))]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    // Formatting the message would double the size of the module.
-    crate::log(crate::Level::Error, info.location().map_or("panic", |l| l.file()));
+    tell(info);
     core::arch::wasm32::unreachable()
+}
+
+/// Makes what a panic says the run's error text, which its trap then has.
+#[cfg(target_arch = "wasm32")]
+fn tell(info: &dyn core::fmt::Display) {
+    let mut text = Words { bytes: [0; 512], len: 0 };
+    let _ = core::fmt::write(&mut text, format_args!("{}", info)); // what does not fit is left out
+    unsafe { sys::error_set(text.bytes.as_ptr(), text.len) };
+}
+
+#[cfg(target_arch = "wasm32")]
+struct Words {
+    bytes: [u8; 512],
+    len: usize,
+}
+
+#[cfg(target_arch = "wasm32")]
+impl core::fmt::Write for Words {
+    fn write_str(&mut self, part: &str) -> core::fmt::Result {
+        let n = part.len().min(self.bytes.len() - self.len);
+        self.bytes[self.len..][..n].copy_from_slice(&part.as_bytes()[..n]);
+        self.len += n;
+        Ok(())
+    }
 }

@@ -40,20 +40,48 @@ impl Error {
         }
     }
 
+    /// Why the host refused, and what to grant, in its own words; they are of the
+    /// last refused call of this run. [`text`](Error::text) if it has none for
+    /// this error, or if they do not fit in `buf`.
+    pub fn reason<'b>(self, buf: &'b mut [u8]) -> &'b str {
+        if !self.is_hosts() {
+            return self.text();
+        }
+        let n = unsafe { sys::error_get(buf.as_mut_ptr(), buf.len()) };
+        let words = usize::try_from(n).ok().and_then(|n| buf.get(..n)).unwrap_or(&[]);
+        match core::str::from_utf8(words) {
+            Ok(words) if !words.is_empty() => words,
+            _ => self.text(),
+        }
+    }
+
+    /// Whether the last refused call ended with this error.
+    pub(crate) fn is_hosts(self) -> bool {
+        unsafe { REFUSED == Some(self) }
+    }
+
+    /// The error of a call that the host refused with n.
     fn of(n: i32) -> Error {
-        match n {
+        let e = match n {
             -1 => Error::Invalid,
             -2 => Error::NotFound,
             -3 => Error::Denied,
             -4 => Error::Limit,
             _ => Error::Io,
-        }
+        };
+        unsafe { REFUSED = if e == Error::NotFound { None } else { Some(e) } };
+        e
     }
 }
 
+/// What the last refused call ended with; of what was not found there is no more
+/// to say. WebAssembly has one thread.
+static mut REFUSED: Option<Error> = None;
+
+/// Prints the [`reason`](Error::reason).
 impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter) -> core::fmt::Result {
-        f.write_str(self.text())
+        f.write_str(self.reason(&mut [0; 512]))
     }
 }
 
@@ -125,6 +153,7 @@ pub(crate) fn start() -> Start {
 }
 
 pub(crate) fn run() -> Run {
+    unsafe { REFUSED = None };
     Run { data: Cell::new(None) }
 }
 
@@ -244,11 +273,10 @@ impl Run {
         check(unsafe { sys::kv_delete(key.as_ptr(), key.len()) })
     }
 
-    /// Adds to the decimal integer in `key`, 0 if there is none. Why it failed
-    /// becomes the run's error text.
+    /// Adds to the decimal integer in `key`, 0 if there is none.
     pub fn add(&self, key: &str, delta: i64) -> Result<i64, Error> {
         match unsafe { sys::kv_add(key.as_ptr(), key.len(), delta) } {
-            i64::MIN => Err(Error::Invalid),
+            i64::MIN => Err(Error::of(-1)),
             sum => Ok(sum),
         }
     }

@@ -165,20 +165,40 @@ fn expect(b: &[u8], i: usize, c: u8) -> Option<usize> {
 }
 
 /// The index behind the value at i.
-fn skip(b: &[u8], mut i: usize) -> Option<usize> {
+fn skip(b: &[u8], i: usize) -> Option<usize> {
     match b.get(i)? {
         b'"' => return string(b, i),
         b'{' | b'[' => return nest(b, i),
         _ => {}
     }
-    let start = i;
-    while let Some(c) = b.get(i) {
-        if matches!(c, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t' | b':' | b'"' | b'{' | b'[') {
-            break;
+    let n = until(&b[i..], ENDS_PLAIN);
+    (n > 0).then(|| i + n)
+}
+
+/// What a byte may be: whether it ends a number or a word, and whether it needs
+/// care within a string.
+static CLASS: [u8; 256] = classes();
+const ENDS_PLAIN: u8 = 1;
+const STOPS_STRING: u8 = 2;
+
+const fn classes() -> [u8; 256] {
+    let mut class = [0; 256];
+    let mut c = 0;
+    while c < 256 {
+        if matches!(c as u8, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t' | b':' | b'"' | b'{' | b'[') {
+            class[c] |= ENDS_PLAIN;
         }
-        i += 1;
+        if matches!(c as u8, b'"' | b'\\' | 0..=0x1f) {
+            class[c] |= STOPS_STRING;
+        }
+        c += 1;
     }
-    (i > start).then(|| i)
+    class
+}
+
+/// How many bytes there are before one of a class.
+fn until(b: &[u8], class: u8) -> usize {
+    b.iter().position(|&c| CLASS[usize::from(c)] & class != 0).unwrap_or(b.len())
 }
 
 fn nest(b: &[u8], mut i: usize) -> Option<usize> {
@@ -207,13 +227,13 @@ fn string(b: &[u8], mut i: usize) -> Option<usize> {
     if *b.get(i)? != b'"' {
         return None;
     }
+    i += 1;
     loop {
-        i += 1;
+        i += until(b.get(i..)?, STOPS_STRING);
         match b.get(i)? {
             b'"' => return Some(i + 1),
-            b'\\' => i += 1,
-            c if *c < b' ' => return None,
-            _ => {}
+            b'\\' => i += 2,
+            _ => return None,
         }
     }
 }
@@ -221,9 +241,9 @@ fn string(b: &[u8], mut i: usize) -> Option<usize> {
 /// Compares what stands between a key's quotes with a name.
 fn same(key: &[u8], name: &[u8]) -> bool {
     if key.len() == name.len() {
-        return key == name && !key.contains(&b'\\');
+        return key.iter().zip(name).all(|(a, b)| a == b && *a != b'\\');
     }
-    if key.len() < name.len() {
+    if key.len() < name.len() || key[0] != b'\\' && name.first() != key.first() {
         return false; // an escape is longer than what it stands for
     }
     let (mut i, mut rest) = (0, name);
@@ -332,12 +352,13 @@ fn decimal(text: &[u8]) -> Option<(u64, i32)> {
     let mut b = text.strip_prefix(b"-").unwrap_or(text);
     let (mut m, mut e) = (0u64, 0);
     let mut take = |part: &[u8], fraction: bool| {
+        e -= if fraction { part.len() as i32 } else { 0 };
         for c in part {
-            let room = m < 100_000_000_000_000_000;
-            if room {
+            if m < 100_000_000_000_000_000 {
                 m = m * 10 + u64::from(c - b'0');
+            } else {
+                e += 1;
             }
-            e += i32::from(!room) - i32::from(fraction);
         }
     };
     let n = digits(b);

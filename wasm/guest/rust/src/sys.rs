@@ -22,6 +22,7 @@ imports! {
     fn event_get(field: u32, buf: *mut u8, cap: usize) -> i32;
     fn result_set(data: *const u8, len: usize) -> i32;
     fn error_set(text: *const u8, len: usize) -> i32;
+    fn error_get(buf: *mut u8, cap: usize) -> i32;
     fn log(level: u32, text: *const u8, len: usize) -> i32;
     fn config_get(key: *const u8, key_len: usize, buf: *mut u8, cap: usize) -> i32;
     fn secret_get(name: *const u8, name_len: usize, buf: *mut u8, cap: usize) -> i32;

@@ -16,10 +16,7 @@ function handle(): i32 {
   if (isNaN(t)) return skerry.fail(skerry.REJECT, "the event has no number temp");
   if (t <= threshold) return skerry.COMMIT;
   const text = `{"alarm":"hot","sensor":${event.get("sensor").raw()},"line":${event.get("line").raw()},"temp":${temp.raw()},"limit":${limit}}`;
-  if (skerry.followup("central", "application/json", text) < 0) {
-    return skerry.fail(skerry.FAILED, "cannot ask central; grant invoke: [central/central]");
-  }
-  return skerry.COMMIT;
+  return skerry.followup("central", "application/json", text) < 0 ? skerry.FAILED : skerry.COMMIT;
 }
 
 export function skerry_handle(): i32 { return skerry.run(handle); }

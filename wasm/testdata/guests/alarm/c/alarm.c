@@ -35,7 +35,5 @@ SKERRY_HANDLE {
   at = member(at, SKERRY_STR(",\"temp\":"), temp, tn);
   at = member(at, SKERRY_STR(",\"limit\":"), text, text_len);
   out[at++] = '}';
-  if (skerry_followup(SKERRY_STR("central"), SKERRY_STR("application/json"), out, at) < 0)
-    return skerry_fail(3, "cannot ask central; grant invoke: [central/central]");
-  return SKERRY_COMMIT;
+  return skerry_followup(SKERRY_STR("central"), SKERRY_STR("application/json"), out, at) < 0 ? SKERRY_FAILED : SKERRY_COMMIT;
 }

@@ -139,6 +139,12 @@ function handle(): i32 {
   if (command == "retry") return skerry.fail(skerry.RETRY, text());
   if (command == "fail") return skerry.fail(skerry.FAILED, text());
   if (command == "trap") unreachable();
+  if (command == "throw") throw new Error(text());
+  if (command == "refused") return skerry.publish(text(), "", 0) < 0 ? skerry.FAILED : skerry.COMMIT;
+  if (command == "why") {
+    skerry.publish(text(), "", 0);
+    return value(skerry.reason());
+  }
   if (["get", "set", "delete", "add", "cas", "list"].includes(command)) return state(command);
   if (["publish", "emit", "followup", "log"].includes(command)) return effect(command);
   return outside(command);

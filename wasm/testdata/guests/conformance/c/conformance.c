@@ -198,6 +198,7 @@ SKERRY_INIT {
 }
 
 SKERRY_HANDLE {
+  str topic;
   size = (skerry_len)skerry_event_get(SKERRY_DATA, data, sizeof data);
   at = 0;
   skerry_int cn = skerry_event_get(SKERRY_SUBJECT, text, sizeof text);
@@ -208,7 +209,10 @@ SKERRY_HANDLE {
   if (is(cn, "list")) return list();
   if (is(cn, "reject")) return say(SKERRY_REJECT);
   if (is(cn, "retry")) return say(SKERRY_RETRY);
-  if (is(cn, "fail")) return say(3);
+  if (is(cn, "fail")) return say(SKERRY_FAILED);
+  if (is(cn, "refused")) return topic = next(), skerry_publish(ARG(topic), 0, 0, 0) < 0 ? SKERRY_FAILED : SKERRY_COMMIT;
+  if (is(cn, "why")) return topic = next(), skerry_publish(ARG(topic), 0, 0, 0), value(skerry_error_get(out + 1, sizeof out - 1));
+  if (is(cn, "throw")) say(SKERRY_FAILED), __builtin_trap();
   if (is(cn, "trap")) __builtin_trap();
   if (is(cn, "publish") || is(cn, "emit") || is(cn, "followup") || is(cn, "log")) return effect(cn);
   if (is(cn, "get") || is(cn, "set") || is(cn, "delete") || is(cn, "add") || is(cn, "cas")) return state(cn);

@@ -68,12 +68,26 @@ func handle(ev *skerry.Event) error {
 		return errors.New(a.text())
 	case "trap":
 		panic("trap")
+	case "throw":
+		panic(a.text())
+	case "refused":
+		return skerry.Publish(a.text(), nil, skerry.QoS0)
+	case "why":
+		return why(a.text())
 	}
 	value, err := do(ev, a)
 	if err != nil {
 		return skerry.Result([]byte("!" + name(err)))
 	}
 	return skerry.Result(append([]byte("="), value...))
+}
+
+func why(topic string) error {
+	err := skerry.Publish(topic, nil, skerry.QoS0)
+	if !errors.Is(err, skerry.ErrDenied) {
+		return errors.New("not denied")
+	}
+	return skerry.Result([]byte("=" + err.Error()))
 }
 
 func name(err error) string {

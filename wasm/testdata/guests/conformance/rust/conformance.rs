@@ -157,6 +157,15 @@ fn log(args: &mut Args) {
     skerry::log(level, args.text());
 }
 
+fn why(run: &Run, topic: &str) -> Result<(), Failure> {
+    let mut answer = Buffer::<256>::new();
+    answer.push(b"=");
+    if let Err(e) = run.publish(topic, b"", 0) {
+        answer.push(e.reason(&mut [0; 255]).as_bytes());
+    }
+    Ok(run.result(answer.get())?)
+}
+
 impl Conformance {
     fn answer(&self, run: &Run, args: &mut Args, out: &mut Answer) -> Result<(), Error> {
         let command = run.subject();
@@ -203,6 +212,9 @@ impl Function for Conformance {
             "retry" => return Err(skerry::retry(args.text())),
             "fail" => return Err(skerry::failed(args.text())),
             "trap" => panic!("trap"),
+            "throw" => panic!("{}", args.text()),
+            "refused" => return Ok(run.publish(args.text(), b"", 0)?),
+            "why" => return why(run, args.text()),
             _ => {}
         }
         // One handler runs at a time.

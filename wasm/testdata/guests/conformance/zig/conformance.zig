@@ -29,7 +29,7 @@ fn int(comptime T: type) T {
     return std.fmt.parseInt(T, next(), 10) catch @panic("no integer");
 }
 
-const Command = enum { echo, boot, fields, publish, emit, followup, log, get, set, delete, add, cas, list, now, random, sleep, config, secret, http, json, reject, retry, fail, trap };
+const Command = enum { echo, boot, fields, publish, emit, followup, log, get, set, delete, add, cas, list, now, random, sleep, config, secret, http, json, reject, retry, fail, refused, why, throw, trap };
 
 pub fn handle() !void {
     rest = skerry.data();
@@ -40,6 +40,8 @@ pub fn handle() !void {
         .retry => return skerry.retry(next()),
         .fail => return skerry.failed(next()),
         .trap => @panic("trap"),
+        .throw => @panic(next()),
+        .refused => return skerry.publish(next(), "", 0),
         else => {},
     }
     const value = answer(command) catch |err| return skerry.result(switch (err) {
@@ -59,6 +61,9 @@ fn decimal(number: anytype) ![]const u8 {
 fn answer(command: Command) ![]const u8 {
     switch (command) {
         .boot => return boot,
+        .why => {
+            skerry.publish(next(), "", 0) catch return skerry.reason(try skerry.allocator.alloc(u8, 256));
+        },
         .fields => return fields(),
         .publish => try skerry.publish(next(), next(), int(u32)),
         .emit => try skerry.emit(next(), next()),

@@ -1,0 +1,133 @@
+package fleetsync_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/internal/testbed"
+	fleetsync "github.com/skerry-edge/skerry/sync"
+)
+
+// refuses is what a function says that starts nowhere.
+var refuses = &agent.Fault{Kind: agent.FaultError, Err: errors.New("skerry_init returned 2")}
+
+func TestAppThatDoesNotStartHoldsUpNoOther(t *testing.T) {
+	reg := testbed.StartRegistry(t, testbed.RegistryOptions{})
+	proxy := newProxy(t, reg.Addr())
+	b := newBench(t, "oci://"+reg.Addr()+"/acme/fleet")
+	via := proxy.ref("acme/fleet")
+	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+	b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
+	p := b.puller(via)
+	check(t, p)
+	b.run.broken = map[string]error{"overheat@1.1.0": refuses}
+	b.publish(b.app("overheat", "1.1.0", 3, 5000), "")
+	b.publish(b.app("rollup", "1.1.0", 4, 5000), "")
+	held := []string{"overheat@1.1.0 cannot run on this device and is held back, overheat@1.0.0 runs on: function f does not start: error: skerry_init returned 2"}
+	for range 2 { // the second is idle: it would do the same again
+		proxy.reset()
+		check(t, p)
+		b.run.want(t, "overheat@1.0.0", "rollup@1.1.0")
+		wantHeld(t, p, held...)
+	}
+	if n := proxy.requests.Load(); n != 1 || b.run.times != 2 {
+		t.Errorf("idle round: %d requests, applied %d times", n, b.run.times)
+	}
+
+	b.run = &runner{broken: b.run.broken} // the agent starts again: so does the attempt
+	p = b.puller(via)
+	restore(t, p)
+	b.run.want(t, "overheat@1.0.0", "rollup@1.1.0")
+	wantHeld(t, p, held...)
+	proxy.reset()
+	check(t, p)
+	b.run.want(t, "overheat@1.0.0", "rollup@1.1.0")
+	wantHeld(t, p, held...)
+	if n := proxy.bytes.Load(); n >= 5000 {
+		t.Errorf("%d bytes: the module that is held back was fetched again", n)
+	}
+	b.run = &runner{}
+	p = b.puller(via)
+	restore(t, p)
+	check(t, p)
+	b.run.want(t, "overheat@1.1.0", "rollup@1.1.0")
+	wantFine(t, p)
+}
+
+func TestFreshGatewayRunsAllButWhatDoesNotStart(t *testing.T) {
+	carriers(t, func(t *testing.T, b *bench) {
+		b.run.broken = map[string]error{"overheat@1.0.0": refuses}
+		b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+		b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
+		p := b.puller(b.ref)
+		check(t, p)
+		b.run.want(t, "rollup@1.0.0")
+		wantHeld(t, p, "overheat@1.0.0 cannot run on this device and is left out: function f does not start")
+		b.publish(b.app("overheat", "1.1.0", 3, 5000), "")
+		check(t, p)
+		b.run.want(t, "overheat@1.1.0", "rollup@1.0.0")
+		wantFine(t, p)
+	})
+}
+
+func TestWhatFailsForTheDevicesSakeIsTriedAtEachLook(t *testing.T) {
+	b := newBench(t, "oci-layout:"+t.TempDir())
+	b.run.broken = map[string]error{"overheat@1.0.0": errors.New("the compiler found no memory")}
+	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+	b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
+	p := b.puller(b.ref)
+	for range 3 {
+		check(t, p)
+		b.run.want(t, "rollup@1.0.0")
+		wantHeld(t, p, "overheat@1.0.0", "found no memory")
+	}
+	if n := strings.Count(b.log.String(), "fleet applied") + strings.Count(b.log.String(), "app is held back"); n != 2 {
+		t.Errorf("logged %d times:\n%s", n, b.log)
+	}
+	b.run.broken = nil
+	check(t, p)
+	b.run.want(t, "overheat@1.0.0", "rollup@1.0.0")
+	wantFine(t, p)
+	times := b.run.times
+	check(t, p)
+	if b.run.times != times {
+		t.Error("applied again though nothing changed")
+	}
+}
+
+func TestRestoreLeavesOutWhatDoesNotStart(t *testing.T) {
+	b := newBench(t, "oci-layout:"+t.TempDir())
+	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+	b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
+	check(t, b.puller(b.ref))
+	b.run = &runner{broken: map[string]error{"overheat@1.0.0": refuses}}
+	p := b.puller(b.ref)
+	restore(t, p)
+	b.run.want(t, "rollup@1.0.0")
+	wantHeld(t, p, "overheat@1.0.0 cannot run on this device and is left out: function f does not start")
+	check(t, p)
+	b.run.want(t, "rollup@1.0.0")
+	b.run = &runner{}
+	mended := b.puller(b.ref)
+	restore(t, mended)
+	check(t, mended)
+	b.run.want(t, "overheat@1.0.0", "rollup@1.0.0")
+	wantFine(t, mended)
+}
+
+func TestPublishRefusesWhatDoesNotStart(t *testing.T) {
+	b := newBench(t, "oci-layout:"+t.TempDir())
+	file := b.app("overheat", "1.0.0", 1, 5000)
+	var started agent.Function
+	checks := fleetsync.Checks{Start: func(fn agent.Function, module []byte) error {
+		started = fn
+		return refuses
+	}}
+	_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: file, Checks: checks})
+	wantErr(t, err, "overheat.yaml", "functions.f.module.path", "overheat.wasm does not start: error: skerry_init returned 2")
+	if started.Name != "overheat/f" || started.Limits.Memory != 32<<20 {
+		t.Errorf("started %+v", started)
+	}
+}
