@@ -264,10 +264,10 @@ func (inv *Invocation) charge(n int, output bool) error {
 	fx, lim := &inv.Effects, &inv.Function.Limits
 	size := fx.size + int64(n)
 	if size > lim.Output {
-		return fmt.Errorf("%d bytes of output, at most %d: %w", size, lim.Output, ErrLimit)
+		return fmt.Errorf("%d bytes of output, at most %d: %w; raise limits.output of the function", size, lim.Output, ErrLimit)
 	}
 	if output && len(fx.Publishes)+len(fx.Followups)+len(fx.Emits) >= lim.Outputs {
-		return fmt.Errorf("more than %d outputs: %w", lim.Outputs, ErrLimit)
+		return fmt.Errorf("more than %d publishes, follow-ups and emitted events in one run: %w", lim.Outputs, ErrLimit)
 	}
 	fx.size = size
 	return nil
