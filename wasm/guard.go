@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -20,6 +21,7 @@ const (
 	largestSlice  = 32 << 10
 	shortSlice    = 250 * time.Microsecond // the next one may be larger
 	longSlice     = time.Millisecond       // the next one must be smaller
+	turn          = 500 * time.Microsecond // a guest goes on for so long before others have theirs
 )
 
 // stackFor is how many bytes the calls of a guest may take on the native stack,
@@ -51,6 +53,7 @@ type guard struct {
 	timeout  time.Duration
 	slice    int64     // fuel given at a time
 	ticked   time.Time // when it was given; zero: by the host before the call
+	turned   time.Time // when others had their turn; zero: not since the run began
 	fuel     int64     // limit; 0: none
 	granted  int64     // fuel given since the run began
 	calls    int       // host calls left
@@ -104,6 +107,13 @@ func (g *guard) tick(left int64) int64 {
 	g.checkAt(now)
 	if !g.ticked.IsZero() {
 		g.adapt(now.Sub(g.ticked))
+	}
+	if g.turned.IsZero() {
+		g.turned = now
+	} else if now.Sub(g.turned) > turn {
+		runtime.Gosched() // Go itself would wait for 10 ms
+		now = time.Now()
+		g.turned = now
 	}
 	g.ticked = now
 	next, s := g.grant(g.granted - left)
