@@ -52,8 +52,8 @@ type guard struct {
 	deadline time.Time
 	timeout  time.Duration
 	slice    int64     // fuel given at a time
-	ticked   time.Time // when it was given; zero: by the host before the call
-	turned   time.Time // when others had their turn; zero: not since the run began
+	ticked   time.Time // when it was given
+	turned   time.Time // when others had their turn
 	fuel     int64     // limit; 0: none
 	granted  int64     // fuel given since the run began
 	calls    int       // host calls left
@@ -105,12 +105,8 @@ func (g *guard) grant(used int64) (int64, *stop) {
 func (g *guard) tick(left int64) int64 {
 	now := time.Now()
 	g.checkAt(now)
-	if !g.ticked.IsZero() {
-		g.adapt(now.Sub(g.ticked))
-	}
-	if g.turned.IsZero() {
-		g.turned = now
-	} else if now.Sub(g.turned) > turn {
+	g.adapt(now.Sub(g.ticked))
+	if now.Sub(g.turned) > turn {
 		runtime.Gosched() // Go itself would wait for 10 ms
 		now = time.Now()
 		g.turned = now

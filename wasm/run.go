@@ -42,7 +42,7 @@ func (r *run) begin(parent context.Context, fn *agent.Function, inv *agent.Invoc
 	now := time.Now()
 	r.guard = guard{
 		parent: parent, deadline: now.Add(timeout), timeout: timeout, fuel: fn.Limits.Fuel,
-		slice: cmp.Or(r.slice, firstSlice),
+		slice: cmp.Or(r.slice, firstSlice), ticked: now, turned: now,
 		calls: fn.Limits.Calls, maxCalls: fn.Limits.Calls, pages: pagesFor(fn.Limits.Memory), stack: stackFor(fn.Limits.Memory),
 	}
 	if starting {
