@@ -180,7 +180,7 @@ func (r *Runtime) read(digest agent.Digest) ([]byte, Info, error) {
 	if n := int64(len(bin)); n > r.largest {
 		return nil, Info{}, fmt.Errorf("module has %d bytes, this device takes at most %d; build it smaller, or raise limits.module in skerry.yaml", n, r.largest)
 	}
-	info, err := inspect(bin)
+	info, err := Describe(bin)
 	return bin, info, err
 }
 

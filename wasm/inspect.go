@@ -71,7 +71,7 @@ const (
 // sentence that says what to do. It validates function bodies too, which costs
 // about 0.1 s for a module of 3 MiB.
 func Inspect(module []byte) (Info, error) {
-	info, err := inspect(module)
+	info, err := Describe(module)
 	if err != nil || info.ABI == JavaScript {
 		return info, err
 	}
@@ -84,9 +84,7 @@ func Inspect(module []byte) (Info, error) {
 
 // Describe is Inspect without looking into functions: it costs next to nothing,
 // and what is wrong in them shows when the module is compiled.
-func Describe(module []byte) (Info, error) { return inspect(module) }
-
-func inspect(module []byte) (Info, error) {
+func Describe(module []byte) (Info, error) {
 	if isSource(module) {
 		if bytes.HasPrefix(bytes.TrimSpace(module), []byte("(module")) {
 			return Info{}, errors.New("this is WebAssembly in its text form; translate it with wat2wasm")
