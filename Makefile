@@ -3,13 +3,15 @@ export CGO_ENABLED := 0
 GO       ?= go
 FUZZTIME ?= 10s
 KILLS    ?= 300
+CUTS     ?= 50
+SOAK     ?= 30m
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 BUILD    := $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/arm/6 linux/386 linux/riscv64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test crash check demo bench fuzz cross examples deps size bench-wasm hostile test-arm clean
+.PHONY: help build test crash powercut faults soak check demo bench fuzz cross examples deps size bench-wasm hostile test-arm clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,11 +20,20 @@ build: ## build bin/skerry for this machine
 	$(BUILD) -o bin/skerry ./cmd/skerry
 
 test: deps ## install what is missing, then run all tests, the store also as on a 32-bit device
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 40m ./...
 	GOARCH=386 CGO_ENABLED=0 $(GO) test ./internal/store/...
 
 crash: deps ## kill the agent KILLS (300) times under load and count what it lost: nothing
 	TEST_KILLS=$(KILLS) $(GO) test -count=1 -timeout 60m -v -run TestKill9 ./cmd/skerry
+
+powercut: deps ## cut the power of a machine CUTS (50) times in mid-write, set its clock, fill its disk
+	CUTS=$(CUTS) $(GO) test -count=1 -timeout 120m -v ./internal/powercut
+
+faults: deps ## bad links (5 minutes off and on 6 times), a minute of overload: an hour and a half
+	FAULT_TIME=60s FAULT_OFF=5m OVERLOAD_TIME=60s $(GO) test -count=1 -timeout 180m -v -run 'TestBadLinks|TestOverload' ./cmd/skerry
+
+soak: deps ## run days of a plant as fast as they go for SOAK (30m): memory, files and disk stay
+	SOAK_TIME=$(SOAK) $(GO) test -count=1 -timeout 1500m -v -run TestSoak ./cmd/skerry
 
 check: ## run all that must pass before a change is taken (about half an hour)
 	bash .ci/run
@@ -42,7 +53,8 @@ cross: ## build bin/skerry-OS-ARCH for every supported platform
 		echo "build $$out"; GOOS=$$os GOARCH=$$arch GOARM=$$arm $(BUILD) -o $$out ./cmd/skerry; \
 	done
 
-examples: ## rebuild the example functions whose compilers are installed
+examples: ## install the compilers that are missing, then build the example functions
+	bash .ci/deps.sh examples
 	$(MAKE) -C examples
 
 deps: ## install the programs that the tests talk to

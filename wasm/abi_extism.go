@@ -103,7 +103,7 @@ func (info *Info) Entry(env map[string]string) (string, error) {
 func (info *Info) entries() []string {
 	var names []string
 	for _, ex := range info.Exports {
-		if ex.Kind == "func" && !ex.imported && ex.Type == "()->i32" && !isPlumbing(ex.Name) {
+		if ex.Kind == "func" && !ex.Imported && ex.Type == "()->i32" && !isPlumbing(ex.Name) {
 			names = append(names, ex.Name)
 		}
 	}

@@ -23,11 +23,12 @@ var engineDigest = sync.OnceValue(func() agent.Digest { return digestOf(javascri
 // readEngine is read for the engine, which no app brings.
 func readEngine() ([]byte, Info, error) {
 	bin := javascript.Engine()
-	l, err := parse(bin)
+	info, err := readModule(bin)
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("the JavaScript engine: %w", err)
 	}
-	return bin, Info{ABI: SkerryV1, Imports: l.imports, Exports: l.exports, MemoryMin: l.memory.min, MemoryMax: maxPages}, nil
+	info.ABI = SkerryV1
+	return bin, info, nil
 }
 
 // buildScript makes c the engine with a source.

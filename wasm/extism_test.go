@@ -287,11 +287,7 @@ func TestExtismStart(t *testing.T) {
 	} {
 		fn := s.function(plugins + "start.wasm")
 		fn.Env = map[string]string{"EXTISM_FUNCTION": tt.name, "MODE": tt.mode}
-		m, err := s.rt.Load(context.Background(), fn)
-		if err == nil { // it starts with the first event where it is interpreted
-			_, err = invoke(m, &fn, nil, "")
-		}
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err := s.start(fn); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: %v, want %q", tt.name, err, tt.want)
 		}
 	}
@@ -400,7 +396,7 @@ func TestExtismGoPlugin(t *testing.T) {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the plug-in: %v\n%s", err, text)
 	}
-	s := newBench(t, wasm.Options{})
+	s := newBench(t, cached(t))
 	fn := s.function(out)
 	fn.Limits.Memory = 16 << 20
 	fn.Limits.Timeout = time.Minute // interpreting Go on 32 bits takes its time

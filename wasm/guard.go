@@ -21,7 +21,8 @@ const (
 	largestSlice  = 32 << 10
 	shortSlice    = 250 * time.Microsecond // the next one may be larger
 	longSlice     = time.Millisecond       // the next one must be smaller
-	turn          = 500 * time.Microsecond // a guest goes on for so long before others have theirs
+	turn          = 500 * time.Microsecond // a worker goes on for so long, in one run or in many, before others have theirs
+	rest          = turn / 2               // between two runs: others had their turn
 )
 
 // stackFor is how many bytes the calls of a guest may take on the native stack,
@@ -66,9 +67,6 @@ type guard struct {
 	reason   *stop  // why the guard ended the run
 }
 
-// begun is when the run began.
-func (g *guard) begun() time.Time { return g.deadline.Add(-g.timeout) }
-
 // end throws s.
 func (g *guard) end(kind agent.FaultKind, format string, args ...any) {
 	g.reason = &stop{kind, fmt.Sprintf(format, args...)}
@@ -76,11 +74,11 @@ func (g *guard) end(kind agent.FaultKind, format string, args ...any) {
 }
 
 // check ends a run whose time is over. Host functions that can take long call it.
-func (g *guard) check() { g.checkAt(time.Now()) }
+func (g *guard) check() { g.checkAt(now()) }
 
-func (g *guard) checkAt(now time.Time) {
-	if now.After(g.deadline) {
-		g.end(agent.FaultTimeout, "ran longer than %v", g.timeout)
+func (g *guard) checkAt(at time.Time) {
+	if at.After(g.deadline) {
+		g.end(agent.FaultTimeout, "ran longer than %v; raise limits.timeout of the function if it needs more", g.timeout)
 	}
 	if g.parent.Err() != nil {
 		g.end(agent.FaultTimeout, "stopped while running")
@@ -93,7 +91,7 @@ func (g *guard) grant(used int64) (int64, *stop) {
 	next := g.slice
 	if g.fuel > 0 {
 		if used > g.fuel {
-			return 0, &stop{agent.FaultFuel, fmt.Sprintf("used more than %d units of fuel", g.fuel)}
+			return 0, &stop{agent.FaultFuel, fmt.Sprintf("used more than %d units of fuel; raise limits.fuel of the function if it needs more", g.fuel)}
 		}
 		next = min(next, g.fuel-used)
 	}
@@ -103,15 +101,13 @@ func (g *guard) grant(used int64) (int64, *stop) {
 
 // tick gives the guest, who has left (less than 0) fuel, its next slice.
 func (g *guard) tick(left int64) int64 {
-	now := time.Now()
-	g.checkAt(now)
-	g.adapt(now.Sub(g.ticked))
-	if now.Sub(g.turned) > turn {
-		runtime.Gosched() // Go itself would wait for 10 ms
-		now = time.Now()
-		g.turned = now
+	at := now()
+	g.checkAt(at)
+	g.adapt(at.Sub(g.ticked))
+	if at.Sub(g.turned) > turn {
+		at = g.turn()
 	}
-	g.ticked = now
+	g.ticked = at
 	next, s := g.grant(g.granted - left)
 	if s != nil {
 		g.reason = s
@@ -119,6 +115,19 @@ func (g *guard) tick(left int64) int64 {
 	}
 	return next
 }
+
+// turn lets the scheduler run what waits: Go itself would let it wait for 10 ms.
+func (g *guard) turn() time.Time {
+	runtime.Gosched()
+	g.turned = now()
+	return g.turned
+}
+
+// epoch is what now counts from.
+var epoch = time.Now()
+
+// now is time.Now for comparisons: it reads one clock where that reads two.
+func now() time.Time { return epoch.Add(time.Since(epoch)) }
 
 // adapt sizes the slice by how long the last one took.
 func (g *guard) adapt(took time.Duration) {

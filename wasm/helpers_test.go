@@ -3,6 +3,7 @@ package wasm_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -115,6 +116,20 @@ func (s *bench) load(fn agent.Function) agent.Module {
 		}
 	})
 	return m
+}
+
+// start tells why a function does not start: Load does, or where modules are
+// interpreted their first event.
+func (s *bench) start(fn agent.Function) error {
+	s.t.Helper()
+	m, err := s.rt.Load(context.Background(), fn)
+	if err != nil {
+		return err
+	}
+	if wasm.Interpreted() {
+		_, err = invoke(m, &fn, view{}, "")
+	}
+	return errors.Join(err, m.Close(context.Background()))
 }
 
 // invoke runs m for an event with data and returns the invocation.

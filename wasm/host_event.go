@@ -85,11 +85,15 @@ var logLevels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, sl
 // logLine (level, ptr, len) -> error. Lines beyond the limit are counted, not refused.
 func logLine(r *run, mem api.Memory, args []uint64) int64 {
 	level := uint32(args[0])
-	text, ok := takeText(mem, args[1:])
+	text, ok := take(mem, args[1:])
 	if !ok || uint64(level) >= uint64(len(logLevels)) {
 		return errnoInvalid
 	}
-	r.inv.Log(logLevels[level], text)
+	if fx := &r.inv.Effects; fx.Dropped > 0 { // a flood is not worth a copy of each line
+		fx.Dropped++
+		return 0
+	}
+	r.inv.Log(logLevels[level], short(text))
 	return 0
 }
 

@@ -103,7 +103,11 @@ func kvList(r *run, mem api.Memory, args []uint64) int64 {
 	if err != nil {
 		return r.errno(err)
 	}
-	var list []byte
+	size := 0
+	for _, k := range keys {
+		size += 2 + len(k)
+	}
+	list := make([]byte, 0, size)
 	for _, k := range keys {
 		list = binary.LittleEndian.AppendUint16(list, uint16(len(k)))
 		list = append(list, k...)

@@ -36,36 +36,25 @@ type Info struct {
 	LargestFunction int    // bytes of code
 }
 
-// Import is something a module needs.
-type Import struct {
-	Module, Name string
-	Kind         string // func, table, memory, global, tag
-	Type         string // of a func: "(i32,i32)->i32"
-}
-
-// Export is something a module offers.
-type Export struct {
-	Name string
-	Kind string // func, table, memory, global, tag
-	Type string // of a func: "()->i32"
-
-	imported bool // it hands on what the module imports
-}
+type (
+	Import = instrument.Import // something a module needs
+	Export = instrument.Export // something a module offers
+)
 
 // Limits of what is compiled at all. They keep a hostile module from taking
 // the gateway's memory before it has run; real ones stay far below.
 const (
-	DefaultModuleSize = 8 << 20   // bytes; a device may allow more
-	MaxModuleSize     = 32 << 20  // bytes
-	maxBody           = 256 << 10 // bytes of one function
+	DefaultModuleSize = 8 << 20  // bytes; a device may allow more
+	MaxModuleSize     = 32 << 20 // bytes
 	maxFuncs          = 50_000
-	maxTable          = 100_000 // entries
 )
 
 const (
 	hostModule = "skerry_v1"
 	wasiModule = wasi_snapshot_preview1.ModuleName
 )
+
+var magic = []byte("\x00asm")
 
 // Inspect tells what a module is, and refuses what cannot run here with a
 // sentence that says what to do. It validates function bodies too, which costs
@@ -94,28 +83,36 @@ func Describe(module []byte) (Info, error) {
 	if err := checkHeader(module); err != nil {
 		return Info{}, err
 	}
-	l, err := parse(module)
+	info, err := readModule(module)
 	if err != nil {
-		return Info{}, fmt.Errorf("not a WebAssembly module that can be read: %w; build it again", err)
+		return Info{}, err
 	}
-	info := Info{
-		Imports: l.imports, Exports: l.exports, MemoryMin: l.memory.min, MemoryMax: maxPages,
-		Functions: len(l.funcs), LargestFunction: l.body,
+	if info.Functions > maxFuncs {
+		return Info{}, fmt.Errorf("module has %d functions, at most %d are compiled; build with optimisation for size", info.Functions, maxFuncs)
 	}
-	if l.memory.bounded {
-		info.MemoryMax = l.memory.max
-	}
-	if err := errors.Join(l.checkSize(), info.checkImports()); err != nil {
+	if err := info.checkImports(); err != nil {
 		return Info{}, err
 	}
 	info.ABI, err = info.abi()
 	if err != nil {
 		return Info{}, err
 	}
-	if l.memdefs == 0 || info.export("memory", "memory") == nil {
+	if info.export("memory", "memory") == nil {
 		return Info{}, errors.New(`module exports no memory named "memory"; export it, the host reads and writes there`)
 	}
 	return info, nil
+}
+
+// readModule is what a module declares; which ABI that makes is not looked at.
+func readModule(module []byte) (Info, error) {
+	l, err := instrument.Read(module)
+	if err != nil {
+		return Info{}, fmt.Errorf("not a WebAssembly module that can be read: %w", err)
+	}
+	return Info{
+		Imports: l.Imports, Exports: l.Exports, MemoryMin: l.MemoryMin, MemoryMax: l.MemoryMax,
+		Functions: l.Functions, LargestFunction: l.Largest,
+	}, nil
 }
 
 func checkHeader(module []byte) error {
@@ -128,23 +125,6 @@ func checkHeader(module []byte) error {
 		return errors.New("this is a WebAssembly component, and only core modules run here; build for wasip1 (wasm32-wasip1) instead of wasip2, or unwrap the core module")
 	case !bytes.Equal(module[4:8], []byte{1, 0, 0, 0}):
 		return fmt.Errorf("WebAssembly binary version % x is not known, only version 1 of core modules is; build for wasm32 without newer formats", module[4:8])
-	}
-	return nil
-}
-
-func (l *layout) checkSize() error {
-	switch {
-	case l.memdefs > 1:
-		return errors.New("module has several memories, one is supported; build without multi-memory")
-	case l.body > maxBody:
-		return fmt.Errorf("module has a function of %d bytes, at most %d are compiled; split it or build with less inlining", l.body, maxBody)
-	case len(l.funcs) > maxFuncs:
-		return fmt.Errorf("module has %d functions, at most %d are compiled; build with optimisation for size", len(l.funcs), maxFuncs)
-	}
-	for _, t := range l.tables {
-		if t.min > maxTable {
-			return fmt.Errorf("module has a table of %d entries, at most %d are allowed", t.min, maxTable)
-		}
 	}
 	return nil
 }
@@ -213,7 +193,7 @@ func (info *Info) checkOptional() error {
 
 func (info *Info) export(kind, name string) *Export {
 	for i := range info.Exports {
-		if ex := &info.Exports[i]; ex.Kind == kind && ex.Name == name && !ex.imported {
+		if ex := &info.Exports[i]; ex.Kind == kind && ex.Name == name && !ex.Imported {
 			return ex
 		}
 	}

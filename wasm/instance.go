@@ -22,6 +22,7 @@ type instance struct {
 	stack   api.MutableGlobal
 	globals []api.MutableGlobal
 	pages   uint32 // when it had started
+	started int64  // fuel that this took
 	born    time.Time
 	runs    int
 	image   *image       // of the initialised instance; nil when warm
@@ -32,6 +33,7 @@ type instance struct {
 // newInstance instantiates c. Its start function runs, under r.
 func newInstance(c *code, r *run, config wazero.ModuleConfig) (*instance, error) {
 	guest := &guestContext{r}
+	r.slice = firstSlice // each page of its memory is touched for the first time
 	memory := &reserve{limit: uint64(r.guard.pages) * pageBytes}
 	mod, err := c.rt.InstantiateModule(experimental.WithMemoryAllocator(guest, memory), c.wasm, config)
 	if err != nil {

@@ -32,15 +32,15 @@ func resident(t *testing.T) int64 {
 // noLeak runs f often and fails if memory or goroutines grew with it.
 func noLeak(t *testing.T, f func()) {
 	t.Helper()
-	for range 100 {
+	for range leakRounds / 10 {
 		f()
 	}
 	memory, goroutines := resident(t), runtime.NumGoroutine()
-	for range 1000 {
+	for range leakRounds {
 		f()
 	}
 	if grown := resident(t) - memory; grown > 16<<20 {
-		t.Errorf("1,000 rounds left %d KiB", grown>>10)
+		t.Errorf("%d rounds left %d KiB", leakRounds, grown>>10)
 	}
 	if now := runtime.NumGoroutine(); now > goroutines+5 {
 		t.Errorf("%d goroutines, %d before", now, goroutines)
@@ -48,17 +48,27 @@ func noLeak(t *testing.T, f func()) {
 }
 
 func TestLoadAndCloseLeaveNothing(t *testing.T) {
-	s := newBench(t, wasm.Options{CacheDir: t.TempDir()})
-	fn := s.function("../examples/overheat/overheat.wasm")
-	noLeak(t, func() {
-		m, err := s.rt.Load(context.Background(), fn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := m.Close(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-	})
+	for _, tt := range []struct {
+		name, module string
+		opts         wasm.Options
+	}{
+		{"from the cache", "../examples/overheat/overheat.wasm", cached(t)},
+		{"compiled each time", "trap", wasm.Options{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newBench(t, tt.opts)
+			fn := s.function(tt.module)
+			noLeak(t, func() {
+				m, err := s.rt.Load(context.Background(), fn)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := m.Close(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
 }
 
 func TestTrapsLeaveNothing(t *testing.T) {

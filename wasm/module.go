@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -25,10 +26,13 @@ type module struct {
 
 	mu      sync.Mutex // held during a run
 	abi     abi
-	code    *code     // nil while idle
-	in      *instance // nil until needed, and after a failure
-	ceiling uint32    // pages at which a warm instance is replaced
+	code    *code       // nil while idle
+	in      *instance   // nil until needed, and after a failure
+	warm    atomic.Bool // whether there is one, for who does not hold mu
+	ceiling uint32      // pages at which a warm instance is replaced
 	used    time.Time
+	failed  bool      // the last run, and spoilt its instance
+	paced   time.Time // when the next one may be made for it, but for the burst
 	closed  bool
 }
 
@@ -119,8 +123,9 @@ func (m *module) start(parent context.Context) error {
 	if err := m.abi.start(&m.ctx, in); err != nil {
 		return fmt.Errorf("start the module: %w", errors.Join(m.verdict(err), in.close(parent)))
 	}
-	in.born, in.pages = time.Now(), in.mem.Size()/pageBytes
-	m.in, m.used = in, in.born
+	in.born, in.pages, in.started = now(), in.mem.Size()/pageBytes, in.used(&m.run)
+	m.in, m.used, m.run.ended = in, in.born, in.born
+	m.warm.Store(true)
 	m.ceiling = max(m.ceiling, 2*in.pages)
 	if m.restorable() {
 		in.image = in.snapshot()
@@ -153,6 +158,9 @@ func (m *module) Invoke(parent context.Context, inv *agent.Invocation) (err erro
 		return err
 	}
 	defer m.contain(parent, &err)
+	if m.failed {
+		m.pace(parent)
+	}
 	if m.abi.once() {
 		return m.runOnce(parent, inv)
 	}
@@ -164,13 +172,38 @@ func (m *module) Invoke(parent context.Context, inv *agent.Invocation) (err erro
 	in := m.in
 	in.runs++
 	err = m.abi.handle(&m.ctx, in)
-	m.used = m.run.begun()
 	m.finish(in)
 	verdict := m.verdict(err)
 	if err != nil && isTrap(err) || m.run.refused { // an instance without memory to spare only fails from here on
+		m.failed = true
 		m.discard(parent)
 	}
 	return verdict
+}
+
+// A worker makes so many new instances for spoilt ones at once, and then one per
+// failEvery: making them is the agent's work, with garbage to collect.
+const (
+	failBurst = 20
+	failEvery = 10 * time.Millisecond
+)
+
+// pace lets a function wait that fails again and again.
+func (m *module) pace(ctx context.Context) {
+	m.failed = false
+	at := now()
+	if rested := at.Add(-failBurst * failEvery); m.paced.Before(rested) {
+		m.paced = rested
+	}
+	m.paced = m.paced.Add(failEvery)
+	if wait := m.paced.Sub(at); wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // contain makes a failed run of a panic. Nothing is known to panic here; but what
@@ -224,15 +257,18 @@ func (m *module) runOnce(parent context.Context, inv *agent.Invocation) error {
 	m.run.begin(parent, &m.fn, inv, false)
 	m.out.begin()
 	in, err := newInstance(m.code, &m.run, m.abi.config(m))
-	m.used = m.run.begun()
 	if err != nil {
 		m.out.flush()
+		m.failed = true
 		return m.verdict(trap(err))
 	}
 	if err = m.abi.start(&m.ctx, in); err == nil {
 		err = m.abi.handle(&m.ctx, in)
 	}
 	m.finish(in)
+	m.run.ended = now()
+	var left *exited
+	m.failed = err != nil && !errors.As(err, &left)
 	if closing := in.close(parent); closing != nil {
 		m.owner.log.Warn("cannot close an instance", "function", m.fn.Name, "err", closing)
 	}
@@ -245,7 +281,17 @@ func (m *module) finish(in *instance) {
 	r := &m.run
 	u := &r.inv.Usage
 	u.Calls = r.maxCalls - max(r.calls, 0)
+	if r.granted > r.slice || u.Calls >= callsPerCheck { // others are too short for a look at the clock
+		r.ended = now()
+	}
+	m.used = r.ended
 	u.Fuel, u.Memory = in.used(r), int64(in.mem.Size())+r.beside
+	if limit := m.fn.Limits.Fuel; limit > 0 {
+		u.Fuel = min(u.Fuel, limit) // what was asked for beyond it was not done
+	}
+	if m.fn.Isolation == agent.IsolationFresh && in.image == nil {
+		u.Start = in.started
+	}
 }
 
 // verdict is what the agent is told.
@@ -274,6 +320,7 @@ func (m *module) discard(ctx context.Context) {
 		m.owner.log.Warn("cannot close an instance", "function", m.fn.Name, "err", err)
 	}
 	m.in = nil
+	m.warm.Store(false)
 }
 
 // closeIfIdle closes the instance, and gives back its code, when nobody used it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,28 +84,46 @@ func TestSlowStartsAreNotTheEvents(t *testing.T) {
 	}
 }
 
-// gatedBlobs gives modules once the gate is open.
+// gatedBlobs gives modules; once it is shut, it waits for the gate to be opened.
 type gatedBlobs struct {
 	blobs
+	shut        *atomic.Bool
 	asked, gate chan struct{}
 }
 
 func (b gatedBlobs) Blob(d agent.Digest) ([]byte, error) {
-	b.asked <- struct{}{}
-	<-b.gate
+	if b.shut.Load() {
+		b.asked <- struct{}{}
+		<-b.gate
+	}
 	return b.blobs.Blob(d)
 }
 
 func TestWhoGivesUpLoadingHarmsNobodyElse(t *testing.T) {
-	b := gatedBlobs{blobs{}, make(chan struct{}, 8), make(chan struct{})}
+	b := gatedBlobs{blobs{}, &atomic.Bool{}, make(chan struct{}, 8), make(chan struct{})}
 	rt := wasm.NewRuntime(b, wasm.Options{Log: quiet()})
 	s := &bench{t, rt, b.blobs}
 	fn := s.function("trap")
+	// newcomer is who has the module made: by loading it, or where modules are
+	// interpreted by its first event.
+	newcomer := func() func(context.Context) error {
+		if !wasm.Interpreted() {
+			return func(ctx context.Context) error { _, err := rt.Load(ctx, fn); return err }
+		}
+		m := s.load(fn)
+		return func(ctx context.Context) error {
+			inv := agent.NewInvocation(&fn, view{}, agent.Outside{})
+			inv.Begin(event(""), "test/trigger", 1)
+			return m.Invoke(ctx, inv)
+		}
+	}
+	one, two := newcomer(), newcomer()
+	b.shut.Store(true)
 	ctx, cancel := context.WithCancel(context.Background())
 	impatient, patient := make(chan error, 1), make(chan error, 1)
-	go func() { _, err := rt.Load(ctx, fn); impatient <- err }()
+	go func() { impatient <- one(ctx) }()
 	<-b.asked
-	go func() { _, err := rt.Load(context.Background(), fn); patient <- err }()
+	go func() { patient <- two(context.Background()) }()
 	cancel()
 	if err := <-impatient; !errors.Is(err, context.Canceled) {
 		t.Errorf("who gave up: %v", err)

@@ -120,8 +120,7 @@ func TestOutputFloodIsLimited(t *testing.T) {
 func TestInit(t *testing.T) {
 	s := newBench(t, wasm.Options{})
 	fn := s.function("init")
-	_, err := s.rt.Load(context.Background(), fn)
-	wantFault(t, err, agent.FaultError, "skerry_init returned 2: READY is not set")
+	wantFault(t, s.start(fn), agent.FaultError, "skerry_init returned 2: READY is not set")
 	fn.Env = map[string]string{"READY": "yes"}
 	if _, err := invoke(s.load(fn), &fn, nil, ""); err != nil {
 		t.Error(err)

@@ -27,6 +27,7 @@ type run struct {
 	random   bool          // random numbers were drawn while starting
 	answer   []byte        // of the last http call
 	names    names
+	ended    time.Time  // the last run, or the start; when it began if it was short
 	refusal  string     // why a host call was refused, the last one
 	told     bool       // by the call that goes on
 	plug     plugMemory // of an Extism plug-in
@@ -39,10 +40,17 @@ func (r *run) begin(parent context.Context, fn *agent.Function, inv *agent.Invoc
 	if starting {
 		timeout = max(timeout, r.starts)
 	}
-	now := time.Now()
+	at := now()
+	switch {
+	case at.Sub(r.ended) > rest:
+		r.turned = at
+	case at.Sub(r.turned) > turn:
+		at = r.turn()
+	}
+	r.ended = at
 	r.guard = guard{
-		parent: parent, deadline: now.Add(timeout), timeout: timeout, fuel: fn.Limits.Fuel,
-		slice: cmp.Or(r.slice, firstSlice), ticked: now, turned: now,
+		parent: parent, deadline: at.Add(timeout), timeout: timeout, fuel: fn.Limits.Fuel,
+		slice: cmp.Or(r.slice, firstSlice), ticked: at, turned: r.turned,
 		calls: fn.Limits.Calls, maxCalls: fn.Limits.Calls, pages: pagesFor(fn.Limits.Memory), stack: stackFor(fn.Limits.Memory),
 	}
 	if starting {
@@ -169,6 +177,9 @@ func trapText(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "\nGo runtime stack trace:")
 	what, trace, _ := strings.Cut(text, "\nwasm stack trace:\n")
 	what = strings.TrimSuffix(strings.TrimPrefix(what, "wasm error: "), " (recovered by wazero)")
+	if what == "stack overflow" { // of the interpreter, which has a limit of its own
+		what = "calls nested too deeply: more than the 2,000 that functions which are interpreted may have"
+	}
 	where, _, _ := strings.Cut(strings.TrimSpace(trace), "(")
 	if where = strings.TrimPrefix(where, "."); where == "" {
 		return oneLine(errors.New(what))

@@ -26,43 +26,6 @@ func (w *rewriter) settle(code []byte) []byte {
 	return append(code, opEnd)
 }
 
-// prepay appends what charges weight units and those of the first passes of a
-// tight loop, which become its credit.
-func (w *rewriter) prepay(code []byte, weight, pass uint32) []byte {
-	credit := firstPasses * pass
-	code = putS(append(code, opI32Const), int64(credit))
-	code = putU(append(code, opLocalSet), w.body.slot(slotCredit))
-	return w.charge(code, weight+credit)
-}
-
-// spend appends what takes the units of one pass from the credit.
-func (w *rewriter) spend(code []byte, pass uint32) []byte {
-	credit := w.body.slot(slotCredit)
-	code = putU(append(code, opLocalGet), credit)
-	code = putS(append(code, opI32Const), int64(pass))
-	code = putU(append(code, opI32Sub, opLocalTee), credit)
-	code = append(code, opI32Const, 0, opI32LtS, opIf, blockEmpty)
-	code = putU(append(code, opLocalGet), credit)
-	code = putS(append(code, opI32Const), int64(max(pass, min(morePasses*pass, mostCredit))))
-	code = putU(append(code, opCall), w.more)
-	code = putU(append(code, opI32Add, opLocalSet), credit)
-	return append(code, opEnd)
-}
-
-// moreFunc gives the body, with its size, of a function (units) -> units that
-// charges them.
-func (w *rewriter) moreFunc() []byte {
-	b := &body{}
-	b.with(opGlobalGet, w.fuel)
-	b.with(opLocalGet, 0)
-	b.op(opI64ExtendI32U)
-	b.op(opI64Sub)
-	b.code = w.settle(b.code)
-	b.with(opLocalGet, 0)
-	b.op(opEnd)
-	return append(putU(nil, 1+len(b.code)), append([]byte{0}, b.code...)...)
-}
-
 // chargeLength charges for the length on top of the operand stack, an i32 that
 // stays there. A length over most fails or traps, and costs no more than most.
 func (w *rewriter) chargeLength(most int64, shift int64) {

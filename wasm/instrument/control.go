@@ -12,6 +12,7 @@ type level struct {
 	loop            int    // number of the loop
 	before          uint32 // weight of the body before it
 	paths           int    // that lead to the label
+	repeats         bool   // a branch leads to the label, reached or not
 	dead            bool   // what comes next is not reached
 	entered         bool   // by a path that is reached
 }
@@ -35,10 +36,9 @@ func (s *scanner) open() {
 		gets: s.gets, dead: dead, entered: !dead,
 	})
 	if s.in.op == opLoop {
-		s.looped = true
 		l := &s.levels[len(s.levels)-1]
-		l.loop, l.before = len(s.f.tight), s.f.weight
-		s.f.tight = append(s.f.tight, false)
+		l.loop, l.before = len(s.f.loops), s.f.weight
+		s.f.loops = append(s.f.loops, loopOnce)
 		s.goes(0) // charges fuel
 		s.frame.slots += params
 	}
@@ -105,7 +105,14 @@ func (s *scanner) close() {
 	s.frame.stop = s.frame.now // fuel may be charged next
 	if l.op == opLoop {
 		s.loops--
-		s.f.tight[l.loop] = l.calls == 1 && l.moves == 0 && s.f.weight-l.before <= tightWeight
+		if l.repeats {
+			s.looped = true
+			s.f.loops[l.loop] = loopWide
+			if l.calls == 1 && l.moves == 0 && l.params == 0 && s.f.weight-l.before <= tightWeight {
+				s.f.loops[l.loop] = loopTight
+				s.frame.slots += min(s.locals, l.sets) + 3 // of the loop around it, and what a call takes
+			}
+		}
 		s.values += min(s.locals, s.gets-l.gets) // each is looked for at the start
 	}
 	if l.op == opIf && l.entered {
@@ -161,6 +168,7 @@ func (s *scanner) label(depth uint32) {
 	if !s.levels[len(s.levels)-1].dead {
 		l.paths++
 	}
+	l.repeats = true
 	if l.op == opLoop {
 		s.values += l.params
 	} else {

@@ -20,7 +20,8 @@ type rewriter struct {
 	usesCredit           bool
 	long                 []uint32       // data segments that are longer than a chunk
 	init                 map[uint32]int // functions at the end, which copy from them
-	body                 body           // these three are reused from function to function
+	jumps                dispatches     // these four are reused from function to function
+	body                 body
 	head, spare          []byte
 	err                  error // the first function that became too large
 }
@@ -38,7 +39,7 @@ func newRewriter(m *module, opts Options) *rewriter {
 		usesInits = usesInits || m.funcs[i].inits
 		w.usesFill = w.usesFill || m.funcs[i].fills
 		w.usesCopies = w.usesCopies || m.funcs[i].copies
-		w.usesCredit = w.usesCredit || slices.Contains(m.funcs[i].tight, true)
+		w.usesCredit = w.usesCredit || slices.Contains(m.funcs[i].loops, loopTight)
 	}
 	w.fill = m.numFuncs() + AddedFuncs
 	w.copy = w.fill
@@ -92,6 +93,7 @@ type body struct {
 	slots  [numSlots]uint32
 	checks int // places that may call tick or deep; each is two blocks for a compiler
 	loops  int // so far
+	inside int // open blocks from a tight loop on; 0: none is open
 }
 
 // Local variables that instrumentation uses; each is added when first needed.
@@ -131,15 +133,17 @@ func (w *rewriter) put(out []byte, index int) []byte {
 	f := &w.funcs[index]
 	b := &w.body
 	b.code, b.extra, b.slots, b.checks = b.code[:0], b.extra[:0], [numSlots]uint32{}, 0
-	b.loops = 0
+	b.loops, b.inside = 0, 0
 	b.locals = len(w.types[f.typ].params)
 	for _, g := range f.locals {
 		b.locals += int(g.count)
 	}
 	b.sites.begin()
+	w.jumps.reset()
 	var in instr
 	for r := (reader{b: f.body}); len(r.b) > 0; {
 		r.instr(&in) // scanning found no error in it
+		w.jumps.follow(&in)
 		w.instr(f, &in)
 	}
 	if f.leaf {
@@ -189,12 +193,23 @@ func (w *rewriter) instr(f *function, in *instr) {
 			return
 		}
 	}
-	from := len(b.code)
+	from, kind := len(b.code), loopOnce
+	if in.op == opLoop {
+		kind = f.loops[b.loops]
+		b.loops++
+		if kind == loopOnce {
+			in.op = opBlock
+		}
+	}
+	if b.inside > 0 {
+		b.surround(in)
+	}
 	b.code = in.put(b.code)
 	switch in.op {
 	case opLoop:
-		b.sites.loop(from, len(b.code), f.tight[b.loops])
-		b.loops++
+		if b.sites.loop(from, len(b.code), in.v, kind == loopTight); kind == loopTight {
+			b.inside = 1
+		}
 	case opBlock, opIf:
 		b.sites.open()
 	case opElse:
@@ -267,7 +282,9 @@ func (w *rewriter) assemble(out []byte, f *function) []byte {
 		from = s.at
 		switch s.kind {
 		case payFirst:
-			code = w.prepay(code, s.weight, b.sites.list[s.loop].weight)
+			pass := b.sites.list[s.loop].weight
+			code = w.refill(w.prepay(code, s.weight, pass), s.typ, pass)
+			b.checks++
 		case payCredit:
 			code = w.spend(code, s.weight)
 		default:

@@ -116,8 +116,12 @@ func FuzzRewriteBytes(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, bin []byte) {
 		res, err := instrument.Rewrite(bin, instrument.Options{Remainders: len(bin)%2 == 0})
+		_, unread := instrument.Read(bin)
 		if err != nil {
 			return
+		}
+		if unread != nil {
+			t.Fatalf("Read refuses what Rewrite does not: %v", unread)
 		}
 		again, err := instrument.Rewrite(bin, instrument.Options{Remainders: len(bin)%2 == 0})
 		if err != nil || !bytes.Equal(res.Module, again.Module) {

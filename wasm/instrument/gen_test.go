@@ -132,7 +132,10 @@ func (g *generator) nested(opcode byte, funcs int, before ...byte) []byte {
 }
 
 func (g *generator) statement(funcs int) []byte {
-	choice := g.pick(16)
+	choice := g.pick(18)
+	if g.depth > 6 && choice >= 16 {
+		choice -= 8
+	}
 	if g.depth > 6 && choice < 4 {
 		choice += 4
 	}
@@ -161,6 +164,8 @@ func (g *generator) statement(funcs int) []byte {
 		return g.tableOp(funcs)
 	case 14:
 		return cat(g.value(i32, funcs), op(drop))
+	case 16, 17:
+		return g.machine(funcs)
 	default:
 		return g.callAny(funcs)
 	}

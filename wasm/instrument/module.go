@@ -30,7 +30,9 @@ type module struct {
 
 	importedFuncs   []uint32 // type of each
 	importedGlobals []byte   // type of each
+	outline         bool     // segments and names are not read
 	importedMemory  bool
+	largest         int               // body, bytes
 	declared        []bool            // functions that code may take a reference to
 	taken           []uint32          // functions that code takes a reference to
 	takenAt         map[uint32]uint32 // place of each in taken

@@ -7,7 +7,7 @@ const (
 	Prefix      = "skerry:"      // reserved for names of exports that Rewrite adds
 	FuelGlobal  = "skerry:fuel"  // exported mutable i64: fuel left of the slice; starts at 0
 	StackGlobal = "skerry:stack" // exported mutable i32: bytes of call stack left; starts at 0
-	Version     = 2              // of the rewriting: part of every cache key, raised when output changes
+	Version     = 3              // of the rewriting: part of every cache key, raised when output changes
 )
 
 // Options may be left zero.
@@ -26,8 +26,8 @@ type Result struct {
 // result and its host. The error is one sentence for the module's author: the
 // module is broken, too large for a gateway, or beyond WebAssembly 2.0.
 func Rewrite(bin []byte, opts Options) (Result, error) {
-	m, err := parse(bin)
-	if err != nil {
+	m := &module{}
+	if err := m.parse(bin); err != nil {
 		return Result{}, err
 	}
 	if err := m.scanAll(); err != nil {

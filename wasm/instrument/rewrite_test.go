@@ -143,7 +143,7 @@ func TestRefused(t *testing.T) {
 		{"nesting", single(cat(repeat(5000, op(block, empty)), repeat(5000, op(end)))).bytes(), "nests more than 4000 blocks"},
 		{"loops", single(loops).bytes(), "nests more than 64 loops"},
 		{"frame", single(repeat(60_000, op(call, 0))).bytes(), "bytes of stack"},
-		{"body", single(repeat(300_000, []byte{0x01})).bytes(), "bytes of code"},
+		{"body", single(repeat(300_000, []byte{0x01})).bytes(), "a function of"},
 		{"branches", single(cat(int32Const(0), op(brTable, append([]int{20_000}, make([]int, 20_001)...)...))).bytes(), "targets"},
 	} {
 		_, err := instrument.Rewrite(tt.bin, instrument.Options{})

@@ -10,7 +10,7 @@ type scan struct {
 	leaf       bool              // neither loops nor goes away, and weighs little
 	away       bool              // calls, or works on ranges of memory or tables
 	weight     uint32            // of the body, each instruction once
-	tight      []bool            // loops, in order: they go nowhere, and weigh little
+	loops      []loopKind        // in order
 	blocks     int               // of the body
 	frame      uint32            // bytes of call stack, estimated
 	calls      []uint32          // functions called directly, each once, by index into module.funcs
@@ -23,6 +23,15 @@ type scan struct {
 	inits      bool              // memory.init
 }
 
+// loopKind says how a loop is charged for.
+type loopKind byte
+
+const (
+	loopWide  loopKind = iota
+	loopTight          // goes nowhere, takes no parameters, and weighs little
+	loopOnce           // nothing branches to it: it is a block
+)
+
 // scanner walks one function body: it checks every index and keeps track of
 // the height of the operand stack.
 type scanner struct {
@@ -30,6 +39,7 @@ type scanner struct {
 	index   uint32 // of the function, imported ones counted
 	f       *function
 	r       reader
+	jumps   dispatches
 	in      instr
 	locals  int // with parameters
 	levels  []level
@@ -88,6 +98,7 @@ func (s *scanner) reset(i int) {
 	}
 	s.levels = append(s.levels[:0], level{op: opBlock, results: len(t.results), entered: true})
 	s.values, s.targets, s.blocks, s.since, s.live, s.gets, s.loops, s.looped = 0, 0, 0, 0, 0, 0, 0, false
+	s.jumps.reset()
 	s.frame.reset()
 	s.frame.slots = len(t.params)
 	s.frame.vectors = s.usesVectors()
@@ -98,6 +109,7 @@ func (s *scanner) run() error {
 	for len(s.r.b) > 0 && s.r.err == nil && len(s.levels) > 0 {
 		s.r.instr(&s.in)
 		if s.r.err == nil {
+			s.jumps.follow(&s.in)
 			s.step()
 		}
 	}

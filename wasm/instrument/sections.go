@@ -15,23 +15,23 @@ var (
 )
 
 // parse takes a module apart and checks every index outside of function bodies.
-func parse(bin []byte) (*module, error) {
+func (m *module) parse(bin []byte) error {
 	if len(bin) > maxModule {
-		return nil, fmt.Errorf("the module has %d bytes, %d are allowed; strip it or build it for size", len(bin), maxModule)
+		return fmt.Errorf("the module has %d bytes, %d are allowed; strip it or build it for size", len(bin), maxModule)
 	}
 	if !bytes.HasPrefix(bin, header) {
-		return nil, errors.New("this is not a core WebAssembly module; components and other formats do not run")
+		return errors.New("this is not a core WebAssembly module; components and other formats do not run")
 	}
-	m, r, last := &module{}, reader{b: bin[len(header):]}, byte(0)
+	r, last := reader{b: bin[len(header):]}, byte(0)
 	for len(r.b) > 0 {
 		id := r.byte()
 		s := reader{b: r.bytes(r.u32())}
 		if r.err != nil {
-			return nil, r.err
+			return r.err
 		}
 		if id != secCustom {
 			if rank(id) <= rank(last) {
-				return nil, errOrder
+				return errOrder
 			}
 			last = id
 		}
@@ -39,13 +39,13 @@ func parse(bin []byte) (*module, error) {
 			s.failf("section %d of the module is longer than its content; build it again", id)
 		}
 		if s.err != nil {
-			return nil, s.err
+			return s.err
 		}
 	}
 	if r.err != nil {
-		return nil, r.err
+		return r.err
 	}
-	return m, m.check()
+	return m.check()
 }
 
 // rank is the place of a section: the data count comes before the code.
@@ -57,6 +57,10 @@ func rank(id byte) int {
 }
 
 func (m *module) section(id byte, r *reader) {
+	if m.outline && (id == secCustom || id == secElement || id == secData || id == secDataCount) {
+		r.b = nil
+		return
+	}
 	switch id {
 	case secCustom:
 		m.custom(r)
@@ -70,7 +74,7 @@ func (m *module) section(id byte, r *reader) {
 	case secTable:
 		r.atMost(maxTables, "tables", func() { m.table(r) })
 	case secMemory:
-		r.atMost(1, "memories", func() { m.memories = append(m.memories, memory(r)) })
+		r.each(func() { m.memory(r) })
 	case secGlobal:
 		r.atMost(maxGlobals, "globals", func() { m.global(r) })
 	case secExport:
@@ -98,9 +102,6 @@ func (m *module) check() error {
 		if m.funcs[i].body == nil {
 			return errors.New("the module declares functions that have no code; build it again")
 		}
-	}
-	if len(m.memories) > 1 {
-		return errors.New("the module has several memories; only one is supported")
 	}
 	if m.counted != nil && int(*m.counted) != len(m.data) {
 		return errors.New("the module counts its data segments wrongly; build it again")
@@ -170,8 +171,7 @@ func (m *module) importEntry(r *reader) {
 		e.typ = m.typeIndex(r)
 		m.importedFuncs = append(m.importedFuncs, e.typ)
 	case kindMemory:
-		e.limits = memory(r)
-		m.memories = append(m.memories, e.limits)
+		e.limits = m.memory(r)
 		m.importedMemory = true
 	case kindGlobal:
 		e.valueType = r.valueType()
@@ -188,7 +188,7 @@ func (m *module) importEntry(r *reader) {
 func readLimits(r *reader) (l limits) {
 	flags := r.byte()
 	if flags > 1 {
-		r.failf("a memory or table has the flags %d, as shared or 64-bit ones have; build without threads and for wasm32", flags)
+		r.failf("a memory or table has the flags %d, as shared and 64-bit memory have; build without threads and for wasm32", flags)
 	}
 	l.min, l.bounded = r.u32(), flags == 1
 	if l.bounded {
@@ -197,7 +197,13 @@ func readLimits(r *reader) (l limits) {
 	return l
 }
 
-func memory(r *reader) limits { return readLimits(r) }
+func (m *module) memory(r *reader) limits {
+	if len(m.memories) > 0 {
+		r.failf("the module has several memories, one is supported; build without multi-memory")
+	}
+	m.memories = append(m.memories, readLimits(r))
+	return m.memories[0]
+}
 
 func (m *module) table(r *reader) {
 	t := table{typ: r.refType(), limits: readLimits(r)}
@@ -316,8 +322,9 @@ func (m *module) code(r *reader) {
 	for i := range m.funcs {
 		size := r.u32()
 		if size > maxBody {
-			r.failf("function %d has %d bytes of code, %d are allowed; split it or build it for size", len(m.importedFuncs)+i, size, maxBody)
+			r.failf("the module has a function of %d bytes (function %d), %d are allowed; split it, or build with less inlining", size, len(m.importedFuncs)+i, maxBody)
 		}
+		m.largest = max(m.largest, int(size))
 		body := reader{b: r.bytes(size)}
 		m.locals(&body, i)
 		if r.err == nil && body.err != nil {

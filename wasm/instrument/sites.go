@@ -1,7 +1,7 @@
 package instrument
 
 const (
-	siteWeight = 256 // fuel that a site charges at most before another one is placed
+	siteWeight = 512 // fuel that a site charges at most before another one is placed
 	siteSpan   = 64  // instructions of a site at the least, on average
 	leafWeight = 32  // weight up to which a leaf is paid for by who calls it
 
@@ -28,7 +28,8 @@ type site struct {
 	at     int
 	weight uint32
 	kind   siteKind
-	loop   int // of payFirst: the site of the loop
+	loop   int   // of payFirst: the site of the loop
+	typ    int64 // of payFirst: the type of the loop
 }
 
 type siteKind byte
@@ -91,14 +92,14 @@ func (s *sites) pay(at int, weight uint32) {
 func (s *sites) open() { s.outer = append(s.outer, s.now) }
 
 // loop begins a loop: its first instruction is at offset from, and ends at to.
-func (s *sites) loop(from, to int, tight bool) {
+func (s *sites) loop(from, to int, typ int64, tight bool) {
 	s.outer = append(s.outer, s.now)
 	if tight {
 		s.place(from)
 		s.inherit()
 		first := s.now
 		s.place(to)
-		s.list[first].kind, s.list[first].loop = payFirst, s.now
+		s.list[first].kind, s.list[first].loop, s.list[first].typ = payFirst, s.now, typ
 		s.list[s.now].kind = payCredit
 		return
 	}

@@ -52,6 +52,17 @@ var shapes = []struct {
 		after: each(40, func(i int) []byte { return cat(int32Const(0), op(localGet, i+1), op(0x36, 0, 0)) }),
 	},
 	{
+		name: "jumps ahead", locals: repeat(40, []byte{i32}), before: machine(40),
+		after: each(40, func(i int) []byte { return cat(int32Const(0), op(localGet, i+1), op(0x36, 0, 0)) }),
+	},
+	{
+		name: "tight loops", locals: repeat(40, []byte{i32}),
+		before: each(40, func(i int) []byte {
+			return cat(op(loop, empty), op(localGet, i+1), int32Const(1), op(0x6a), op(localTee, i+1), int32Const(100), op(0x48), op(brIf, 0), op(end))
+		}),
+		after: each(40, func(i int) []byte { return cat(int32Const(0), op(localGet, i+1), op(0x36, 0, 0)) }),
+	},
+	{
 		name: "results of calls", operands: 100,
 		before: repeat(100, cat(op(localGet, 0), op(call, 1))),
 	},
@@ -89,6 +100,22 @@ func storm(n, depth int) []byte {
 		each(n, set),
 		repeat(depth, cat(op(localGet, 0), op(call, 1), op(drop), op(end))),
 	)
+}
+
+// machine goes from each of n places, which are named by local variable n, to a
+// later one, and sets a local variable at each.
+func machine(n int) []byte {
+	targets := []int{n - 1}
+	for i := range n {
+		targets = append(targets, i)
+	}
+	return cat(op(loop, empty), repeat(n, op(block, empty)), op(localGet, n), op(brTable, targets...), each(n-1, func(i int) []byte {
+		return cat(
+			op(end), op(localGet, 0), int32Const(int32(i+2)), op(0x6c), op(localSet, i+1),
+			op(localGet, 0), int32Const(int32(i%3+1)), op(0x71), op(iff, empty),
+			int32Const(int32(min(n-1, i+1+i%2))), op(localSet, n), op(br, n-i), op(end),
+		)
+	}), op(end), op(end), op(localGet, 0), op(call, 1), op(drop))
 }
 
 func shapeModule(locals, before, after []byte, operands int) []byte {

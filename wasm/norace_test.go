@@ -1,0 +1,8 @@
+//go:build !race
+
+package wasm_test
+
+const (
+	race       = false
+	leakRounds = 1000
+)
