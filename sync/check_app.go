@@ -21,9 +21,12 @@ const (
 	minIdle        = time.Second
 	maxIdle        = 24 * time.Hour
 	maxCalls       = 10_000_000
+	maxOutputs     = 1000
 	maxEnvironment = 64 << 10 // bytes, keys and values of a function
 	minMemory      = 64 << 10 // one page of WebAssembly
 	maxMemory      = 1 << 30
+	maxStateLimit  = 256 << 20
+	maxInterval    = time.Minute // of durability
 )
 
 // appCheck holds the rules of an App that its shape does not tell.
@@ -123,9 +126,13 @@ func (c *appCheck) limits(path string, l *AppLimits) {
 	}
 	c.within(path+".concurrency", l.Concurrency, 1, 1024)
 	c.within(path+".queue", l.Queue, 1, 100_000)
+	if l.State > maxStateLimit {
+		c.fail(path+".state", "%s is more than 256Mi", l.State)
+	}
 	if l.Output > 16<<20 {
 		c.fail(path+".output", "%s is more than 16Mi", l.Output)
 	}
+	c.within(path+".outputs", l.Outputs, 1, maxOutputs)
 	if l.Fuel < 0 {
 		c.fail(path+".fuel", "%d is no amount of fuel: a whole number of units, or 0 for as much as timeout allows", l.Fuel)
 	}
@@ -135,9 +142,7 @@ func (c *appCheck) limits(path string, l *AppLimits) {
 func (c *appCheck) permissions(path string, p *AppPermissions) {
 	c.unique(path+".publish", p.Publish)
 	for i, filter := range p.Publish {
-		if err := agent.CheckFilter(filter); err != nil {
-			c.fail(fmt.Sprintf("%s.publish[%d]", path, i), "%v", err)
-		}
+		c.destination(fmt.Sprintf("%s.publish[%d]", path, i), filter, agent.CheckFilter)
 	}
 	c.unique(path+".invoke", p.Invoke)
 	for i, name := range p.Invoke {
@@ -190,7 +195,9 @@ func (c *appCheck) trigger(path string, t *AppTrigger) {
 			c.fail(path+".when", "%v", err)
 		}
 	}
-	c.oneOf(path+".durability", t.Durability, "sync", "none")
+	if _, _, err := durability(t.Durability); err != nil {
+		c.fail(path+".durability", "%v", err)
+	}
 	c.retry(path+".retry", t.Retry)
 	if len(t.Then) > maxThens {
 		c.fail(path+".then", "at most %d entries, not %d", maxThens, len(t.Then))
@@ -248,9 +255,7 @@ func (c *appCheck) retry(path string, r *AppRetry) {
 	}
 	c.within(path+".maxAttempts", r.MaxAttempts, 1, 100)
 	if r.DeadLetter != "" {
-		if err := agent.CheckTopic(r.DeadLetter); err != nil {
-			c.fail(path+".deadLetter", "%v", err)
-		}
+		c.destination(path+".deadLetter", r.DeadLetter, agent.CheckTopic)
 	}
 }
 
@@ -259,14 +264,49 @@ func (c *appCheck) then(path string, t *AppThen) {
 		c.fail(path, "it has either publish: <topic> or invoke: central/<target>")
 	}
 	if t.Publish != "" {
-		if err := agent.CheckTopic(t.Publish); err != nil {
-			c.fail(path+".publish", "%v", err)
-		}
+		c.destination(path+".publish", t.Publish, agent.CheckTopic)
 	}
 	if t.Invoke != "" {
 		c.invoke(path+".invoke", t.Invoke)
 	}
 	c.oneOf(path+".when", t.When, "output", "error", "always")
+}
+
+// destination checks a topic or filter to publish to, which may name a broker.
+func (c *appCheck) destination(path, text string, check func(string) error) {
+	_, topic, err := agent.SplitBroker(text)
+	if err == nil {
+		err = check(topic)
+	}
+	if err != nil {
+		c.fail(path, "%v", err)
+	}
+}
+
+// brokersOf are the brokers that an App names to publish to, by where it does.
+func (a *App) brokersOf() map[string][]string {
+	out := map[string][]string{}
+	add := func(who, text string) {
+		if broker, _, err := agent.SplitBroker(text); err == nil && broker != "" {
+			out[who] = append(out[who], broker)
+		}
+	}
+	for name, fn := range a.Functions {
+		for _, filter := range fn.Permissions.Publish {
+			add("function "+a.Metadata.Name+"/"+name, filter)
+		}
+	}
+	for i := range a.Triggers {
+		t := &a.Triggers[i]
+		who := "trigger " + a.Metadata.Name + "/" + t.Name
+		for _, then := range t.Then {
+			add(who, then.Publish)
+		}
+		if t.Retry != nil {
+			add(who, t.Retry.DeadLetter)
+		}
+	}
+	return out
 }
 
 // triggerNames names each trigger that has no name after its function, if that
@@ -319,6 +359,11 @@ func (a *App) needs() string {
 		}
 		if t.MQTT != nil && t.MQTT.Broker != "" {
 			brokers["broker "+t.MQTT.Broker] = true
+		}
+	}
+	for _, named := range a.brokersOf() {
+		for _, broker := range named {
+			brokers["broker "+broker] = true
 		}
 	}
 	var out []string

@@ -236,11 +236,11 @@ func TestLimitsAndIsolationAreBound(t *testing.T) {
 		}
 		plain, fn := d.Functions[0], d.Functions[1]
 		if fn.Isolation != agent.IsolationFresh || fn.KeepWarm || fn.IdleAfter != 10*time.Minute || fn.Limits.Fuel != 5_000_000 ||
-			fn.Limits.Calls != 500 || fn.Limits.Timeout != 2*time.Second || len(fn.Permissions.HTTP) != 3 {
+			fn.Limits.Outputs != 16 || fn.Limits.Calls != 500 || fn.Limits.Timeout != 2*time.Second || len(fn.Permissions.HTTP) != 3 {
 			t.Errorf("as written: %+v", fn)
 		}
 		if plain.Isolation != agent.IsolationWarm || !plain.KeepWarm || plain.IdleAfter != 0 || plain.Limits.Fuel != 0 ||
-			plain.Limits.Calls != 10_000 || plain.Limits.Timeout != tt.timeout {
+			plain.Limits.Outputs != 64 || plain.Limits.Calls != 10_000 || plain.Limits.Timeout != tt.timeout {
 			t.Errorf("interpreted %v, defaults: %+v", tt.interpreted, plain)
 		}
 	}

@@ -46,7 +46,9 @@ type AppLimits struct {
 	Concurrency *int     `json:"concurrency,omitempty"`
 	Queue       *int     `json:"queue,omitempty"`
 	Inbox       Quantity `json:"inbox,omitempty"`
+	State       Quantity `json:"state,omitempty"`
 	Output      Quantity `json:"output,omitempty"`
+	Outputs     *int     `json:"outputs,omitempty"`
 	Fuel        int64    `json:"fuel,omitempty"` // units of work; 0: as much as Timeout allows
 	Calls       *int     `json:"calls,omitempty"`
 }
@@ -67,7 +69,7 @@ type AppTrigger struct {
 	MQTT       *MQTTTrigger     `json:"mqtt,omitempty"`
 	Schedule   *ScheduleTrigger `json:"schedule,omitempty"`
 	When       string           `json:"when,omitempty"`
-	Durability string           `json:"durability,omitempty"` // "sync" or "none"
+	Durability string           `json:"durability,omitempty"` // "sync", "none" or "interval(50ms)"
 	Retry      *AppRetry        `json:"retry,omitempty"`
 	Then       []AppThen        `json:"then,omitempty"`
 }

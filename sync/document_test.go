@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 	fleetsync "github.com/skerry-edge/skerry/sync"
@@ -19,7 +20,7 @@ functions:
     module: {path: ./threshold.wasm}
     env: {LIMIT: "31.5"}
     secrets: [token]
-    limits: {memory: 32Mi, timeout: 2s, concurrency: 4, queue: 10, inbox: 1GiB, output: 65536, fuel: 5000000, calls: 500}
+    limits: {memory: 32Mi, timeout: 2s, concurrency: 4, queue: 10, inbox: 1GiB, state: 1Mi, output: 65536, outputs: 16, fuel: 5000000, calls: 500}
     permissions:
       publish: ["alerts/+/overheat"]
       invoke: [central/notify, local/threshold]
@@ -36,7 +37,7 @@ triggers:
     then:
       - {invoke: central/notify, when: error}
       - {publish: out/topic}
-  - {name: tick, function: threshold, schedule: {cron: "*/5 * * * *", timezone: Europe/Berlin}}
+  - {name: tick, function: threshold, durability: interval(250ms), schedule: {cron: "*/5 * * * *", timezone: Europe/Berlin}}
 `
 
 const goodFleet = `apiVersion: skerry/v1
@@ -96,9 +97,10 @@ func TestAppVariantsAreRefused(t *testing.T) {
 		{"timeout: 2s", "Timeout: 2s", "app.yaml:9: functions.threshold.limits.Timeout: unknown key; write it timeout"},
 		{"timeout: 2s", "timeout: 2s, timeout: 3s", "app.yaml:9: functions.threshold.limits.timeout: it is given twice"},
 		{"concurrency: 4", "concurrency: 0", "limits.concurrency: 0 is out of range: 1 to 1024"},
+		{"state: 1Mi", "state: 1Gi", "app.yaml:9: functions.threshold.limits.state: 1Gi is more than 256Mi"},
 		{"queue: 10", "queue: many", "limits.queue: expected a whole number, not a text"},
 		{"alerts/+/overheat", "alerts/+x", "app.yaml:11: functions.threshold.permissions.publish[0]: topic filter"},
-		{"permissions:", "permissions:\n      kv: [state]", "app.yaml:11: functions.threshold.permissions.kv: shared key-value spaces are not supported"},
+		{"permissions:", "permissions:\n      kv: [state]", "app.yaml:11: functions.threshold.permissions.kv: state needs no permission"},
 		{"permissions:", "permissions:\n      hosts: [x]", "permissions.hosts: hosts are granted by http"},
 		{"permissions:", "permissions:\n      paths: {/x: ro}", "permissions.paths: files of the device are not supported"},
 		{"central/notify, local/threshold", "remote/notify", "app.yaml:12: functions.threshold.permissions.invoke[0]"},
@@ -112,11 +114,15 @@ func TestAppVariantsAreRefused(t *testing.T) {
 		{"qos: 0", "qos: 3", "triggers[0].mqtt.qos: 3 is out of range: 0 to 2"},
 		{"retained: ignore", "retained: maybe", "app.yaml:19: triggers[0].mqtt.retained"},
 		{"data.t > 30", "bad > 1", "app.yaml:20: triggers[0].when: unknown name bad"},
-		{"durability: sync", "durability: always", `app.yaml:21: triggers[0].durability: "always" is not one of sync, none`},
+		{"durability: sync", "durability: always", `app.yaml:21: triggers[0].durability: "always" is not one of sync, none, interval(50ms)`},
+		{"durability: sync", "durability: interval(2d)", `app.yaml:21: triggers[0].durability: "2d" is no duration`},
+		{"durability: sync", "durability: interval(2m)", `app.yaml:21: triggers[0].durability: 2m is longer than 1m`},
 		{"maxAttempts: 3", "maxAttempts: 0", "app.yaml:22: triggers[0].retry.maxAttempts"},
 		{"dlq/overheat", "dlq/#", "triggers[0].retry.deadLetter: topic"},
 		{"{publish: out/topic}", "{when: error}", "app.yaml:25: triggers[0].then[1]: it has either publish"},
 		{"{publish: out/topic}", "{publish: out/+}", "app.yaml:25: triggers[0].then[1].publish"},
+		{"{publish: out/topic}", "{publish: $broker/cloud}", "app.yaml:25: triggers[0].then[1].publish: \"$broker/cloud\": a broker is named as $broker/<name>/<topic>"},
+		{"alerts/+/overheat", "$broker/+/overheat", "app.yaml:11: functions.threshold.permissions.publish[0]: \"$broker/+/overheat\": a broker is named as"},
 		{"*/5 * * * *", "bad", "app.yaml:26: triggers[1].schedule: bad is no minute"},
 		{`cron: "*/5 * * * *"`, `every: 1m`, "app.yaml:26: triggers[1].schedule.timezone: a time zone needs cron"},
 		{`cron: "*/5 * * * *"`, `every: 1m, cron: "* * * * *"`, "app.yaml:26: triggers[1].schedule: a schedule has either"},
@@ -143,6 +149,8 @@ func TestVariantsOfHowAFunctionRunsAreRefused(t *testing.T) {
 		{"timeout: 2s", "timeout: 16m", "limits.timeout: 16m0s is longer than 15m"},
 		{"fuel: 5000000", "fuel: -1", "app.yaml:9: functions.threshold.limits.fuel: -1 is no amount of fuel"},
 		{"fuel: 5000000", "fuel: 1.5", "limits.fuel: expected a whole number, not a number"},
+		{"outputs: 16", "outputs: 0", "limits.outputs: 0 is out of range: 1 to 1000"},
+		{"outputs: 16", "outputs: 1001", "limits.outputs: 1001 is out of range: 1 to 1000"},
 		{"calls: 500", "calls: 0", "limits.calls: 0 is out of range: 1 to 10000000"},
 		{"calls: 500", "calls: 10000001", "limits.calls: 10000001 is out of range: 1 to 10000000"},
 		{"isolation: fresh", "isolation: cold", `app.yaml:14: functions.threshold.isolation: "cold" is not one of warm, fresh`},
@@ -373,8 +381,11 @@ func TestBindingNamesTheNextStep(t *testing.T) {
 		hot.Then[0] != (agent.Then{Invoke: "central/notify", On: agent.OnError}) || hot.Then[1] != (agent.Then{Publish: "out/topic"}) {
 		t.Errorf("trigger %+v", hot)
 	}
-	if d.Triggers[1].Schedule.TimeZone != "Europe/Berlin" {
-		t.Errorf("schedule %+v", d.Triggers[1])
+	if tick := d.Triggers[1]; tick.Schedule.TimeZone != "Europe/Berlin" || tick.Durability != agent.DurabilityInterval || tick.Within != 250*time.Millisecond {
+		t.Errorf("schedule %+v", tick)
+	}
+	if state := d.Functions[0].Limits.State; state != 1<<20 {
+		t.Errorf("limits.state is %d", state)
 	}
 }
 

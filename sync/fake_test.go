@@ -102,7 +102,8 @@ type runner struct {
 	times int
 	fail  error
 	// broken are apps that do not start: "name@version".
-	broken map[string]error
+	broken  map[string]error
+	refused int // times that Apply failed for them
 }
 
 func (r *runner) Apply(_ context.Context, d agent.Deployment) error {
@@ -118,6 +119,7 @@ func (r *runner) Apply(_ context.Context, d agent.Deployment) error {
 		}
 	}
 	if len(causes) > 0 {
+		r.refused++
 		return fmt.Errorf("apply generation %d: %w", d.Generation, &agent.LoadError{Causes: causes})
 	}
 	r.now = d
@@ -217,12 +219,17 @@ func (b *bench) puller(via string) *fleetsync.Puller {
 
 func (b *bench) pullerOf(via string, d fleetsync.Device, checks fleetsync.Checks) *fleetsync.Puller {
 	b.t.Helper()
+	return b.pullerOptions(via, d, fleetsync.PullerOptions{Checks: checks})
+}
+
+func (b *bench) pullerOptions(via string, d fleetsync.Device, opts fleetsync.PullerOptions) *fleetsync.Puller {
+	b.t.Helper()
 	reg, err := fleetsync.NewRegistry(via, fleetsync.RegistryOptions{Retries: -1})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(b.log, nil))
-	return fleetsync.NewPuller(reg, b.cache, b.run, d, fleetsync.PullerOptions{Log: log, Checks: checks})
+	opts.Log = slog.New(slog.NewTextHandler(b.log, nil))
+	return fleetsync.NewPuller(reg, b.cache, b.run, d, opts)
 }
 
 func check(t *testing.T, p *fleetsync.Puller) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -20,9 +21,9 @@ type heldBack struct {
 	Ran string          `json:"ran,omitempty"`
 	App json.RawMessage `json:"app,omitempty"`
 	// Unstarted says that it was tried and did not start: it is tried again when
-	// the agent starts, and with again at every look.
+	// the agent starts, and at next if that is not zero.
 	Unstarted bool `json:"unstarted,omitempty"`
-	again     bool
+	next      time.Time
 }
 
 // candidate is an app version that is chosen for this device.
@@ -56,7 +57,6 @@ func (p *pinned) hold(chosen []candidate, before *pinned, fits func(*App) error,
 		held := heldBack{Want: c.version}
 		var start *startError
 		if held.Unstarted = errors.As(lacks, &start); held.Unstarted {
-			held.again = start.again
 			p.Blobs = append(p.Blobs, c.app.modules()...) // it is tried again
 		}
 		what := "left out"
@@ -108,6 +108,9 @@ func reasons(held []heldBack) string {
 	list := make([]string, len(held))
 	for i := range held {
 		list[i] = held[i].Reason
+		if next := held[i].next; !next.IsZero() {
+			list[i] += "; it is tried again at " + next.Format(time.RFC3339)
+		}
 	}
 	return strings.Join(list, "; ")
 }
@@ -123,12 +126,14 @@ func oneLine(err error) string {
 
 // tellHeld keeps for Status what is held back, and logs what is new of it.
 func (p *Puller) tellHeld(held []heldBack) {
-	for _, h := range held {
+	for i := range held {
+		h := &held[i]
+		h.next = p.retries[h.Want].next
 		if !slices.ContainsFunc(p.held, func(o heldBack) bool { return o.Reason == h.Reason }) {
 			p.opts.Log.Warn("app is held back", "app", h.Want.Name, "version", h.Want.Version, "reason", h.Reason)
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held = held
+	p.held, p.status.RetryAt = held, p.retries.first()
 }

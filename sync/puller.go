@@ -64,12 +64,13 @@ type Puller struct {
 	device Device
 	opts   PullerOptions
 
-	turn    chan struct{} // one round at a time; guards the next five, and writing held
+	turn    chan struct{} // one round at a time; guards the next six, and writing held
 	loaded  bool
 	now     *pinned   // what runs, or ran last
 	runs    *pinned   // what was applied last since the start; nil before
 	current bool      // what runs is the share of the manifest in now
-	fetched *artefact // the newest seen, if it is not what runs
+	fetched *artefact // the newest seen, if it is not what runs, or is tried again
+	retries retries
 
 	mu     sync.Mutex
 	status agent.SyncStatus
@@ -86,8 +87,9 @@ func NewPuller(reg *Registry, cache Cache, apply Applier, device Device, opts Pu
 	}
 	return &Puller{
 		reg: reg, cache: cache, apply: apply, device: device, opts: opts,
-		turn:   make(chan struct{}, 1),
-		status: agent.SyncStatus{Registry: reg.String(), Unsigned: true},
+		turn:    make(chan struct{}, 1),
+		retries: retries{},
+		status:  agent.SyncStatus{Registry: reg.String(), Unsigned: true},
 	}
 }
 
@@ -175,7 +177,8 @@ func (p *Puller) restorable(kept *pinned, chosen []candidate, refused refusals) 
 }
 
 // Run does a round at once and then one per poll interval, sooner after a
-// failed one. It returns nil when ctx ends.
+// failed one and when an app that did not start is to be tried again. It
+// returns nil when ctx ends.
 func (p *Puller) Run(ctx context.Context) error {
 	failed := 0
 	for ctx.Err() == nil {
@@ -200,7 +203,11 @@ func (p *Puller) pause(failed int) time.Duration {
 			poll, jitter = again, again
 		}
 	}
-	return poll + rand.N(jitter+1)
+	pause := poll + rand.N(jitter+1)
+	if retry := time.Until(p.status.RetryAt); retry > 0 { // else it waits for what failed, or is paused
+		pause = min(pause, retry)
+	}
+	return pause
 }
 
 // Check does one round: fetch, verify, keep the modules, apply, pin, delete

@@ -76,6 +76,14 @@ func (b *binding) add(app *App) {
 	for i := range app.Triggers {
 		b.trigger(name, &app.Triggers[i])
 	}
+	named := app.brokersOf()
+	for _, who := range slices.Sorted(maps.Keys(named)) {
+		for _, broker := range named[who] {
+			if !slices.Contains(b.device.Brokers, broker) {
+				b.fail("%s publishes to the broker %q, which this device does not have: add it under brokers: in skerry.yaml", who, broker)
+			}
+		}
+	}
 }
 
 // needs checks that every central target is one of the device's.
@@ -126,11 +134,37 @@ func (l *AppLimits) bind(device *Device) agent.Limits {
 		Concurrency: or(l.Concurrency, d.Concurrency),
 		Queue:       or(l.Queue, d.Queue),
 		Inbox:       cmp.Or(int64(l.Inbox), d.Inbox),
+		State:       cmp.Or(int64(l.State), d.State),
 		Output:      cmp.Or(int64(l.Output), d.Output),
-		Outputs:     d.Outputs,
+		Outputs:     or(l.Outputs, d.Outputs),
 		Fuel:        l.Fuel,
 		Calls:       or(l.Calls, d.Calls),
 	}
+}
+
+// durability reads "sync", "none" and "interval(50ms)"; "" is the default.
+func durability(text string) (agent.Durability, time.Duration, error) {
+	switch text {
+	case "":
+		return agent.DurabilityDefault, 0, nil
+	case "sync":
+		return agent.DurabilitySync, 0, nil
+	case "none":
+		return agent.DurabilityNone, 0, nil
+	}
+	var d Duration
+	rest, ok := strings.CutPrefix(text, "interval(")
+	inner, closed := strings.CutSuffix(rest, ")")
+	if !ok || !closed {
+		return 0, 0, fmt.Errorf("%.40q is not one of sync, none, interval(50ms)", text)
+	}
+	if err := d.UnmarshalText([]byte(inner)); err != nil {
+		return 0, 0, err
+	}
+	if time.Duration(d) > maxInterval {
+		return 0, 0, fmt.Errorf("%s is longer than 1m: a crash would lose all that came in it", inner)
+	}
+	return agent.DurabilityInterval, time.Duration(d), nil
 }
 
 func or(n *int, absent int) int {
@@ -144,8 +178,8 @@ func (b *binding) trigger(app string, t *AppTrigger) {
 	full := app + "/" + t.Name
 	out := agent.Trigger{
 		Name: full, Function: app + "/" + t.Function, When: t.When,
-		Durability: map[string]agent.Durability{"sync": agent.DurabilitySync, "none": agent.DurabilityNone}[t.Durability],
 	}
+	out.Durability, out.Within, _ = durability(t.Durability) // it was checked
 	if t.MQTT != nil {
 		b.mqtt(&out, t.MQTT)
 	} else {

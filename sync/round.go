@@ -16,6 +16,9 @@ import (
 // round is one Check, in its turn.
 func (p *Puller) round(ctx context.Context) error {
 	p.load()
+	if p.retries.due(time.Now()) {
+		p.current = false
+	}
 	news, err := p.look(ctx)
 	if err != nil || news == nil {
 		return err
@@ -89,7 +92,7 @@ func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error
 	if err != nil {
 		return err
 	}
-	for refused := (refusals{}); ; {
+	for refused := p.retries.waiting(time.Now()); ; {
 		next := &pinned{
 			Format: pinFormat, Manifest: news.digest, ETag: news.etag,
 			Fleet: fleet.Metadata.Name, Revision: fleet.Metadata.Revision, Device: p.device.print(),
@@ -102,11 +105,13 @@ func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error
 			return err
 		}
 		if err = p.apply.Apply(ctx, deployment); err == nil {
+			p.retries.keep(next.Held)
 			return p.settle(next, warnings)
 		}
 		if ctx.Err() != nil || !refused.learn(err, next.Chosen) {
 			return fmt.Errorf("apply fleet %s revision %d: %w", next.Fleet, next.Revision, err)
 		}
+		p.retries.note(refused, time.Now())
 	}
 }
 
@@ -196,8 +201,8 @@ func (p *Puller) settle(next *pinned, warnings []string) error {
 	if err := next.write(p.cache); err != nil {
 		return err // current stays false, so the next round tries again
 	}
-	if p.current = !startable(next.Held); p.current {
-		p.fetched = nil
+	if p.current = true; len(p.retries) == 0 {
+		p.fetched = nil // else it is needed to try again
 	}
 	return p.sweep(slices.Concat(next.Blobs, next.Previous))
 }

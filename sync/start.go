@@ -70,8 +70,3 @@ func (r refusals) and(fits func(*App) error) func(*App) error {
 func unstarted(held []heldBack) bool {
 	return slices.ContainsFunc(held, func(h heldBack) bool { return h.Unstarted })
 }
-
-// startable tells whether an app is held back that may start later.
-func startable(held []heldBack) bool {
-	return slices.ContainsFunc(held, func(h heldBack) bool { return h.again })
-}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/testbed"
@@ -72,7 +74,99 @@ func TestFreshGatewayRunsAllButWhatDoesNotStart(t *testing.T) {
 	})
 }
 
-func TestWhatFailsForTheDevicesSakeIsTriedAtEachLook(t *testing.T) {
+// What may start later is tried after pauses that grow, and a new version at once.
+func TestWhatFailsForTheDevicesSakeIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "oci-layout:"+t.TempDir())
+		noMemory := errors.New("the compiler found no memory")
+		b.run.broken = map[string]error{"overheat@1.0.0": noMemory, "overheat@1.1.0": noMemory}
+		b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+		b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
+		p := b.puller(b.ref)
+		wantTries := func(n int) {
+			t.Helper()
+			check(t, p)
+			b.run.want(t, "rollup@1.0.0")
+			if b.run.refused != n {
+				t.Errorf("tried %d times, want %d", b.run.refused, n)
+			}
+		}
+		begun := time.Now()
+		wantTries(1)
+		wantTries(1)
+		s := p.Status()
+		if pause := s.RetryAt.Sub(begun); pause < time.Minute || pause > 75*time.Second ||
+			!strings.HasSuffix(s.Error, "found no memory; it is tried again at "+s.RetryAt.Format(time.RFC3339)) {
+			t.Errorf("status %+v", s)
+		}
+		<-time.After(75 * time.Second)
+		wantTries(2)
+		<-time.After(100 * time.Second)
+		wantTries(2)
+		<-time.After(time.Minute)
+		wantTries(3)
+		b.publish(b.app("overheat", "1.1.0", 3, 5000), "")
+		wantTries(4)
+		if pause := time.Until(p.Status().RetryAt); pause > 75*time.Second {
+			t.Errorf("the new version waits for %s", pause)
+		}
+		b.run.broken = nil
+		<-time.After(75 * time.Second)
+		check(t, p)
+		b.run.want(t, "overheat@1.1.0", "rollup@1.0.0")
+		wantFine(t, p)
+		if s := p.Status(); !s.RetryAt.IsZero() {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// Run tries in time, however seldom it polls.
+func TestRunTriesAgainByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "oci-layout:"+t.TempDir())
+		b.run.broken = map[string]error{"overheat@1.0.0": errors.New("the compiler found no memory")}
+		b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+		b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
+		p := b.pullerOptions(b.ref, device(), fleetsync.PullerOptions{Poll: 6 * time.Hour})
+		ctx, stop := contextOf(t)
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		<-time.After(24 * time.Hour)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		// After 1, 2, 4, 8, 16 and 32 minutes, then each hour, and at most a quarter longer.
+		if n := b.run.refused; n < 24 || n > 30 {
+			t.Errorf("tried %d times in a day", n)
+		}
+	})
+}
+
+// A gateway with nothing that runs asks more often; it does not try more often.
+func TestAloneAndUnstartedIsTriedAfterThePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "oci-layout:"+t.TempDir())
+		b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+		check(t, b.puller(b.ref))
+		b.run = &runner{broken: map[string]error{"overheat@1.0.0": errors.New("the compiler found no memory")}}
+		p := b.puller(b.ref)
+		for range 3 {
+			wantErr(t, p.Check(t.Context()), "nothing is started", "tried again at")
+		}
+		if b.run.refused != 1 {
+			t.Errorf("tried %d times", b.run.refused)
+		}
+		b.run.broken = nil
+		<-time.After(75 * time.Second)
+		check(t, p)
+		b.run.want(t, "overheat@1.0.0")
+		wantFine(t, p)
+	})
+}
+
+func TestWhatStaysHeldBackIsToldOnce(t *testing.T) {
 	b := newBench(t, "oci-layout:"+t.TempDir())
 	b.run.broken = map[string]error{"overheat@1.0.0": errors.New("the compiler found no memory")}
 	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
@@ -86,14 +180,8 @@ func TestWhatFailsForTheDevicesSakeIsTriedAtEachLook(t *testing.T) {
 	if n := strings.Count(b.log.String(), "fleet applied") + strings.Count(b.log.String(), "app is held back"); n != 2 {
 		t.Errorf("logged %d times:\n%s", n, b.log)
 	}
-	b.run.broken = nil
-	check(t, p)
-	b.run.want(t, "overheat@1.0.0", "rollup@1.0.0")
-	wantFine(t, p)
-	times := b.run.times
-	check(t, p)
-	if b.run.times != times {
-		t.Error("applied again though nothing changed")
+	if b.run.times != 1 {
+		t.Errorf("applied %d times though nothing changed", b.run.times)
 	}
 }
 

@@ -9,7 +9,7 @@ var notSupported = map[string]string{
 	"AppModule.patches":      "patches are not supported by this release: remove it, devices fetch the whole module",
 	"AppFunction.abi":        "the ABI is detected from the module: remove it",
 	"AppFunction.entrypoint": "the entry point is detected from the module: remove it",
-	"AppPermissions.kv":      "shared key-value spaces are not supported by this release: remove it, every function has a state of its own without asking",
+	"AppPermissions.kv":      "state needs no permission: remove it, every function has its own, and shares the keys that begin with / with its app",
 	"AppPermissions.hosts":   "hosts are granted by http: write http: [api.example.com]",
 	"AppPermissions.paths":   "files of the device are not supported by this release: remove it",
 	"AppTrigger.http":        "HTTP triggers are not supported by this release: use mqtt or schedule",

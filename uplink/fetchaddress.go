@@ -16,12 +16,21 @@ type span struct {
 	never bool // no grant opens it: nobody can be there, or it is a roundabout name for this gateway
 }
 
-// spans are the special-purpose registries of IANA; the first that holds an
-// address counts. Of IPv6, everything outside of 2000::/3 is special as well.
+// cloudsOwn is where virtual machines get credentials and settings from their
+// cloud. Most such addresses are link-local; these are not.
+const cloudsOwn = "an address of the cloud's own, where it keeps credentials"
+
+// spans are what clouds answer at, and the special-purpose registries of IANA;
+// the first that holds an address counts. Of IPv6, everything outside of 2000::/3 is special as well.
 var spans = []span{
 	{netip.MustParsePrefix("0.0.0.0/8"), "no address", true},
 	{netip.MustParsePrefix("255.255.255.255/32"), "broadcast", true},
 	{netip.MustParsePrefix("224.0.0.0/4"), "multicast", true},
+	{netip.MustParsePrefix("168.63.129.16/32"), cloudsOwn, false}, // Azure, the only one among public addresses
+	{netip.MustParsePrefix("100.100.100.200/32"), cloudsOwn, false},
+	{netip.MustParsePrefix("192.0.0.192/32"), cloudsOwn, false},
+	{netip.MustParsePrefix("fd00:ec2::/32"), cloudsOwn, false},
+	{netip.MustParsePrefix("fd20:ce::/32"), cloudsOwn, false},
 	{netip.MustParsePrefix("127.0.0.0/8"), "this gateway itself", false},
 	{netip.MustParsePrefix("10.0.0.0/8"), "a private address", false},
 	{netip.MustParsePrefix("172.16.0.0/12"), "a private address", false},

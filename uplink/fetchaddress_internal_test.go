@@ -3,6 +3,7 @@ package uplink
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -73,13 +74,34 @@ func TestCheckAddress(t *testing.T) {
 	}
 }
 
+// What clouds tell their machines alone is not all link-local: Azure, Alibaba,
+// Oracle, AWS, Google.
+func TestCheckAddressOfClouds(t *testing.T) {
+	for _, text := range []string{
+		"168.63.129.16", "::ffff:168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254",
+	} {
+		ip := netip.MustParseAddr(text)
+		err := checkAddress(ip, netip.Addr{}, nil, nil)
+		if !errors.Is(err, agent.ErrDenied) || !strings.Contains(err.Error(), cloudsOwn) {
+			t.Errorf("%s: %v", ip, err)
+		}
+		only := []netip.Prefix{netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen())}
+		if err := checkAddress(ip, netip.Addr{}, only, nil); err != nil {
+			t.Errorf("%s is granted, but %v", ip, err)
+		}
+	}
+	if err := checkAddress(netip.MustParseAddr("168.63.129.15"), netip.Addr{}, nil, nil); err != nil {
+		t.Errorf("beside Azure's own: %v", err)
+	}
+}
+
 // NAT64 must not lead where its network alone was granted.
 func TestCheckAddressBehindNAT64(t *testing.T) {
 	only := []netip.Prefix{nat64}
 	if err := checkAddress(netip.MustParseAddr("64:ff9b::1.1.1.1"), netip.Addr{}, only, nil); err != nil {
 		t.Error(err)
 	}
-	for _, ip := range []string{"64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::10.0.0.5"} {
+	for _, ip := range []string{"64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::10.0.0.5", "64:ff9b::168.63.129.16"} {
 		if err := checkAddress(netip.MustParseAddr(ip), netip.Addr{}, only, nil); !errors.Is(err, agent.ErrDenied) {
 			t.Errorf("%s: %v", ip, err)
 		}

@@ -20,11 +20,13 @@ import (
 type Config struct {
 	Device   DeviceConfig   `key:"device"`
 	Data     string         `key:"data"`    // directory of everything durable
+	Linger   time.Duration  `key:"linger"`  // a commit waits so long for company
 	Brokers  []BrokerConfig `key:"brokers"` // to connect to; the first is the default
 	Broker   ListenConfig   `key:"broker"`  // the embedded broker
 	Registry RegistryConfig `key:"registry"`
 	Targets  []TargetConfig `key:"targets"`
 	Secrets  []SecretConfig `key:"secrets"`
+	HTTP     HTTPConfig     `key:"http"`
 	Limits   LimitsConfig   `key:"limits"`
 	Admin    AdminConfig    `key:"admin"`
 	Log      LogConfig      `key:"log"`
@@ -52,23 +54,35 @@ type BrokerConfig struct {
 	Keepalive    time.Duration `key:"keepalive"`
 	Inflight     int           `key:"inflight"`   // events not acknowledged yet, at most
 	MaxPacket    Size          `key:"max_packet"` // largest packet taken in
+	WillTopic    string        `key:"will_topic"` // "" for no last will
+	WillPayload  string        `key:"will_payload"`
+	WillQoS      int           `key:"will_qos"`
+	WillRetain   bool          `key:"will_retain"`
 }
 
 // ListenConfig is the embedded broker; it is off unless Listen is set.
 type ListenConfig struct {
-	Listen    string       `key:"listen"` // host:port
-	Name      string       `key:"name"`   // what triggers call it
-	CertFile  string       `key:"cert_file"`
-	KeyFile   string       `key:"key_file"`
-	Anonymous bool         `key:"anonymous"` // whether clients without a name are let in
-	Users     []UserConfig `key:"users"`
+	Listen     string        `key:"listen"` // host:port or URLs, comma separated
+	Name       string        `key:"name"`   // what triggers call it
+	CertFile   string        `key:"cert_file"`
+	KeyFile    string        `key:"key_file"`
+	Anonymous  bool          `key:"anonymous"` // whether clients without a name are let in
+	Users      []UserConfig  `key:"users"`
+	MaxClients int           `key:"max_clients"` // this and those below: 0 for the broker's own default
+	MaxPacket  Size          `key:"max_packet"`
+	Inflight   int           `key:"inflight"`    // unacknowledged messages of a client, each way
+	Queue      int           `key:"queue"`       // messages that wait for one client
+	QueueBytes Size          `key:"queue_bytes"` // of all of them
+	Away       time.Duration `key:"away"`        // how long a session outlives its connection
 }
 
 // UserConfig is one client of the embedded broker.
 type UserConfig struct {
-	Name         string `key:"name"`
-	Password     string `key:"password"` // from PasswordFile if that is set
-	PasswordFile string `key:"password_file"`
+	Name         string   `key:"name"`
+	Password     string   `key:"password"` // from PasswordFile if that is set
+	PasswordFile string   `key:"password_file"`
+	Publish      []string `key:"publish"` // topic filters with %u and %c; nil allows all
+	Subscribe    []string `key:"subscribe"`
 }
 
 // RegistryConfig is where apps and fleet documents come from.
@@ -111,6 +125,11 @@ type SecretConfig struct {
 	Name string `key:"name"`
 	File string `key:"file"`
 	Env  string `key:"env"`
+}
+
+// HTTPConfig is about the requests that functions make.
+type HTTPConfig struct {
+	CAFile string `key:"ca_file"` // PEM: trusted instead of the system's roots
 }
 
 // LimitsConfig bounds what the agent takes from the device.
@@ -159,12 +178,19 @@ func LoadConfig(path string) (Config, error) {
 }
 
 // configSocket finds the admin socket of the agent that runs with the
-// configuration at path. It looks at nothing else there, so that it serves
-// those who have neither the agent's environment nor its files.
+// configuration at path.
 func configSocket(path string) (string, error) {
+	c, err := configPlaces(path)
+	return c.Admin.Socket, err
+}
+
+// configPlaces finds the data directory and the admin socket of the agent that
+// runs with the configuration at path. It looks at nothing else there, so that
+// it serves those who have neither the agent's environment nor its files.
+func configPlaces(path string) (Config, error) {
 	given, name, err := readSettings(path)
 	if err != nil {
-		return "", err
+		return Config{}, err
 	}
 	wanted := map[string]any{"data": given["data"], "admin": given["admin"]}
 	if section, ok := given["admin"].(map[string]any); ok {
@@ -172,11 +198,11 @@ func configSocket(path string) (string, error) {
 	}
 	var c Config
 	if problems := decodeConfig(wanted, &c); len(problems) > 0 {
-		return "", problems.in(name)
+		return Config{}, problems.in(name)
 	}
 	c.Data = cmp.Or(c.Data, defaultData)
 	c.resolvePaths(baseOf(path))
-	return c.Admin.Socket, nil
+	return c, nil
 }
 
 // baseOf is the folder that relative paths of the file at path start at.

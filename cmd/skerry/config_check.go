@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skerry-edge/skerry/agent"
+	mqttbroker "github.com/skerry-edge/skerry/sensors/broker"
 	"github.com/skerry-edge/skerry/wasm"
 )
 
@@ -18,6 +19,7 @@ const (
 	minDisk       = 16 << 20
 	maxPacketSize = 256 << 20 // MQTT's own limit
 	maxSocketPath = 107       // bytes; sockaddr_un
+	maxLinger     = time.Second
 )
 
 // names are what devices, brokers, targets and secrets may be called.
@@ -102,11 +104,17 @@ func (b *BrokerConfig) check(path string, p *problems) {
 	p.checkFile(join(path, "ca_file"), b.CAFile)
 	p.checkPair(path, b.CertFile, b.KeyFile)
 	p.checkRange(join(path, "inflight"), int64(b.Inflight), 1, 65535)
-	if b.Keepalive < time.Second || b.Keepalive > 65535*time.Second {
-		p.add(join(path, "keepalive"), "is from 1s to 18h, not %s", b.Keepalive)
+	if b.Keepalive < 2*time.Second || b.Keepalive > 65535*time.Second {
+		p.add(join(path, "keepalive"), "is from 2s to 18h, not %s", b.Keepalive)
 	}
 	if b.MaxPacket < 1<<10 || b.MaxPacket > maxPacketSize {
 		p.add(join(path, "max_packet"), "is from 1KiB to 256MiB, not %d bytes", b.MaxPacket)
+	}
+	p.checkRange(join(path, "will_qos"), int64(b.WillQoS), 0, 2)
+	if b.WillTopic == "" && (b.WillPayload != "" || b.WillQoS > 0 || b.WillRetain) {
+		p.add(join(path, "will_topic"), "is missing: it says where the last will goes")
+	} else if err := agent.CheckTopic(b.WillTopic); b.WillTopic != "" && err != nil {
+		p.add(join(path, "will_topic"), "%v", err)
 	}
 }
 
@@ -118,9 +126,14 @@ func (c *Config) checkListen(p *problems) {
 		}
 		return
 	}
-	host, port, err := net.SplitHostPort(b.Listen)
-	if err != nil || port == "" {
-		p.add("broker.listen", "is host:port, such as 127.0.0.1:1883, not %q", b.Listen)
+	open := false
+	for text := range strings.SplitSeq(b.Listen, ",") {
+		e, err := mqttbroker.ParseEndpoint(strings.TrimSpace(text), b.CertFile != "")
+		if err != nil {
+			p.add("broker.listen", "is host:port or URLs: %v", err)
+			continue
+		}
+		open = open || !e.Private()
 	}
 	if !names.MatchString(b.Name) || b.Name == "schedule" {
 		p.add("broker.name", "is 1 to 64 letters, digits, dots, dashes and underscores, and not schedule; it is %q", b.Name)
@@ -130,7 +143,8 @@ func (c *Config) checkListen(p *problems) {
 		p.add("broker.users", "is empty, so nobody could connect: name users, or set broker.anonymous to true")
 	}
 	p.checkUsers(b.Users)
-	if ip := net.ParseIP(host); b.Anonymous && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	b.checkLimits(p)
+	if b.Anonymous && open {
 		c.Warnings = append(c.Warnings, "broker.anonymous lets everybody in who reaches "+b.Listen+": name users instead")
 	}
 }
@@ -142,6 +156,27 @@ func (p *problems) checkUsers(users []UserConfig) {
 		if u.Password == "" && u.PasswordFile == "" {
 			p.add(join(path, "password_file"), "is missing: every user needs a password")
 		}
+		p.checkFilters(join(path, "publish"), u.Publish)
+		p.checkFilters(join(path, "subscribe"), u.Subscribe)
+	}
+}
+
+func (p *problems) checkFilters(path string, filters []string) {
+	for i, f := range filters {
+		if err := agent.CheckFilter(f); err != nil {
+			p.add(fmt.Sprintf("%s[%d]", path, i), "%v", err)
+		}
+	}
+}
+
+func (b *ListenConfig) checkLimits(p *problems) {
+	p.checkRange("broker.max_clients", int64(b.MaxClients), 0, 100_000)
+	p.checkRange("broker.max_packet", int64(b.MaxPacket), 0, maxPacketSize)
+	p.checkRange("broker.inflight", int64(b.Inflight), 0, 65535)
+	p.checkRange("broker.queue", int64(b.Queue), 0, 1_000_000)
+	p.checkRange("broker.queue_bytes", int64(b.QueueBytes), 0, 1<<30)
+	if b.Away != 0 && (b.Away < time.Second || b.Away > 10*365*24*time.Hour) {
+		p.add("broker.away", "is from 1s to ten years, not %s", b.Away)
 	}
 }
 
@@ -224,6 +259,10 @@ func (c *Config) checkRest(p *problems) {
 	if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
 		p.add("data", "%s is a file: name a directory", c.Data)
 	}
+	if c.Linger > maxLinger {
+		p.add("linger", "is at most 1s, not %s: every event would wait for so long", c.Linger)
+	}
+	p.checkFile("http.ca_file", c.HTTP.CAFile)
 	if c.Limits.Disk < minDisk {
 		p.add("limits.disk", "is at least 16MiB, not %d bytes", c.Limits.Disk)
 	}

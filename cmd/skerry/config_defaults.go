@@ -42,7 +42,7 @@ func (c *Config) fillDefaults() {
 
 // resolvePaths makes relative paths relative to the folder of the config file.
 func (c *Config) resolvePaths(base string) {
-	paths := []*string{&c.Data, &c.Admin.Socket, &c.Broker.CertFile, &c.Broker.KeyFile}
+	paths := []*string{&c.Data, &c.Admin.Socket, &c.Broker.CertFile, &c.Broker.KeyFile, &c.HTTP.CAFile}
 	for i := range c.Brokers {
 		b := &c.Brokers[i]
 		paths = append(paths, &b.PasswordFile, &b.CAFile, &b.CertFile, &b.KeyFile)

@@ -19,6 +19,7 @@ import (
 	"github.com/skerry-edge/skerry/internal/store"
 	"github.com/skerry-edge/skerry/internal/when"
 	"github.com/skerry-edge/skerry/sensors"
+	mqttbroker "github.com/skerry-edge/skerry/sensors/broker"
 	fleetsync "github.com/skerry-edge/skerry/sync"
 	"github.com/skerry-edge/skerry/uplink"
 	"github.com/skerry-edge/skerry/wasm"
@@ -30,8 +31,12 @@ type tuning struct {
 	poll       time.Duration // of the registry, over the configuration
 }
 
-// compiledDir is where compiled functions are kept, in the data directory.
-const compiledDir = "compiled"
+// Directories in the data directory: of compiled functions, and of all that is
+// durable.
+const (
+	compiledDir = "compiled"
+	storeDir    = "store"
+)
 
 // device is the agent with everything around it: the only place where all
 // rooms meet. It is wired sink first, so that nothing produces before its
@@ -41,6 +46,7 @@ type device struct {
 	log     *slog.Logger
 	started time.Time
 
+	clock    *agent.Clock // by which state expires
 	store    *store.Store
 	outboxes []*uplink.Outbox
 	fetcher  *uplink.Fetcher // of functions
@@ -72,11 +78,12 @@ func newDevice(cfg Config, tune tuning, log *slog.Logger) (*device, error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, usageError{fmt.Errorf("data: %w", err)}
 	}
-	st, err := store.Open(filepath.Join(cfg.Data, "store"), store.Options{Quota: int64(cfg.Limits.Disk), Log: log})
+	clock := agent.NewClock(wallClock)
+	st, err := store.Open(filepath.Join(cfg.Data, storeDir), store.Options{Quota: int64(cfg.Limits.Disk), Past: clock.Past, NoSync: noSync, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	d := &device{cfg: cfg, log: log, store: st, started: time.Now()}
+	d := &device{cfg: cfg, log: log, clock: clock, store: st, started: time.Now()}
 	if err := d.wire(tune); err != nil {
 		return nil, errors.Join(usageError{err}, st.Close())
 	}
@@ -94,8 +101,8 @@ func (d *device) wire(tune tuning) error {
 	d.runtime = wasm.NewRuntime(d.store, wasm.Options{
 		CacheDir: filepath.Join(d.cfg.Data, compiledDir), Key: key, Compiler: compiler(), ModuleSize: int64(d.cfg.Limits.Module), Log: d.log,
 	})
-	if d.fetcher, err = uplink.NewFetcher(uplink.FetchOptions{}); err != nil {
-		return err
+	if d.fetcher, err = uplink.NewFetcher(uplink.FetchOptions{CAFile: d.cfg.HTTP.CAFile}); err != nil {
+		return fmt.Errorf("http: %w", err)
 	}
 	brokers, err := d.wireBrokers()
 	if err != nil {
@@ -117,7 +124,7 @@ func (d *device) wire(tune tuning) error {
 	}
 	d.agent = agent.New(d.store, d.runtime, sources, agent.Options{
 		Device: d.cfg.Device.ID, DefaultBroker: d.defaultBroker(), Publishers: publishers,
-		Compile: when.Compile, Secrets: d.secret, Fetch: d.fetcher, Log: d.log,
+		Compile: when.Compile, Secrets: d.secret, Fetch: d.fetcher, Clock: d.clock, Linger: d.cfg.Linger, Log: d.log,
 	})
 	return d.wireRegistry(tune)
 }
@@ -167,7 +174,7 @@ func (d *device) wireBrokers() ([]broker, error) {
 	var brokers []broker
 	for _, b := range d.cfg.Brokers {
 		m, err := sensors.NewMQTT(sensors.MQTTOptions{
-			Name: b.Name, URL: b.URL, Username: b.Username, Password: b.Password,
+			Name: b.Name, URL: b.URL, Username: b.Username, Password: b.Password, PasswordFile: b.PasswordFile, Will: b.will(),
 			CAFile: b.CAFile, CertFile: b.CertFile, KeyFile: b.KeyFile, ClientID: b.ClientID,
 			Device: d.cfg.Device.ID, KeepAlive: b.Keepalive, MaxPacket: int64(b.MaxPacket),
 			Inflight: b.Inflight, Notes: notes{d.store}, Log: d.log,
@@ -180,11 +187,16 @@ func (d *device) wireBrokers() ([]broker, error) {
 	if l := d.cfg.Broker; l.Listen != "" {
 		var users []sensors.User
 		for _, u := range l.Users {
-			users = append(users, sensors.User{Name: u.Name, Password: u.Password})
+			users = append(users, sensors.User(u))
 		}
 		b, err := sensors.NewBroker(sensors.BrokerOptions{
 			Name: l.Name, Listen: l.Listen, CertFile: l.CertFile, KeyFile: l.KeyFile,
 			Users: users, Anonymous: l.Anonymous, Device: d.cfg.Device.ID, Log: d.log,
+			Path: filepath.Join(d.cfg.Data, "broker", "sessions"),
+			Limits: mqttbroker.Limits{
+				Clients: l.MaxClients, Packet: int(l.MaxPacket), Inflight: l.Inflight,
+				Queue: l.Queue, QueueBytes: int(l.QueueBytes), Away: l.Away,
+			},
 		})
 		if err != nil {
 			return nil, err
@@ -195,6 +207,14 @@ func (d *device) wireBrokers() ([]broker, error) {
 		d.sources = append(d.sources, b)
 	}
 	return brokers, nil
+}
+
+// will is the last will in sensors' words.
+func (b *BrokerConfig) will() *sensors.Will {
+	if b.WillTopic == "" {
+		return nil
+	}
+	return &sensors.Will{Topic: b.WillTopic, Payload: b.WillPayload, QoS: uint8(b.WillQoS), Retain: b.WillRetain}
 }
 
 // brokerNames are the names that triggers may use; the first is the default.
@@ -272,7 +292,7 @@ func (d *device) run(ctx context.Context) error {
 	}
 	g.Go(func() error { return d.agent.Run(ctx) })
 	g.Go(func() error { return d.sync(ctx) })
-	g.Go(func() error { return admin.Serve(ctx, socket, admin.Handler(d.status)) })
+	g.Go(func() error { return admin.Serve(ctx, socket, admin.Handler(d.status, d.agent.DeadBox())) })
 	err = g.Wait()
 	stopUnder()
 	sinks.Wait()

@@ -12,6 +12,10 @@ import (
 func (d *device) status() agent.Status {
 	s := agent.Status{Version: version, Started: d.started, Store: d.store.Status(), RSSBytes: residentBytes()}
 	d.agent.Status(&s)
+	warm := d.runtime.Warm()
+	for i := range s.Functions {
+		s.Functions[i].Warm = warm[s.Functions[i].Name]
+	}
 	for _, src := range d.sources {
 		s.Sources = append(s.Sources, src.Status())
 	}

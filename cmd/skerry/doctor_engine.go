@@ -85,7 +85,7 @@ func checkEngine(ctx context.Context) finding {
 	}
 	return finding{
 		"engine", warning,
-		fmt.Sprintf("functions are interpreted (%s), 30 to 170 times slower than where they are compiled (amd64, arm64), and have a timeout of %s where they state none: %s",
+		fmt.Sprintf("functions are interpreted (%s), 30 to 170 times slower than where they are compiled (amd64, arm64), may nest 2,000 calls, and have a timeout of %s where they state none: %s",
 			runtime.GOARCH, fleetsync.DefaultLimits(true).Timeout, cost),
 		"use a 64-bit system if the board has one; else write functions in C, Rust or AssemblyScript, keep them small, and try each with skerry invoke",
 	}

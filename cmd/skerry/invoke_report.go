@@ -47,8 +47,9 @@ type usageReport struct {
 	Load    time.Duration `json:"load_ns"` // compiling and starting, once
 	Run     time.Duration `json:"run_ns"`
 	Fuel    int64         `json:"fuel"`
-	Memory  int64         `json:"memory"` // bytes, at its highest
-	Calls   int           `json:"calls"`  // of host functions
+	Start   int64         `json:"start_fuel,omitempty"` // beside it, of the instance that is made for each run
+	Memory  int64         `json:"memory"`               // bytes, at its highest
+	Calls   int           `json:"calls"`                // of host functions
 	Denied  int           `json:"denied"`
 	Refused []string      `json:"refused,omitempty"` // what was denied
 }
@@ -109,7 +110,7 @@ func (r *invokeReport) conclude(inv *agent.Invocation) {
 	slices.Sort(r.times)
 	r.Median, r.Slowest = r.times[r.Runs/2], r.times[r.Runs-1]
 	r.Usage = usageReport{
-		Load: r.Usage.Load, Run: last, Fuel: u.Fuel, Memory: u.Memory,
+		Load: r.Usage.Load, Run: last, Fuel: u.Fuel, Start: u.Start, Memory: u.Memory,
 		Calls: u.Calls, Denied: u.Denied, Refused: u.Refused,
 	}
 	for _, l := range fx.Logs {
@@ -164,10 +165,10 @@ func (r *invokeReport) judge() {
 	}
 }
 
-// raise says which limit to raise, where the cause does not say it itself.
+// raise says how to raise here the limit of the function that the cause names.
 var raise = map[agent.FaultKind]string{
-	agent.FaultTimeout: "; give it more with --timeout, and limits.timeout in the app",
-	agent.FaultFuel:    "; give it more with --fuel, and limits.fuel in the app",
+	agent.FaultTimeout: "; here with --timeout",
+	agent.FaultFuel:    "; here with --fuel",
 	agent.FaultMemory:  "; here with --memory",
 }
 
@@ -237,6 +238,9 @@ func (r *invokeReport) print(w io.Writer) error {
 	}
 	p("%s in %s%s", r.Outcome, round(u.Run), loaded)
 	p("used      %d fuel, %s memory, %s", u.Fuel, bytesText(u.Memory), counted(u.Calls, "host call"))
+	if u.Start > 0 {
+		p("start     %d fuel more in each run, and its time in each but the first: a fresh\n          instance cannot be restored, and is started for each run", u.Start)
+	}
 	if r.Runs > 1 {
 		p("runs      %d, median %s, slowest %s", r.Runs, round(r.Median), round(r.Slowest))
 	}
@@ -301,10 +305,7 @@ func (r *invokeReport) printDenied(p func(string, ...any)) {
 	for _, what := range r.Usage.Refused {
 		p("          %s", shown(what))
 	}
-	if len(r.Usage.Refused) == 0 { // only what a name leads to is denied without a word
-		p("          request to a granted host, whose address is not: grant its network, as in\n          --grant http=10.2.0.0/16")
-	}
-	p("          grant what is meant with --grant or --secret, and in the app under\n          permissions and secrets")
+	p("          grant here what is meant with --grant or --secret")
 }
 
 // counted is "1 call", or "2 calls".

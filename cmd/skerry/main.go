@@ -82,7 +82,7 @@ sandbox stopped it.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(runCommand(), demoCommand(), publishCommand(), statusCommand(),
-		inspectCommand(), invokeCommand(), doctorCommand(), versionCommand(), compileCommand())
+		inspectCommand(), invokeCommand(), doctorCommand(), deadletterCommand(), versionCommand(), compileCommand())
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root

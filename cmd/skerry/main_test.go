@@ -17,6 +17,7 @@ const asSkerry = "TEST_AS_SKERRY"
 func TestMain(m *testing.M) {
 	compiling := len(os.Args) > 1 && os.Args[1] == compiler()[1] // by an agent that is this binary
 	if os.Getenv(asSkerry) != "" || compiling {
+		go tellGoroutines()
 		os.Exit(run())
 	}
 	testscript.Main(m, map[string]func(){"skerry": func() { os.Exit(run()) }})

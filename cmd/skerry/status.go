@@ -93,11 +93,27 @@ func printSync(p func(string, ...any), s agent.SyncStatus) {
 }
 
 func printFunctions(p func(string, ...any), functions []agent.FunctionStatus) {
-	p("\nFUNCTION\tDIGEST\tRUNS\tFAILED\tDEAD\tQUEUED\tINBOX\tP50\tP99")
+	p("\nFUNCTION\tDIGEST\tRUNS\tFAILED\tDEAD\tDENIED\tWAITING\tWARM\tFUEL/RUN\tP50\tP99")
 	for _, f := range functions {
-		p("%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s%s", f.Name, f.Digest.Short(), f.Invocations, f.Failures, f.Dead,
-			f.Queued, f.Inbox, micros(f.P50us), micros(f.P99us), note(f.LastError))
+		p("%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d of %d\t%d\t%s\t%s%s", f.Name, f.Digest.Short(), f.Invocations, f.Failures, f.Dead,
+			f.Denied, f.Queued+f.Inbox, f.Warm, f.Workers, f.Fuel/max(f.Invocations, 1), micros(f.P50us), micros(f.P99us), note(f.LastError))
 	}
+	for _, f := range functions {
+		if b := f.Breaker; b != nil {
+			p("%s is stopped, its events wait: %d failures in a row, the last: %s; one event tries %s", f.Name, b.Failures, shown(b.Cause), retryText(b.RetryAt))
+		}
+		for _, text := range f.Refused {
+			p("%s was denied: %s", f.Name, shown(text))
+		}
+	}
+}
+
+// retryText says when a function that is stopped may try again.
+func retryText(at time.Time) string {
+	if left := time.Until(at).Round(time.Second); left > 0 {
+		return "in " + left.String()
+	}
+	return "now"
 }
 
 func note(text string) string {

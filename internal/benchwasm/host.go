@@ -40,7 +40,23 @@ func (noState) Keys(string, string, int) ([]string, error) { return nil, nil }
 type host struct {
 	rt      *wasm.Runtime
 	modules modules
+	dir     string
 }
+
+// newTempHost is newHost in a folder of its own, until remove.
+func newTempHost() (*host, error) {
+	dir, err := os.MkdirTemp("", "benchwasm-")
+	if err != nil {
+		return nil, err
+	}
+	h, err := newHost(dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return h, nil
+}
+
+func (h *host) remove() { os.RemoveAll(h.dir) }
 
 // newHost keeps modules and compiled code in dir, as an agent does.
 func newHost(dir string) (*host, error) {
@@ -56,7 +72,7 @@ func newHost(dir string) (*host, error) {
 	return &host{wasm.NewRuntime(blobs, wasm.Options{
 		CacheDir: cache, Key: make([]byte, 32), Compiler: []string{self, compileModule},
 		Log: slog.New(slog.DiscardHandler),
-	}), blobs}, nil
+	}), blobs, dir}, nil
 }
 
 // peer is what runs one event.

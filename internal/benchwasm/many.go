@@ -34,15 +34,11 @@ type crowd struct {
 // many measures an agent with 500 functions, each a module of its own, of which
 // 490 are idle: it starts twice, and the second time all code is on disk.
 func many(ctx context.Context, r *report, guests []guest, _ int) error {
-	dir, err := os.MkdirTemp("", "benchwasm-")
+	h, err := newTempHost()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	h, err := newHost(dir)
-	if err != nil {
-		return err
-	}
+	defer h.remove()
 	var all []guest
 	for i := range manyFunctions {
 		g := guests[0]
@@ -52,14 +48,14 @@ func many(ctx context.Context, r *report, guests []guest, _ int) error {
 		}
 		all = append(all, g)
 	}
-	if err := errors.Join(h.rt.Close(ctx), writeFunctions(dir, all)); err != nil {
+	if err := errors.Join(h.rt.Close(ctx), writeFunctions(h.dir, all)); err != nil {
 		return err
 	}
-	first, err := startMany(ctx, dir)
+	first, err := startMany(ctx, h.dir)
 	if err != nil {
 		return err
 	}
-	again, err := startMany(ctx, dir)
+	again, err := startMany(ctx, h.dir)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"runtime"
 	"time"
 
@@ -65,15 +64,11 @@ func microseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1
 // warm measures an event in a warm instance, through the runtime, in wazero
 // alone and natively.
 func warm(ctx context.Context, r *report, guests []guest, rounds int) error {
-	dir, err := os.MkdirTemp("", "benchwasm-")
+	h, err := newTempHost()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	h, err := newHost(dir)
-	if err != nil {
-		return err
-	}
+	defer h.remove()
 	r.begin("An event that raises the alarm, in a warm instance (CPU time)")
 	for i := range guests {
 		if err := warmGuest(ctx, r, h, &guests[i], rounds); err != nil {

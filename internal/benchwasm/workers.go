@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -11,15 +10,11 @@ import (
 
 // workers measures how much more two workers of a function do than one.
 func workers(ctx context.Context, r *report, guests []guest, rounds int) error {
-	dir, err := os.MkdirTemp("", "benchwasm-")
+	h, err := newTempHost()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	h, err := newHost(dir)
-	if err != nil {
-		return err
-	}
+	defer h.remove()
 	var peers []peer
 	for range 2 {
 		_, p, err := h.load(ctx, &guests[0])

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// printLetters lists letters, one a line.
+func printLetters(w io.Writer, list []agent.DeadLetter, output string) error {
+	if output == "json" {
+		if list == nil {
+			list = []agent.DeadLetter{}
+		}
+		return printJSON(w, list)
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(w, "no dead letters")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tFOR\tTOPIC\tEVENT OF\tTRIES\tSIZE\tWHY") // Flush tells of errors
+	for i := range list {
+		l := &list[i]
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", l.ID, shown(strings.TrimPrefix(l.Queue, agent.QueueInbox(""))), shown(l.Topic),
+			l.Time.UTC().Format("2006-01-02 15:04:05Z"), l.Attempts, bytesText(int64(l.Size)), shown(oneLine(l.Reason)))
+	}
+	return t.Flush()
+}
+
+// oneLine cuts a text to what fits in a table.
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > 80 {
+		text = string(runes[:79]) + "…"
+	}
+	return text
+}
+
+// printLetter shows a letter with its data.
+func printLetter(w io.Writer, l agent.DeadLetter, output string) error {
+	data := payloadOf(l.Data)
+	if output == "json" {
+		return printJSON(w, struct {
+			agent.DeadLetter
+			Data   json.RawMessage `json:"data,omitempty"`
+			Text   string          `json:"text,omitempty"`
+			Base64 []byte          `json:"data_base64,omitempty"`
+		}{l, data.Data, data.Text, data.Base64})
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	p := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", name, shown(value))
+		}
+	}
+	p("id", fmt.Sprint(l.ID))
+	p("for", strings.TrimPrefix(l.Queue, agent.QueueInbox("")))
+	p("why", l.Reason)
+	p("tries", fmt.Sprint(l.Attempts))
+	p("function", l.Function)
+	p("trigger", l.Trigger)
+	p("event", l.Event)
+	p("of", l.Time.UTC().Format("2006-01-02 15:04:05.000Z"))
+	p("topic", l.Topic)
+	p("content type", l.ContentType)
+	p("data", bytesText(int64(l.Size)))
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", data.raw)
+	return err
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

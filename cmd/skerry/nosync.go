@@ -1,0 +1,5 @@
+//go:build nosync
+
+package main
+
+const noSync = true
