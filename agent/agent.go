@@ -31,6 +31,9 @@ type Options struct {
 	Grace         time.Duration                             // to finish what is queued when stopping; 0 means 3 s
 	OrphanAfter   time.Duration                             // events of a removed function are dead-lettered after it; 0 means a day
 	Linger        time.Duration                             // a group waits so long for company; 0 commits at once
+	Clock         *Clock                                    // by which the store lets state expire; nil: the wall clock, on both sides
+	BreakAfter    int                                       // a function that failed so often in a row is stopped for a while; 0 means 8
+	BreakPause    time.Duration                             // for so long at first, doubled up to 5 min; 0 means 5 s
 	Log           *slog.Logger
 }
 
@@ -46,6 +49,13 @@ type Agent struct {
 	counts    counters
 	order     atomic.Int64
 	start     chan func(context.Context) // to Run: functions that begin or end
+	spillNow  chan struct{}              // to spill: an event came that has to wait
+
+	hash func(scope, key string) uint64
+
+	boxing   sync.Mutex // the dead-letter box: letters that leave it
+	spacesMu sync.Mutex
+	spaces   map[string]*space // by scope; of every function that was ever applied
 
 	applying sync.Mutex
 	removed  map[string]chan struct{} // by function: closed when it is buried; guarded by applying
@@ -66,11 +76,15 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	opts.SpillAfter = cmp.Or(opts.SpillAfter, 100*time.Millisecond)
 	opts.Grace = cmp.Or(opts.Grace, 3*time.Second)
 	opts.OrphanAfter = cmp.Or(opts.OrphanAfter, 24*time.Hour)
+	opts.BreakAfter = cmp.Or(opts.BreakAfter, 8)
+	opts.BreakPause = cmp.Or(opts.BreakPause, 5*time.Second)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Agent{store: store, loader: loader, sources: sources, opts: opts, start: make(chan func(context.Context))}
+	a.hash = hashKey
 	a.applied, a.removed = make(chan struct{}), map[string]chan struct{}{}
+	a.spillNow, a.spaces = make(chan struct{}, 1), map[string]*space{}
 	a.ledger.bySlot = map[string]*pending{}
 	a.current.Store(&deployed{router: newRouter(), functions: map[string]*function{}})
 	a.committer = newCommitter(a)
@@ -87,6 +101,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.ids, err = newIDs(ctx, a.store, a.opts.Device); err != nil {
 		return err
 	}
+	if clock := a.opts.Clock; clock != nil {
+		if err := clock.resume(a.store); err != nil {
+			return err
+		}
+	}
 	commits, stopCommits := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopCommits()
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
@@ -97,7 +116,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 	workers, work := errgroup.WithContext(work)
 	workers.Go(func() error { return a.spill(work) })
-	workers.Go(func() error { return a.boundDead(work) })
+	workers.Go(func() error { return a.tidy(work) })
 	workers.Go(func() error { return a.runFunctions(work) })
 
 	err = a.runSources(ctx)

@@ -2,8 +2,10 @@ package agent
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // counters are totals since start.
@@ -24,19 +26,36 @@ type functionStats struct {
 	mu     sync.Mutex
 	faults map[string]int64
 	last   string
+	// refused are the last calls of different kinds that were not granted.
+	refused []string
 }
 
 // ran counts what a run cost.
 func (s *functionStats) ran(u *Usage) {
 	s.invocations.Add(1)
-	s.fuel.Add(u.Fuel)
-	s.denied.Add(int64(u.Denied))
+	s.fuel.Add(u.Fuel + u.Start)
+	if u.Denied > 0 {
+		s.deny(u)
+	}
 	for {
 		most := s.memory.Load()
 		if u.Memory <= most || s.memory.CompareAndSwap(most, u.Memory) {
 			return
 		}
 	}
+}
+
+// deny counts what a run was refused, and keeps what it was.
+func (s *functionStats) deny(u *Usage) {
+	s.denied.Add(int64(u.Denied))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, text := range u.Refused {
+		if !slices.Contains(s.refused, text) {
+			s.refused = append(s.refused, text)
+		}
+	}
+	s.refused = s.refused[max(0, len(s.refused)-maxRefused):]
 }
 
 // fail counts a failed run by its kind.
@@ -85,10 +104,12 @@ func (fn *function) status() FunctionStatus {
 		Dead: st.dead.Load(), Dropped: st.dropped.Load(), Conflicts: st.conflicts.Load(),
 		ConditionErrors: st.conditionErrors.Load(), Inbox: int(fn.inbox.events.Load()),
 		P50us: st.latency.percentile(50), P99us: st.latency.percentile(99),
-		Fuel: st.fuel.Load(), MemoryBytes: st.memory.Load(), Denied: st.denied.Load(),
+		Fuel: st.fuel.Load(), MemoryBytes: st.memory.Load(), Denied: st.denied.Load(), Workers: len(fn.workers),
 	}
+	s.StateBytes = fn.spaces[ownSpace].bytes.Load()
+	s.Breaker, s.Opened = fn.breaker.status(time.Now())
 	st.mu.Lock()
-	s.LastError = st.last
+	s.LastError, s.Refused = st.last, slices.Clone(st.refused)
 	if len(st.faults) > 0 {
 		s.Faults = map[string]int64{}
 		for kind, n := range st.faults {
@@ -98,7 +119,11 @@ func (fn *function) status() FunctionStatus {
 	st.mu.Unlock()
 	for _, w := range fn.workers {
 		w.mu.Lock()
-		s.Queued += len(w.redo) + len(w.queue) - w.head
+		for _, t := range w.queue[w.head:] {
+			if t.seq == 0 { // the others are counted in the inbox
+				s.Queued++
+			}
+		}
 		s.Retrying += len(w.parked)
 		w.mu.Unlock()
 	}

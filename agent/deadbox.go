@@ -13,24 +13,36 @@ const (
 	deadCheck    = time.Second
 )
 
-// boundDead keeps the dead-letter box within its bounds, and inboxes from being
-// forgotten, until ctx ends.
-func (a *Agent) boundDead(ctx context.Context) error {
+// tidy keeps the dead-letter box within its bounds, inboxes from being
+// forgotten, and the size and the clock of the state right, until ctx ends.
+func (a *Agent) tidy(ctx context.Context) error {
 	tick := time.NewTicker(deadCheck)
 	defer tick.Stop()
 	lost := orphans{}
 	for {
 		select {
 		case <-ctx.Done():
+			a.keepClock(ctx, true)
 			return nil
 		case now := <-tick.C:
 			a.evictDead(ctx)
+			a.recount(ctx, now)
+			a.keepClock(ctx, false)
 			select {
 			case <-a.applied: // before that nobody knows what was removed
 				lost.bury(ctx, a, now)
 			default:
 			}
 		}
+	}
+}
+
+func (a *Agent) keepClock(ctx context.Context, last bool) {
+	if a.opts.Clock == nil {
+		return
+	}
+	if err := a.opts.Clock.keep(ctx, a.store, last); err != nil {
+		a.opts.Log.Warn("cannot note how long the agent has run: state may be kept longer than it says", "err", err)
 	}
 }
 
@@ -44,6 +56,8 @@ func (a *Agent) deadLetters() (letters []Stub, size int64) {
 }
 
 func (a *Agent) evictDead(ctx context.Context) {
+	a.boxing.Lock()
+	defer a.boxing.Unlock()
 	letters, size := a.deadLetters()
 	f := &Frame{Lazy: true}
 	for _, l := range letters {

@@ -218,7 +218,7 @@ func (inv *Invocation) Fetch(ctx context.Context, r *HTTPRequest) (*HTTPResponse
 	inv.requests++
 	resp, err := inv.outside.Fetch.Fetch(ctx, r)
 	if errors.Is(err, ErrDenied) { // the address behind the name was not granted
-		inv.Usage.Denied++
+		inv.Usage.refuse(strings.TrimSuffix(err.Error(), ": "+ErrDenied.Error()))
 	}
 	return resp, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -242,14 +243,17 @@ func TestInvocationFetch(t *testing.T) {
 	}
 }
 
-// What the Fetcher refuses counts as refused too.
+// What the Fetcher refuses counts as refused too, and says what would grant it.
 func TestInvocationFetchCountsRefusedAddresses(t *testing.T) {
-	inv := fetchingRun(agent.Outside{Fetch: &fetched{err: fmt.Errorf("10.0.0.5: %w", agent.ErrDenied)}})
-	if _, err := inv.Fetch(t.Context(), &agent.HTTPRequest{URL: "https://api.example.com/"}); !errors.Is(err, agent.ErrDenied) {
-		t.Error(err)
+	const says = `request to api.example.com: it leads to 11.0.0.5, add "11.0.0.5/32"`
+	inv := fetchingRun(agent.Outside{Fetch: &fetched{err: fmt.Errorf("%s: %w", says, agent.ErrDenied)}})
+	for range 2 {
+		if _, err := inv.Fetch(t.Context(), &agent.HTTPRequest{URL: "https://api.example.com/"}); !errors.Is(err, agent.ErrDenied) {
+			t.Error(err)
+		}
 	}
-	if inv.Usage.Denied != 1 {
-		t.Errorf("%d denied, want 1", inv.Usage.Denied)
+	if u := inv.Usage; u.Denied != 2 || !slices.Equal(u.Refused, []string{says}) {
+		t.Errorf("%d denied, refused %q", u.Denied, u.Refused)
 	}
 }
 

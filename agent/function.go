@@ -52,6 +52,7 @@ type Limits struct {
 	Concurrency int           // workers, each with an instance of its own
 	Queue       int           // events waiting in memory, per worker
 	Inbox       int64         // bytes waiting on disk, per function
+	State       int64         // bytes of its state, and of its app's for what it may add there
 	Output      int64         // bytes decided per invocation: result, publishes, follow-ups, state, logs
 	Outputs     int           // publishes, follow-ups and emitted events per invocation
 	Fuel        int64         // units of work per invocation, see wasm/README.md; 0: as much as Timeout allows
@@ -65,6 +66,7 @@ var DefaultLimits = Limits{
 	Concurrency: 1,
 	Queue:       256,
 	Inbox:       32 << 20,
+	State:       4 << 20,
 	Output:      1 << 20,
 	Outputs:     64,
 	Calls:       10_000,
@@ -97,6 +99,7 @@ type Trigger struct {
 	Schedule       Schedule
 	When           string // condition over the event; "" matches all
 	Durability     Durability
+	Within         time.Duration // of DurabilityInterval
 	Retry          Retry
 	Then           []Then
 }
@@ -120,8 +123,12 @@ const (
 	DurabilityDefault Durability = iota
 	// DurabilitySync keeps the outcome on disk before anything leaves.
 	DurabilitySync
-	// DurabilityNone lets effects leave at once; they reach the disk with the
-	// next synced group, or within 100 ms. A crash in between loses them.
+	// DurabilityInterval keeps the outcome on disk at most Trigger.Within after
+	// it counts. A crash loses what came in the last of these intervals.
+	DurabilityInterval
+	// DurabilityNone lets publishes leave at once, past the store; the rest
+	// reaches the disk with the next synced group, or within 100 ms. A crash in
+	// between loses it.
 	DurabilityNone
 )
 

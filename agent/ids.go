@@ -65,7 +65,12 @@ func pad(s string, width int) string {
 	return zeros[:max(0, width-len(s))] + s
 }
 
-// derivedID names an output of a run so that a rerun gives it the same id.
-func derivedID(event string, fn *Function, index int) string {
-	return event + "/" + fn.Name + "/" + fn.Digest.Short() + "/" + strconv.Itoa(index)
+// derivedID names an output of a run so that a rerun gives it the same id. What
+// a dead letter sends out has ids of its own: the event may run again later.
+func derivedID(event string, fn *Function, dead bool, index int) string {
+	kind := "/"
+	if dead {
+		kind = "/dead-"
+	}
+	return event + "/" + fn.Name + "/" + fn.Digest.Short() + kind + strconv.Itoa(index)
 }

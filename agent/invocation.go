@@ -19,7 +19,9 @@ type Invocation struct {
 	Effects  Effects
 	Usage    Usage
 
-	scope    string
+	scopes   [2]string // of state: own and shared
+	grown    [2]int64  // bytes by which this run lets them grow
+	bounds   bounds    // nil: none
 	view     View
 	outside  Outside
 	grants   []HTTPGrant
@@ -36,11 +38,13 @@ type Outside struct {
 
 // Usage is what a run cost. The Module that runs it fills it in, but for Denied.
 type Usage struct {
-	Fuel   int64 // units of work
+	Fuel   int64 // units of work, at most the limit if there is one
+	Start  int64 // units to start the instance, if it is made anew for each run; no limit counts them
 	Memory int64 // bytes of the instance's memory after the run
 	Calls  int   // host calls
 	Denied int   // calls refused because they were not granted
 	// Refused is what they asked for, as text for people: the first few, each once.
+	// Each ends with where to grant it.
 	Refused []string
 }
 
@@ -58,7 +62,8 @@ type Effects struct {
 	size int64 // bytes decided so far
 }
 
-// Publish is a message for the broker the event came from, or the device's first.
+// Publish is a message for the broker that Topic names (see SplitBroker), else
+// the one the event came from, or the device's first.
 type Publish struct {
 	Topic  string
 	Data   []byte
@@ -93,7 +98,8 @@ const (
 // NewInvocation prepares runs of fn. View is the committed (and pending) state
 // under what a run writes itself.
 func NewInvocation(fn *Function, view View, outside Outside) *Invocation {
-	inv := &Invocation{Function: fn, view: view, outside: outside, scope: stateScope(fn.Name)}
+	inv := &Invocation{Function: fn, view: view, outside: outside, scopes: stateScopes(fn)}
+	inv.bounds, _ = view.(bounds)
 	for _, text := range fn.Permissions.HTTP {
 		if g, err := ParseHTTPGrant(text); err == nil { // checked when the app was published and accepted
 			inv.grants = append(inv.grants, g)
@@ -101,8 +107,6 @@ func NewInvocation(fn *Function, view View, outside Outside) *Invocation {
 	}
 	return inv
 }
-
-func stateScope(function string) string { return "state/" + function }
 
 // Begin clears the effects of the last run and sets what the next one is about.
 // The memory of the effects is used again, unless Detach was called or it is
@@ -119,6 +123,7 @@ func (inv *Invocation) Begin(ev *Event, trigger string, attempt int) {
 	}
 	inv.forgetIndex()
 	inv.Usage, inv.requests, inv.arena = Usage{}, 0, inv.arena[:0]
+	inv.grown = [2]int64{}
 }
 
 // What is kept from one run to the next.
@@ -163,19 +168,25 @@ func (inv *Invocation) keep(b []byte) []byte {
 
 const maxRefused = 8
 
-// deny counts a refused call; where is the part of the manifest that could grant it.
+// deny refuses a call; where is the part of the manifest that could grant it.
 func (inv *Invocation) deny(what, where string) error {
-	u := &inv.Usage
+	where = "; add it to " + where + " of the function"
+	inv.Usage.refuse(what + where)
+	return fmt.Errorf("%s: %w%s", what, ErrDenied, where)
+}
+
+// refuse counts a refused call; text says what it asked for, and where to grant it.
+func (u *Usage) refuse(text string) {
 	u.Denied++
-	if len(u.Refused) < maxRefused && !slices.Contains(u.Refused, what) {
-		u.Refused = append(u.Refused, what)
+	if len(u.Refused) < maxRefused && !slices.Contains(u.Refused, text) {
+		u.Refused = append(u.Refused, text)
 	}
-	return fmt.Errorf("%s: %w; add it to %s of the function", what, ErrDenied, where)
 }
 
 // Publish sends data to topic once the run has committed. Data is copied.
 func (inv *Invocation) Publish(topic string, data []byte, qos uint8, retain bool) error {
-	if err := CheckTopic(topic); err != nil || qos > 2 {
+	_, _, err := SplitBroker(topic)
+	if err != nil || CheckTopic(topic) != nil || qos > 2 {
 		return fmt.Errorf("publish to %.80q with QoS %d: %w", topic, qos, ErrInvalid)
 	}
 	if !inv.Function.Permissions.MayPublish(topic) {
@@ -267,7 +278,7 @@ func (inv *Invocation) charge(n int, output bool) error {
 		return fmt.Errorf("%d bytes of output, at most %d: %w; raise limits.output of the function", size, lim.Output, ErrLimit)
 	}
 	if output && len(fx.Publishes)+len(fx.Followups)+len(fx.Emits) >= lim.Outputs {
-		return fmt.Errorf("more than %d publishes, follow-ups and emitted events in one run: %w", lim.Outputs, ErrLimit)
+		return fmt.Errorf("more than %d publishes, follow-ups and emitted events in one run: %w; raise limits.outputs of the function", lim.Outputs, ErrLimit)
 	}
 	fx.size = size
 	return nil

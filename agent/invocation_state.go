@@ -16,23 +16,45 @@ const (
 	maxState    = 64 << 10
 )
 
-// Get returns the value of key in the function's state, as this run sees it.
+// bounds is a View that knows how full the spaces of a function are, and the time.
+type bounds interface {
+	used(space int) (bytes int64)
+	expiry(ttl time.Duration) time.Time
+}
+
+// Get returns the value of key in the function's state, as this run sees it. A
+// key that begins with a slash is in the state of the app, which all of its
+// functions share.
 func (inv *Invocation) Get(key string) (value []byte, ok bool, err error) {
 	if err := checkKey(key); err != nil {
 		return nil, false, err
 	}
+	value, err = inv.read(key)
+	return value, value != nil, err
+}
+
+// read is Get for a key that is valid.
+func (inv *Invocation) read(key string) ([]byte, error) {
 	if w := inv.written(key); w != nil {
-		return w.Value, w.Value != nil, nil
+		return w.Value, nil
 	}
-	value, err = inv.view.Get(inv.scope, key)
+	value, err := inv.view.Get(inv.scopes[spaceOf(key)], key)
 	if err != nil {
-		return nil, false, fmt.Errorf("read state %q: %w", key, err)
+		return nil, fmt.Errorf("read state %q: %w", key, err)
 	}
-	return value, value != nil, nil
+	return value, nil
+}
+
+// spaceOf is the space of a key, or of the keys with a prefix.
+func spaceOf(key string) int {
+	if strings.HasPrefix(key, "/") {
+		return appSpace
+	}
+	return ownSpace
 }
 
 func checkKey(key string) error {
-	if key == "" || key[0] == '/' || len(key) > maxStateKey || !utf8.ValidString(key) {
+	if key == "" || key == "/" || len(key) > maxStateKey || !utf8.ValidString(key) {
 		return fmt.Errorf("state key %.40q: %w", key, ErrInvalid)
 	}
 	return nil
@@ -43,21 +65,73 @@ func (inv *Invocation) Set(key string, value []byte, ttl time.Duration) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	switch {
-	case ttl < 0:
+	if ttl < 0 {
 		return fmt.Errorf("state %q for %s: %w", key, ttl, ErrInvalid)
-	case len(value) > maxState:
+	}
+	old, err := inv.replaced(key)
+	if err != nil {
+		return err
+	}
+	return inv.put(key, old, value, ttl)
+}
+
+// replaced is the value that a write of key takes the place of. Only its size
+// matters, and that only where there is a limit.
+func (inv *Invocation) replaced(key string) ([]byte, error) {
+	if inv.bounds == nil {
+		return nil, nil
+	}
+	return inv.read(key)
+}
+
+// put writes value, which is not nil, in the place of old.
+func (inv *Invocation) put(key string, old, value []byte, ttl time.Duration) error {
+	if len(value) > maxState {
 		return fmt.Errorf("state value of %d bytes, at most %d: %w", len(value), maxState, ErrLimit)
+	}
+	more := stateSize(key, value)
+	if old != nil {
+		more -= stateSize(key, old)
+	}
+	space := spaceOf(key)
+	if err := inv.hasRoom(space, more); err != nil {
+		return err
 	}
 	if err := inv.charge(len(key)+len(value), false); err != nil {
 		return err
 	}
-	w := Write{Scope: inv.scope, Key: key, Value: inv.keep(value)}
+	inv.grown[space] += more
+	w := Write{Scope: inv.scopes[space], Key: key, Value: inv.keep(value)}
 	if ttl > 0 {
-		w.Expires = time.Now().Add(ttl)
+		w.Expires = inv.expiry(ttl)
 	}
 	inv.write(w)
 	return nil
+}
+
+// hasRoom refuses what would take a space beyond limits.state. What does not
+// grow is always taken, so that a full space can be made smaller step by step.
+func (inv *Invocation) hasRoom(space int, more int64) error {
+	if inv.bounds == nil || more <= 0 {
+		return nil
+	}
+	size := inv.bounds.used(space) + inv.grown[space] + more
+	limit := cmp.Or(inv.Function.Limits.State, DefaultLimits.State)
+	if size <= limit {
+		return nil
+	}
+	whose := "its state"
+	if space == appSpace {
+		whose = "the state of its app"
+	}
+	return fmt.Errorf("%s would take %d bytes, at most %d: %w; delete keys, or raise limits.state of the function", whose, size, limit, ErrLimit)
+}
+
+func (inv *Invocation) expiry(ttl time.Duration) time.Time {
+	if inv.bounds == nil {
+		return time.Now().Add(ttl)
+	}
+	return inv.bounds.expiry(ttl)
 }
 
 // Delete removes key; removing what is not there is no error.
@@ -65,15 +139,23 @@ func (inv *Invocation) Delete(key string) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
+	old, err := inv.replaced(key)
+	if err != nil {
+		return err
+	}
 	if err := inv.charge(len(key), false); err != nil {
 		return err
 	}
-	inv.write(Write{Scope: inv.scope, Key: key})
+	space := spaceOf(key)
+	if old != nil {
+		inv.grown[space] -= stateSize(key, old)
+	}
+	inv.write(Write{Scope: inv.scopes[space], Key: key})
 	return nil
 }
 
 // Add adds delta to the decimal integer in key, 0 if there is none, and
-// returns the sum.
+// returns the sum. The key is kept for ever from then on.
 func (inv *Invocation) Add(key string, delta int64) (int64, error) {
 	old, ok, err := inv.Get(key)
 	if err != nil {
@@ -87,7 +169,7 @@ func (inv *Invocation) Add(key string, delta int64) (int64, error) {
 	}
 	n += delta
 	var text [20]byte
-	return n, inv.Set(key, strconv.AppendInt(text[:0], n, 10), 0)
+	return n, inv.put(key, old, strconv.AppendInt(text[:0], n, 10), 0)
 }
 
 // CompareAndSet writes value if key holds old (nil: is absent) and tells whether it did.
@@ -99,35 +181,37 @@ func (inv *Invocation) CompareAndSet(key string, old, value []byte) (bool, error
 	if ok != (old != nil) || !bytes.Equal(now, old) {
 		return false, nil
 	}
-	return true, inv.Set(key, value, 0)
+	return true, inv.put(key, now, value, 0)
 }
 
-// Keys returns at most limit keys that start with prefix, sorted, as this run sees them.
+// Keys returns at most limit keys that start with prefix, sorted, as this run
+// sees them. A prefix that begins with a slash lists the state of the app.
 func (inv *Invocation) Keys(prefix string, limit int) ([]string, error) {
+	scope := inv.scopes[spaceOf(prefix)]
 	own, deleted := false, 0
 	for i := range inv.Effects.Writes {
-		if w := &inv.Effects.Writes[i]; strings.HasPrefix(w.Key, prefix) {
+		if w := &inv.Effects.Writes[i]; w.Scope == scope && strings.HasPrefix(w.Key, prefix) {
 			own = true
 			if w.Value == nil {
 				deleted++
 			}
 		}
 	}
-	keys, err := inv.view.Keys(inv.scope, prefix, limit+deleted)
+	keys, err := inv.view.Keys(scope, prefix, limit+deleted)
 	if err != nil {
 		return nil, fmt.Errorf("list state %q: %w", prefix, err)
 	}
 	if own {
-		keys = overlayKeys(keys, inv.Effects.Writes, prefix)
+		keys = overlayKeys(keys, inv.Effects.Writes, scope, prefix)
 	}
 	return keys[:min(limit, len(keys))], nil
 }
 
-// overlayKeys merges writes, each of another key, into a sorted list of keys.
-func overlayKeys(keys []string, writes []Write, prefix string) []string {
+// overlayKeys merges writes to scope, each of another key, into a sorted list of keys.
+func overlayKeys(keys []string, writes []Write, scope, prefix string) []string {
 	var own []*Write
 	for i := range writes {
-		if strings.HasPrefix(writes[i].Key, prefix) {
+		if writes[i].Scope == scope && strings.HasPrefix(writes[i].Key, prefix) {
 			own = append(own, &writes[i])
 		}
 	}

@@ -134,6 +134,23 @@ func TestRefusedOutputIsNotCounted(t *testing.T) {
 	}
 }
 
+func TestLimitsNameTheirKey(t *testing.T) {
+	inv := granted(1000)
+	for range agent.DefaultLimits.Outputs {
+		if err := inv.Publish("t", nil, 0, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, err := range map[string]error{
+		"more than 64 publishes, follow-ups and emitted events in one run: limit reached; raise limits.outputs of the function": inv.Emit("g", nil),
+		"at most 1000: limit reached; raise limits.output of the function":                                                      inv.SetResult(make([]byte, 1000)),
+	} {
+		if !errors.Is(err, agent.ErrLimit) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 // TestInvocationAllocatesNothing is for the runs there are most of.
 func TestInvocationAllocatesNothing(t *testing.T) {
 	inv := granted(1 << 20)

@@ -16,8 +16,8 @@ type outcome struct {
 	writes []Write
 	adds   []Record
 	direct []Publish // leave at once, without the store
-	via    string    // broker of direct
-	sync   bool      // must be on disk before it counts
+	level  Durability
+	grown  [2]int64 // bytes by which the state grows, by space
 	dead   bool
 }
 
@@ -29,7 +29,8 @@ func (o *outcome) nothing() bool {
 // outcome turns the effects of a run that succeeded into records and writes.
 func (w *worker) outcome(t *task, ev *Event) *outcome {
 	fx := w.inv.Detach()
-	o := &outcome{task: t, worker: w, event: ev, writes: fx.Writes, sync: t.durable()}
+	o := &outcome{task: t, worker: w, event: ev, writes: fx.Writes, grown: w.inv.grown}
+	o.level = t.durability()
 	if fx.Result != nil {
 		then(fx, w.fn.App(), t.trigger, OnOutput, fx.Result)
 	}
@@ -41,7 +42,7 @@ func (w *worker) outcome(t *task, ev *Event) *outcome {
 // deadOutcome is the dead letter of a task, and what else its trigger wants to
 // happen then.
 func (w *worker) deadOutcome(t *task, ev *Event, cause error) *outcome {
-	o := &outcome{task: t, worker: w, event: ev, sync: true, dead: true}
+	o := &outcome{task: t, worker: w, event: ev, level: DurabilitySync, dead: true}
 	o.adds = append(o.adds, Record{
 		Queue: QueueDead, Kind: KindDead, Key: t.key, Function: w.fn.Name, Trigger: t.trigger.Name,
 		Attempts: t.attempts, Reason: cause.Error(), Origin: QueueInbox(w.fn.Name), Event: *ev,
@@ -99,7 +100,7 @@ func (w *worker) addOutputs(o *outcome, fx *Effects) {
 		o.adds = append(o.adds, Record{
 			Queue: queue, Kind: kind, Key: o.task.key, Function: w.fn.Name, Trigger: o.task.trigger.Name,
 			Event: Event{
-				ID:     derivedID(o.event.ID, &w.fn.Function, n),
+				ID:     derivedID(o.event.ID, &w.fn.Function, o.dead, n),
 				Source: "/" + a.opts.Device + "/" + w.fn.Name, Time: o.event.Time,
 			},
 		})
@@ -117,15 +118,16 @@ func (w *worker) addOutputs(o *outcome, fx *Effects) {
 		r.Event.Type, r.Event.Subject, r.Event.Via = TypeEmit, o.event.Subject, o.event.Via
 		r.Event.ContentType, r.Event.Data, r.Event.QoS = contentType("", e.Data), e.Data, 1
 	}
-	broker := a.broker(o.event)
-	if !o.sync && !o.dead && a.opts.Publishers[broker] != nil {
-		o.direct, o.via = fx.Publishes, broker
-		return
-	}
-	for _, p := range fx.Publishes {
+	for i := range fx.Publishes {
+		p := &fx.Publishes[i]
+		broker, topic := a.destination(o.event, p)
+		if o.level == DurabilityNone && a.opts.Publishers[broker] != nil {
+			o.direct = append(o.direct, *p)
+			continue
+		}
 		r := record(QueueBroker(broker), KindPublish)
-		r.Key, r.Retain = p.Topic, p.Retain
-		r.Event.Type, r.Event.Subject, r.Event.QoS, r.Event.Data = TypePublish, p.Topic, p.QoS, p.Data
+		r.Key, r.Retain = topic, p.Retain
+		r.Event.Type, r.Event.Subject, r.Event.QoS, r.Event.Data = TypePublish, topic, p.QoS, p.Data
 	}
 }
 
@@ -149,18 +151,10 @@ func contentType(given string, data []byte) string {
 	return "application/octet-stream"
 }
 
-// broker is where publishes for ev go: back to where it came from.
-func (a *Agent) broker(ev *Event) string {
-	if a.opts.Publishers[ev.Via] != nil {
-		return ev.Via
-	}
-	return a.opts.DefaultBroker
-}
-
 // mark keeps in mind that this trigger is done with the event, should it be
 // delivered again. A run that leaves nothing needs none: it may run again.
 func (w *worker) mark(o *outcome) {
-	if o.event.Origin.Slot != "" && o.sync && o.task.pend != nil && !o.nothing() {
+	if o.event.Origin.Slot != "" && o.level != DurabilityNone && o.task.pend != nil && !o.nothing() {
 		o.writes = append(o.writes, markWrite(o.event, o.task.trigger.Name))
 	}
 }
@@ -184,7 +178,7 @@ func (w *worker) admit(o *outcome) error {
 		case len(r.Event.ID) > maxChain:
 			return fmt.Errorf("%w: events emitted by events in an endless chain", ErrReject)
 		case !fn.inbox.hasRoom(recordSize(&r.Event)):
-			return fmt.Errorf("emit to %s: its inbox is full: %w", r.Function, ErrLimit)
+			return fmt.Errorf("emit to %s: its inbox is full: %w; raise limits.inbox of that function", r.Function, ErrLimit)
 		}
 	}
 	return nil

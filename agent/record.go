@@ -61,7 +61,8 @@ type Frame struct {
 	Add    []Record // Commit sets Seq of each
 	Done   []uint64 // records that leave their queue
 	Touch  []Touch
-	Lazy   bool // Commit returns before the sync: it comes with the next synced frame, or within 100 ms
+	Lazy   bool          // Commit returns before the sync: it comes with the next synced frame, or after Within
+	Within time.Duration // of a Lazy frame: it is on disk at most so much later; 0 leaves that to the store (100 ms)
 }
 
 // Empty tells that there is nothing to commit.

@@ -13,6 +13,7 @@ const maxConflicts = 100
 func (w *worker) handle(ctx context.Context, t *task) {
 	ev, err := w.event(t)
 	if err != nil {
+		w.withdrawProbe()
 		w.vanished(t, err)
 		return
 	}
@@ -21,6 +22,7 @@ func (w *worker) handle(ctx context.Context, t *task) {
 		w.inv.Begin(ev, t.trigger.Name, t.attempts+1)
 		err := w.invoke(ctx)
 		if err != nil && ctx.Err() != nil {
+			w.withdrawProbe()
 			return // interrupted by the stop: neither an attempt nor acknowledged
 		}
 		if err != nil {
@@ -34,6 +36,7 @@ func (w *worker) handle(ctx context.Context, t *task) {
 			w.failed(t, ev, err)
 			return
 		}
+		w.worked()
 		if w.settleOrJoin(o) {
 			return
 		}
@@ -114,16 +117,48 @@ func (w *worker) freed(t *task) {
 	w.mu.Unlock()
 }
 
+// worked notes that the function does what it should.
+func (w *worker) worked() {
+	if !w.fn.breaker.succeeded() {
+		return
+	}
+	w.fn.agent.opts.Log.Info("a function works again: the events that waited run", "function", w.fn.Name)
+	for _, other := range w.fn.workers {
+		other.signal()
+	}
+}
+
+// broke notes that a run failed; too often in a row, and the function stops.
+func (w *worker) broke(ev *Event, err error) {
+	b, opts := &w.fn.breaker, &w.fn.agent.opts
+	if pause := b.failed(ev.ID, err, w.probe, opts, time.Now()); pause > 0 {
+		opts.Log.Error("a function keeps failing and is stopped for a while: its events wait; skerry status shows when one may try again",
+			"function", w.fn.Name, "pause", pause, "err", err)
+	}
+}
+
+func (w *worker) withdrawProbe() {
+	if w.probe {
+		w.fn.breaker.withdraw()
+	}
+}
+
 // failed parks a task for another try, or dead-letters it.
 func (w *worker) failed(t *task, ev *Event, err error) {
 	a := w.fn.agent
 	w.fn.stats.fail(err)
 	a.counts.failures.Add(1)
+	rejected := errors.Is(err, ErrReject)
+	if rejected {
+		w.worked()
+	} else {
+		w.broke(ev, err)
+	}
 	w.mu.Lock()
 	t.attempts++
 	w.mu.Unlock()
 	retry := t.trigger.Retry
-	if errors.Is(err, ErrReject) || t.attempts >= retry.attempts() {
+	if rejected || t.attempts >= retry.attempts() {
 		w.bury(t, ev, err)
 		return
 	}
@@ -133,6 +168,7 @@ func (w *worker) failed(t *task, ev *Event, err error) {
 	w.mu.Lock()
 	t.due = time.Now().Add(wait)
 	w.hold(t)
+	a.spillSoon(t)
 	seq := t.seq
 	w.mu.Unlock()
 	if seq != 0 {

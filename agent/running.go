@@ -2,12 +2,12 @@ package agent
 
 import (
 	"context"
-	"hash/maphash"
 	"math"
 	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // function is a Function that runs: its workers and what waits for them.
@@ -21,6 +21,8 @@ type function struct {
 	started atomic.Bool     // it has everything that is older than what it accepts
 	stats   *functionStats  // these two pass on to the successor
 	inbox   *inboxUse
+	spaces  [2]*space // its own and its app's
+	breaker breaker
 
 	stop    chan struct{} // closed by retire
 	stopped chan struct{} // closed when no worker runs any more
@@ -41,6 +43,7 @@ func (a *Agent) load(ctx context.Context, spec Function, prev *function) (*funct
 	} else {
 		fn.inbox.limit.Store(spec.Limits.Inbox)
 	}
+	a.openSpaces(fn)
 	for range max(1, spec.Limits.Concurrency) {
 		mod, err := a.loader.Load(ctx, spec)
 		if err != nil {
@@ -127,8 +130,20 @@ func (fn *function) fromInbox(stub Stub) *task {
 	return &task{
 		trigger: fn.agent.trigger(rec.Trigger, fn.Name), key: rec.Key,
 		order:    int64(stub.Seq) + math.MinInt64, // before anything of this start
-		attempts: stub.Attempts, due: stub.NotBefore, seq: stub.Seq, size: stub.Size,
+		attempts: stub.Attempts, due: sooner(stub.NotBefore), seq: stub.Seq, size: stub.Size,
 	}
+}
+
+// sooner is when a task that waited on disk is due: not later than any pause
+// lasts, since the clock may have been wrong when that was written down, and
+// from now on by what really passes, since it may be set.
+func sooner(due time.Time) time.Time {
+	now := time.Now()
+	wait := due.Sub(now)
+	if wait > maxBackoff {
+		return now
+	}
+	return now.Add(max(wait, 0))
 }
 
 // trigger finds a trigger of the current deployment, or stands in for one that
@@ -179,14 +194,12 @@ func (fn *function) deliver(rec *Record, ev *Event) {
 	}, fn)
 }
 
-var shardSeed = maphash.MakeSeed()
-
 // worker is the one that runs all tasks of key.
 func (fn *function) worker(key string) *worker {
 	if len(fn.workers) == 1 {
 		return fn.workers[0]
 	}
-	return fn.workers[maphash.String(shardSeed, key)%uint64(len(fn.workers))]
+	return fn.workers[fn.agent.hash("", key)%uint64(len(fn.workers))]
 }
 
 // inboxUse counts what waits on disk for a function.

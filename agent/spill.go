@@ -17,25 +17,47 @@ const keepBodies = 32
 func (a *Agent) spill(ctx context.Context) error {
 	tick := time.NewTicker(a.opts.SpillAfter / 4)
 	defer tick.Stop()
+	var ended time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case now := <-tick.C:
-			for _, fn := range a.current.Load().functions {
-				if !fn.started.Load() {
-					continue // older events than its own may still come from its predecessor
-				}
-				for _, w := range fn.workers {
-					w.spill(ctx, now.Add(-a.opts.SpillAfter))
-				}
+		case <-tick.C:
+		case <-a.spillNow:
+			select { // company for what came, and time for others
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Until(ended.Add(a.opts.SpillAfter / 20))):
 			}
 		}
+		now := time.Now()
+		for _, fn := range a.current.Load().functions {
+			if !fn.started.Load() {
+				continue // older events than its own may still come from its predecessor
+			}
+			for _, w := range fn.workers {
+				w.spill(ctx, now.Add(-a.opts.SpillAfter))
+			}
+		}
+		ended = time.Now()
 	}
 }
 
-// spill writes all unacknowledged tasks of the worker to the inbox if one of
-// them was offered before limit.
+// spillSoon asks for a spill of a task that is going to wait: behind events on
+// disk, or behind a failed one of its key.
+func (a *Agent) spillSoon(t *task) {
+	if t.pend == nil || t.seq != 0 {
+		return
+	}
+	select {
+	case a.spillNow <- struct{}{}:
+	default:
+	}
+}
+
+// spill writes unacknowledged tasks of the worker to the inbox: all, if the
+// worker is behind or one of them was offered before limit, else those that a
+// failed one of their key holds back.
 func (w *worker) spill(ctx context.Context, limit time.Time) {
 	w.spillMu.Lock()
 	defer w.spillMu.Unlock()
@@ -85,16 +107,19 @@ func (w *worker) overdue(limit time.Time) []spilt {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var tasks []spilt
-	late := false
 	var size int64
 	if w.runs != nil && w.runs.leaving {
 		return nil // its outcome is about to join a group: they are younger
 	}
-	for _, t := range w.inOrder() {
-		if t.pend == nil || t.seq != 0 || t.leaving {
+	all := w.isBehind()
+	unacked := w.unacked()
+	for _, t := range unacked {
+		all = all || w.parked[t.key] == nil && t.offered.Before(limit)
+	}
+	for _, t := range unacked {
+		if !all && w.parked[t.key] == nil {
 			continue
 		}
-		late = late || t.offered.Before(limit)
 		size += recordSize(t.ev)
 		if !w.fn.inbox.hasRoom(size) || size > maxSpill && len(tasks) > 0 {
 			break
@@ -104,23 +129,39 @@ func (w *worker) overdue(limit time.Time) []spilt {
 			Trigger: t.trigger.Name, Attempts: t.attempts, NotBefore: t.due, Event: *t.ev,
 		}})
 	}
-	if !late {
-		return nil
-	}
 	for _, t := range tasks {
 		t.spilling = make(chan struct{})
 	}
 	return tasks
 }
 
-// inOrder lists everything that waits or runs, each task once, in order of arrival.
-func (w *worker) inOrder() []*task {
-	tasks := w.waiting()
+// unacked lists the tasks that a source waits for and that are not about to be
+// committed, in order of arrival.
+func (w *worker) unacked() []*task {
+	var tasks []*task
+	add := func(list []*task) {
+		for _, t := range list {
+			if t.pend != nil && t.seq == 0 && !t.leaving {
+				tasks = append(tasks, t)
+			}
+		}
+	}
+	add(w.redo)
+	add(w.queue[w.head:])
+	for _, pk := range w.parked {
+		add(pk.tasks)
+	}
 	if w.runs != nil && !slices.Contains(tasks, w.runs) {
-		tasks = append(tasks, w.runs)
+		add([]*task{w.runs})
 	}
 	slices.SortFunc(tasks, byArrival)
 	return tasks
+}
+
+// isBehind tells whether what waits the longest is on disk because it waited
+// long: what came later will wait, too.
+func (w *worker) isBehind() bool {
+	return w.head < len(w.queue) && w.queue[w.head].order <= w.behind
 }
 
 // spilled notes which tasks are durable now and acknowledges their events.
@@ -134,6 +175,9 @@ func (w *worker) spilled(tasks []spilt, f *Frame, err error) {
 			w.fn.inbox.add(t.size)
 			acked = append(acked, t.pend)
 			t.pend = nil
+			if w.parked[t.key] == nil && t.task != w.runs {
+				w.behind = t.order
+			}
 			if long && t.task != w.runs {
 				t.ev = nil
 			}

@@ -51,9 +51,15 @@ type FunctionStatus struct {
 	Retrying        int              `json:"retrying"`         // keys held back by a failed event
 	P50us           int64            `json:"p50_us"`           // of a run
 	P99us           int64            `json:"p99_us"`
-	Fuel            int64            `json:"fuel"`         // units of work, of all runs
-	MemoryBytes     int64            `json:"memory_bytes"` // of an instance after a run, the most seen
-	Denied          int64            `json:"denied"`       // calls refused because they were not granted
+	Workers         int              `json:"workers"`
+	Warm            int              `json:"warm"`              // of them, those whose instance is kept for the next event
+	Fuel            int64            `json:"fuel"`              // units of work, of all runs, with starts that each run has of its own
+	MemoryBytes     int64            `json:"memory_bytes"`      // of an instance after a run, the most seen
+	Denied          int64            `json:"denied"`            // calls refused because they were not granted
+	Refused         []string         `json:"refused,omitempty"` // what they asked for and where to grant it: the last few, each once
+	StateBytes      int64            `json:"state_bytes"`       // of limits.state
+	Opened          int64            `json:"opened"`            // times it was stopped because it kept failing
+	Breaker         *BreakerStatus   `json:"breaker,omitempty"`
 	LastError       string           `json:"last_error,omitempty"`
 }
 
@@ -89,6 +95,7 @@ type SyncStatus struct {
 	Revision int64     `json:"revision"`
 	Checked  time.Time `json:"checked,omitzero"` // last answer from the registry
 	Error    string    `json:"error,omitempty"`
+	RetryAt  time.Time `json:"retry_at,omitzero"` // when an app that did not start is tried again
 	Unsigned bool      `json:"unsigned"`
 }
 

@@ -28,15 +28,29 @@ type task struct {
 // byArrival orders tasks for slices.SortFunc.
 func byArrival(a, b *task) int { return cmp.Compare(a.order, b.order) }
 
-// durable tells whether the outcome must be on disk before it counts.
-func (t *task) durable() bool {
-	switch t.trigger.Durability {
-	case DurabilitySync:
-		return true
-	case DurabilityNone:
-		return false
+// durability says how the outcome is kept.
+func (t *task) durability() Durability {
+	switch d := t.trigger.Durability; {
+	case d != DurabilityDefault:
+		return d
+	case t.volatile():
+		return DurabilityNone
 	}
-	return t.pend != nil || t.seq != 0
+	return DurabilitySync
+}
+
+// lazySync is how late the outcome of DurabilityNone may reach the disk.
+const lazySync = 100 * time.Millisecond
+
+// within is how late the outcome of the task may reach the disk at that level.
+func (t *task) within(level Durability) time.Duration {
+	switch level {
+	case DurabilityInterval:
+		return t.trigger.Within
+	case DurabilityNone:
+		return lazySync
+	}
+	return 0
 }
 
 // volatile tells that nobody would miss the task: it may be dropped when there

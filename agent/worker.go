@@ -1,8 +1,8 @@
 package agent
 
 import (
-	"container/heap"
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -30,20 +30,14 @@ type worker struct {
 	held   int   // volatile tasks that are parked
 	turn   bool  // parked keys and the queue take turns
 	runs   *task // the one running now
-}
-
-// parkedKey holds back the tasks of a key whose first one failed.
-type parkedKey struct {
-	key   string
-	tasks []*task // in order of arrival
-	at    time.Time
-	index int // in the heap; -1 while its first task runs
+	probe  bool  // runs is to show whether the function works again
+	behind int64 // tasks up to this one were spilled because they waited long
 }
 
 func newWorker(fn *function, mod Module) *worker {
 	w := &worker{
 		fn: fn, mod: mod, wake: make(chan struct{}, 1),
-		parked: map[string]*parkedKey{}, reads: &readSet{committer: fn.agent.committer},
+		parked: map[string]*parkedKey{}, behind: math.MinInt64, reads: &readSet{committer: fn.agent.committer, spaces: &fn.spaces},
 	}
 	w.inv = NewInvocation(&fn.Function, w.reads, Outside{Secrets: fn.agent.opts.Secrets, Fetch: fn.agent.opts.Fetch})
 	return w
@@ -73,11 +67,7 @@ func (w *worker) next(ctx context.Context) *task {
 			return nil
 		default:
 		}
-		w.reads.begin() // before the pick: what fails from here on makes this run stale
-		w.mu.Lock()
-		t, wait := w.pick(time.Now())
-		w.runs = t
-		w.mu.Unlock()
+		t, wait := w.take(time.Now())
 		if t != nil {
 			return t
 		}
@@ -92,82 +82,8 @@ func (w *worker) next(ctx context.Context) *task {
 	}
 }
 
-const idle = time.Hour // nothing is due
-
-// pick takes the next task, or tells how long there is none.
-func (w *worker) pick(now time.Time) (*task, time.Duration) {
-	if t := w.pickRedo(); t != nil {
-		return t, 0
-	}
-	w.turn = !w.turn
-	if w.turn {
-		if t := w.pickDue(now); t != nil {
-			return t, 0
-		}
-	}
-	if t := w.pickQueued(); t != nil {
-		return t, 0
-	}
-	if t := w.pickDue(now); t != nil {
-		return t, 0
-	}
-	if len(w.due) > 0 {
-		return nil, max(time.Millisecond, w.due[0].at.Sub(now))
-	}
-	return nil, idle
-}
-
-// pickRedo takes the oldest task that has to run again, unless an older one of
-// its key is held back.
-func (w *worker) pickRedo() *task {
-	for len(w.redo) > 0 {
-		t := w.redo[0]
-		w.redo = w.redo[1:]
-		pk := w.parked[t.key]
-		if pk == nil || pk.index < 0 || pk.tasks[0].order > t.order {
-			return t
-		}
-		pk.insert(t)
-	}
-	return nil
-}
-
-// pickDue takes the first task of the parked key that is due the longest. The
-// key stays parked until that task has succeeded.
-func (w *worker) pickDue(now time.Time) *task {
-	if len(w.due) == 0 || w.due[0].at.After(now) {
-		return nil
-	}
-	pk := heap.Pop(&w.due).(*parkedKey)
-	t := pk.tasks[0]
-	pk.tasks = pk.tasks[1:]
-	if t.volatile() {
-		w.held = max(0, w.held-1)
-	}
-	return t
-}
-
-// pickQueued takes the oldest task whose key is not held back.
-func (w *worker) pickQueued() *task {
-	for w.head < len(w.queue) {
-		t := w.queue[w.head]
-		w.queue[w.head] = nil
-		w.head++
-		if w.head == len(w.queue) || w.head > 1024 {
-			w.queue = slices.Delete(w.queue, 0, w.head)
-			w.head = 0
-		}
-		pk := w.parked[t.key]
-		if pk == nil {
-			return t
-		}
-		w.behind(pk, t)
-	}
-	return nil
-}
-
-// behind adds a task to those that a failed one of its key holds back.
-func (w *worker) behind(pk *parkedKey, t *task) {
+// queueBehind adds a task to those that a failed one of its key holds back.
+func (w *worker) queueBehind(pk *parkedKey, t *task) {
 	if t.volatile() {
 		if w.held >= w.fn.Limits.Queue {
 			w.drop()
@@ -175,7 +91,8 @@ func (w *worker) behind(pk *parkedKey, t *task) {
 		}
 		w.held++
 	}
-	pk.tasks = append(pk.tasks, t)
+	pk.insert(t)
+	w.fn.agent.spillSoon(t)
 }
 
 // drop counts a task for which there was no room.
@@ -197,6 +114,9 @@ func (w *worker) accept(t *task) acceptance {
 		return dropped
 	}
 	w.queue = append(w.queue, t)
+	if w.isBehind() {
+		w.fn.agent.spillSoon(t)
+	}
 	w.mu.Unlock()
 	w.signal()
 	return taken
@@ -209,61 +129,32 @@ func (w *worker) signal() {
 	}
 }
 
-// insert merges older tasks into the queue before the worker starts. One that
-// failed before holds back the later ones of its key.
+// insert merges older tasks into the queue before the worker starts. Keys of
+// which one failed before are parked as a whole: that need not be their first,
+// if the outcome of an earlier one was never committed.
 func (w *worker) insert(tasks []*task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	all := append(tasks, w.queue[w.head:]...)
 	slices.SortFunc(all, byArrival)
 	w.queue, w.head = w.queue[:0:0], 0
+	failed := map[string]bool{}
+	for _, t := range all {
+		if t.attempts > 0 {
+			failed[t.key] = true
+		}
+	}
 	for _, t := range all {
 		switch pk := w.parked[t.key]; {
 		case pk != nil:
 			pk.tasks = append(pk.tasks, t)
-		case t.attempts > 0:
+		case failed[t.key]:
 			w.hold(t)
 		default:
 			w.queue = append(w.queue, t)
 		}
 	}
 	w.signal()
-}
-
-// hold parks a failed task at the front of its key until it is due.
-func (w *worker) hold(t *task) {
-	pk := w.parked[t.key]
-	if pk == nil {
-		pk = &parkedKey{key: t.key, index: -1}
-		w.parked[t.key] = pk
-	}
-	pk.insert(t)
-	pk.at = pk.tasks[0].due
-	if pk.index < 0 {
-		heap.Push(&w.due, pk)
-	} else {
-		heap.Fix(&w.due, pk.index)
-	}
-}
-
-// insert puts t in its place by arrival.
-func (pk *parkedKey) insert(t *task) {
-	i, _ := slices.BinarySearchFunc(pk.tasks, t, byArrival)
-	pk.tasks = slices.Insert(pk.tasks, i, t)
-}
-
-// release lets the next task of a parked key run, or the key go.
-func (w *worker) release(key string) {
-	pk := w.parked[key]
-	if pk == nil || pk.index >= 0 {
-		return
-	}
-	if len(pk.tasks) == 0 {
-		delete(w.parked, key)
-		return
-	}
-	pk.at = pk.tasks[0].due
-	heap.Push(&w.due, pk)
 }
 
 // again puts tasks of a group that failed back, before all others.
@@ -328,29 +219,5 @@ func (w *worker) eachTask(f func(*task)) {
 func (w *worker) busy() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.runs != nil || len(w.redo) > 0 || len(w.queue) > w.head
-}
-
-// dueHeap orders parked keys by when their first task is due.
-type dueHeap []*parkedKey
-
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-func (h *dueHeap) Push(x any) {
-	pk := x.(*parkedKey)
-	pk.index = len(*h)
-	*h = append(*h, pk)
-}
-
-func (h *dueHeap) Pop() any {
-	old := *h
-	pk := old[len(old)-1]
-	pk.index = -1
-	*h = old[:len(old)-1]
-	return pk
+	return w.runs != nil || len(w.redo) > 0 || len(w.queue) > w.head && !w.fn.breaker.isOpen()
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,21 +18,26 @@ import (
 // maxSocketPath is what Linux allows for the path of a unix socket.
 const maxSocketPath = 107
 
-// Handler serves GET /v1/status as JSON (agent.Status).
-func Handler(status func() agent.Status) http.Handler {
+// Handler serves GET /v1/status as JSON (agent.Status), and the dead-letter box
+// at POST /v1/deadletters/{list,redrive,drop}.
+func Handler(status func() agent.Status, box Letters) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
-		body, err := json.Marshal(status())
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		if _, err := w.Write(body); err != nil {
-			return // the client went away
-		}
-	})
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, status()) })
+	serveLetters(mux, box)
 	return mux
+}
+
+// answer writes v as JSON.
+func answer(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if _, err := w.Write(body); err != nil {
+		return // the client went away
+	}
 }
 
 // Listen opens the socket at path, for the owner and group of the agent only. A
@@ -78,29 +84,42 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	return nil
 }
 
+// ErrNoAgent reports that nobody answers on the socket.
+var ErrNoAgent = errors.New("no agent answers")
+
 // Status asks the agent behind the socket at path.
-func Status(ctx context.Context, path string) (agent.Status, error) {
+func Status(ctx context.Context, path string) (s agent.Status, err error) {
+	err = call(ctx, path, http.MethodGet, "/v1/status", nil, &s)
+	return s, err
+}
+
+// call sends in as JSON to the agent behind the socket at path, and reads its
+// answer into out.
+func call(ctx context.Context, path, method, route string, in, out any) error {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		},
 	}}
 	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://skerry/v1/status", nil)
+	body, err := json.Marshal(in)
 	if err != nil {
-		return agent.Status{}, err
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://skerry"+route, bytes.NewReader(body))
+	if err != nil {
+		return err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return agent.Status{}, fmt.Errorf("no agent answers on %s: start one with skerry run, or name its socket with --socket (%w)", path, err)
+		return fmt.Errorf("%w on %s: start one with skerry run, or name its socket with --socket (%w)", ErrNoAgent, path, err)
 	}
 	defer resp.Body.Close()
-	var s agent.Status
 	if resp.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("the agent answered %s", resp.Status)
+		return fmt.Errorf("the agent answered %s", resp.Status)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
-		return s, fmt.Errorf("read the agent's answer: %w", err)
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("read the agent's answer: %w", err)
 	}
-	return s, nil
+	return nil
 }

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,7 +13,9 @@ import (
 	"github.com/skerry-edge/skerry/agent/admin"
 )
 
-func serve(t *testing.T, path string) {
+func serve(t *testing.T, path string) { serveBox(t, path, &letters{}) }
+
+func serveBox(t *testing.T, path string, box *letters) {
 	t.Helper()
 	l, err := admin.Listen(path)
 	if err != nil {
@@ -20,7 +23,7 @@ func serve(t *testing.T, path string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	h := admin.Handler(func() agent.Status { return agent.Status{Device: "gw7", Generation: 3} })
+	h := admin.Handler(func() agent.Status { return agent.Status{Device: "gw7", Generation: 3} }, box)
 	go func() { ended <- admin.Serve(ctx, l, h) }()
 	t.Cleanup(func() {
 		cancel()
@@ -62,7 +65,7 @@ func TestSocketOfAKilledAgentIsReplaced(t *testing.T) {
 
 func TestErrorsNameTheNextStep(t *testing.T) {
 	_, err := admin.Status(context.Background(), filepath.Join(t.TempDir(), "none.sock"))
-	if err == nil || !strings.Contains(err.Error(), "skerry run") {
+	if !errors.Is(err, admin.ErrNoAgent) || !strings.Contains(err.Error(), "skerry run") {
 		t.Errorf("Status without an agent: %v", err)
 	}
 	if _, err := admin.Listen("/" + strings.Repeat("x", 120)); err == nil || !strings.Contains(err.Error(), "shorter path") {

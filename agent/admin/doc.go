@@ -1,4 +1,4 @@
-// Package admin tells people what a running agent does, over HTTP on a unix
-// socket that only the owner and group of the agent can open. It changes
-// nothing.
+// Package admin tells people what a running agent does, and lets them empty its
+// dead-letter box, over HTTP on a unix socket that only the owner and group of
+// the agent can open. It changes nothing else.
 package admin

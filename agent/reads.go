@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"hash/maphash"
+	"strings"
+	"time"
+)
+
+// readSet is the state as one run sees it, and what it has read so far. It
+// implements View over what is committed and what waits to be, and bounds it.
+type readSet struct {
+	committer   *committer
+	spaces      *[2]*space // of the function
+	epoch       uint64
+	reads       []read
+	uncommitted bool // it read something that is not durable yet
+}
+
+type read struct {
+	slot    int
+	version uint64
+}
+
+var hashSeed = maphash.MakeSeed()
+
+func hashKey(scope, key string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(hashSeed)
+	h.WriteString(scope)
+	h.WriteByte(0)
+	h.WriteString(key)
+	return h.Sum64()
+}
+
+// slot numbers a key for conflict detection. Two keys may share one: that
+// costs a rerun, never a wrong result.
+func (c *committer) slot(scope, key string) int {
+	return int(c.agent.hash(scope, key) % uint64(len(c.slots)))
+}
+
+// begin notes what the next run may build on.
+func (r *readSet) begin() { r.epoch = r.committer.currentEpoch() }
+
+// forget drops the reads of the last run.
+func (r *readSet) forget() { r.reads, r.uncommitted = r.reads[:0], false }
+
+// valid tells whether nothing that was read has been written since. The
+// committer's lock is held.
+func (r *readSet) valid() bool {
+	for _, rd := range r.reads {
+		if r.committer.slots[rd.slot] != rd.version {
+			return false
+		}
+	}
+	return true
+}
+
+// used implements bounds.
+func (r *readSet) used(space int) int64 { return r.spaces[space].bytes.Load() }
+
+// expiry implements bounds.
+func (r *readSet) expiry(ttl time.Duration) time.Time {
+	if clock := r.committer.agent.opts.Clock; clock != nil {
+		return clock.In(ttl)
+	}
+	return time.Now().Add(ttl)
+}
+
+// Get implements View.
+func (r *readSet) Get(scope, key string) ([]byte, error) {
+	c := r.committer
+	n := c.slot(scope, key)
+	c.mu.Lock()
+	r.reads = append(r.reads, read{n, c.slots[n]})
+	p, ok := c.pending[stateKey{scope, key}]
+	c.mu.Unlock()
+	if ok {
+		r.uncommitted = true
+		return p.write.Value, nil
+	}
+	return c.agent.store.Get(scope, key)
+}
+
+// Keys implements View.
+func (r *readSet) Keys(scope, prefix string, limit int) ([]string, error) {
+	c := r.committer
+	n := c.slot(scope, "")
+	var own []Write
+	c.mu.Lock()
+	r.reads = append(r.reads, read{n, c.slots[n]})
+	for k, p := range c.pending {
+		if k.scope == scope && strings.HasPrefix(k.key, prefix) {
+			own = append(own, p.write)
+		}
+	}
+	c.mu.Unlock()
+	keys, err := c.agent.store.Keys(scope, prefix, limit+len(own))
+	if err != nil || len(own) == 0 {
+		return keys, err
+	}
+	r.uncommitted = true
+	keys = overlayKeys(keys, own, scope, prefix)
+	return keys[:min(limit, len(keys))], nil
+}

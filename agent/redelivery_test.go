@@ -1,0 +1,107 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+func TestRedeliveryRunsOnlyWhatHasNoOutcome(t *testing.T) {
+	store := newMemory()
+	hold := make(chan struct{})
+	g := guests{
+		"app/a": count,
+		"app/b": func(ctx context.Context, inv *agent.Invocation) error {
+			select {
+			case <-hold:
+				return count(ctx, inv)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+	}
+	functions := []agent.Function{fn("app/a"), fn("app/b")}
+	triggers := []agent.Trigger{on("app/a", "s"), on("app/b", "s")}
+	b := start(t, store, g, agent.Options{Grace: time.Millisecond, SpillAfter: time.Hour})
+	b.apply(functions, triggers...)
+	acked := b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42})
+	b.eventually("the first function has committed", func() error {
+		if len(store.queue("target/faas")) != 1 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	b.stop() // a crash between the two
+	select {
+	case <-acked:
+		t.Fatal("acknowledged although one function had no outcome")
+	default:
+	}
+
+	close(hold)
+	b = start(t, store, g, agent.Options{})
+	b.apply(functions, triggers...)
+	b.wait(b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42, Redelivered: true}))
+	records := store.queue("target/faas")
+	if len(records) != 2 {
+		t.Fatalf("%d follow-ups, want one of each function", len(records))
+	}
+	event := func(r agent.Record) string { return strings.Join(strings.Split(r.Event.ID, "/")[:4], "/") }
+	if event(records[0]) != event(records[1]) {
+		t.Errorf("event ids %q and %q differ over the redelivery", records[0].Event.ID, records[1].Event.ID)
+	}
+	for _, name := range []string{"a", "b"} {
+		if v, _ := store.Get("state/app/"+name, "total"); string(v) != "1" {
+			t.Errorf("%s counted %s, want 1", name, v)
+		}
+	}
+	// The same message again is recognised, a new one in the same slot is not.
+	b.wait(b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42, Redelivered: true}))
+	b.wait(b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42}))
+	if v, _ := store.Get("state/app/a", "total"); string(v) != "2" {
+		t.Errorf("a counted %s, want 2", v)
+	}
+}
+
+func TestRedeliveryWhileTheEventIsWorkedOnWaitsForIt(t *testing.T) {
+	hold := make(chan struct{})
+	b := start(t, newMemory(), guests{"app/f": func(ctx context.Context, inv *agent.Invocation) error {
+		<-hold
+		return count(ctx, inv)
+	}}, agent.Options{SpillAfter: time.Hour})
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	first := b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42})
+	again := b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42, Redelivered: true})
+	close(hold)
+	b.wait(first)
+	b.wait(again)
+	if s := b.status(); s.Events.Invocations != 1 || s.Events.Duplicates != 1 {
+		t.Errorf("counts = %+v", s.Events)
+	}
+}
+
+func TestRedeliveriesOfAnUnfinishedEventDoNotPileUp(t *testing.T) {
+	hold := make(chan struct{})
+	b := start(t, newMemory(), guests{"app/f": func(context.Context, *agent.Invocation) error {
+		<-hold
+		return nil
+	}}, agent.Options{SpillAfter: time.Hour})
+	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
+	var acks []<-chan error
+	for i := range 10 {
+		acks = append(acks, b.offer("s", "x", agent.Origin{Slot: "plant/1", Hash: 1, Redelivered: i > 0}))
+	}
+	for i, acked := range acks[:6] {
+		if err := <-acked; err == nil {
+			t.Errorf("delivery %d was acknowledged, though newer ones wait", i)
+		}
+	}
+	close(hold)
+	for _, acked := range acks[6:] {
+		b.wait(acked)
+	}
+}
