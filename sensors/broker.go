@@ -8,42 +8,50 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
-
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/sensors/broker"
 )
 
-// User may connect to the embedded broker.
-type User struct{ Name, Password string }
+// User may connect to the embedded broker. Publish and Subscribe are topic
+// filters, in which "%u" is the user's name and "%c" the client id; a nil list
+// allows everything.
+type User struct {
+	Name         string
+	Password     string
+	PasswordFile string // read at each connect, in place of Password
+	Publish      []string
+	Subscribe    []string
+}
 
 // BrokerOptions say who may connect to the embedded broker, and where. Name
 // and Device are needed, and Users or Anonymous.
 type BrokerOptions struct {
 	Name   string // the source's name: triggers name it in Via
 	Device string
-	Listen string // host:port; "" means 127.0.0.1:1883, port 0 a free one
+	Listen string // host:port or URLs, comma separated; "" means 127.0.0.1:1883, port 0 a free one
 
-	CertFile, KeyFile string // PEM: the broker's certificate; "" for no encryption
+	CertFile, KeyFile string // PEM: the broker's certificate; read anew when they change
 	Users             []User
 	Anonymous         bool // anybody may connect
 
-	MaxClients int64        // 0 means 1000
-	MaxPacket  int64        // bytes; 0 means 256 KiB
-	Log        *slog.Logger // nil: slog.Default()
+	Path   string // file of sessions and retained messages; "" keeps them in memory only
+	Limits broker.Limits
+	Log    *slog.Logger // nil: slog.Default()
 }
 
 // Broker is an MQTT broker inside the agent, for gateways without one. Sensors
 // publish to it; it is also the source of their messages, with no network in
-// between. It keeps sessions and retained messages in memory only.
+// between.
 type Broker struct {
-	opts  BrokerOptions
-	log   *slog.Logger
-	tls   *tls.Config // nil for no encryption
-	users map[string][32]byte
+	opts      BrokerOptions
+	log       *slog.Logger
+	endpoints []broker.Endpoint
+	tls       *tls.Config // nil for no encryption
+	users     map[string]account
 
 	inflight atomic.Int64
 	mu       sync.Mutex
@@ -55,10 +63,10 @@ type Broker struct {
 
 // brokerRun is what exists between start and stop.
 type brokerRun struct {
-	server *mochi.Server
-	offer  agent.Offer
-	addr   string
-	stop   chan struct{} // closed when the broker stops: nobody waits any longer
+	core  *broker.Broker
+	offer agent.Offer
+	addrs []string
+	stop  chan struct{} // closed when the broker stops: nobody waits any longer
 }
 
 var _ agent.Source = (*Broker)(nil)
@@ -72,75 +80,95 @@ func NewBroker(opts BrokerOptions) (*Broker, error) {
 		return nil, err
 	}
 	opts.Listen = cmp.Or(opts.Listen, "127.0.0.1:1883")
-	opts.MaxClients = cmp.Or(opts.MaxClients, 1000)
-	opts.MaxPacket = cmp.Or(opts.MaxPacket, defaultMaxPacket)
 	b := &Broker{opts: opts, last: errNotRunning, log: cmp.Or(opts.Log, slog.Default()).With("source", opts.Name)}
-	if _, _, err := net.SplitHostPort(opts.Listen); err != nil {
-		return nil, fmt.Errorf("broker %s: listen address %q must be host:port, as in 127.0.0.1:1883", opts.Name, opts.Listen)
-	}
-	if len(opts.Users) == 0 && !opts.Anonymous {
-		return nil, fmt.Errorf("broker %s: nobody may connect: set users, or allow anonymous clients", opts.Name)
-	}
-	var err error
-	if b.users, err = hashUsers(opts.Users); err != nil {
+	if err := b.configure(); err != nil {
 		return nil, fmt.Errorf("broker %s: %w", opts.Name, err)
 	}
-	if opts.CertFile+opts.KeyFile != "" {
-		cert, err := loadKeyPair(opts.CertFile, opts.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("broker %s: %w", opts.Name, err)
-		}
-		b.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	}
 	return b, nil
+}
+
+func (b *Broker) configure() (err error) {
+	secure := b.opts.CertFile+b.opts.KeyFile != ""
+	for text := range strings.SplitSeq(b.opts.Listen, ",") {
+		e, err := broker.ParseEndpoint(strings.TrimSpace(text), secure)
+		if err != nil {
+			return err
+		}
+		b.endpoints = append(b.endpoints, e)
+	}
+	if len(b.opts.Users) == 0 && !b.opts.Anonymous {
+		return errors.New("nobody may connect: set users, or allow anonymous clients")
+	}
+	if b.users, err = newAccounts(b.opts.Users); err != nil {
+		return err
+	}
+	if secure {
+		b.tls, err = serverTLS(b.opts.CertFile, b.opts.KeyFile)
+	}
+	return err
 }
 
 // Run implements agent.Source: it listens until ctx ends. It returns an error
 // when it cannot listen.
 func (b *Broker) Run(ctx context.Context, offer agent.Offer) error {
 	b.warnOpen()
-	run := &brokerRun{server: b.newServer(), offer: offer, stop: make(chan struct{})}
-	if err := run.server.AddHook(&brokerHook{b: b, run: run}, nil); err != nil {
-		return fmt.Errorf("broker %s: %w", b.opts.Name, err)
+	run := &brokerRun{offer: offer, stop: make(chan struct{})}
+	err := b.serve(ctx, run)
+	if err != nil {
+		err = fmt.Errorf("broker %s: %w", b.opts.Name, err)
 	}
-	tcp := listeners.NewTCP(listeners.Config{ID: b.opts.Name, Address: b.opts.Listen, TLSConfig: b.tls})
-	if err := run.server.AddListener(tcp); err != nil {
-		err = fmt.Errorf("broker %s: listen on %s: %w", b.opts.Name, b.opts.Listen, err)
-		b.setRun(nil, err)
-		return err
-	}
-	run.addr = tcp.Address()
-	b.setRun(run, nil)
-	defer b.setRun(nil, errNotRunning)
-	if err := run.server.Serve(); err != nil {
-		tcp.Close(func(string) {})
-		return fmt.Errorf("broker %s: %w", b.opts.Name, err)
-	}
-	b.log.Info("broker listens", "address", run.addr)
-	<-ctx.Done()
-	close(run.stop)
-	return run.server.Close()
+	b.setRun(nil, cmp.Or(err, errNotRunning))
+	return err
 }
 
-func (b *Broker) newServer() *mochi.Server {
-	caps := mochi.NewDefaultServerCapabilities()
-	caps.MaximumClients = b.opts.MaxClients
-	caps.MaximumPacketSize = uint32(min(b.opts.MaxPacket, 256<<20))
-	return mochi.New(&mochi.Options{
-		Capabilities: caps,
-		InlineClient: true,
-		Logger:       slog.New(errorsOnly{b.log.Handler()}),
+func (b *Broker) serve(ctx context.Context, run *brokerRun) (err error) {
+	listeners, err := b.listen()
+	if err != nil {
+		return err
+	}
+	run.core, err = broker.New(broker.Options{
+		Inlet: inlet{b, run}, Login: b.login, Path: b.opts.Path, Limits: b.opts.Limits, Log: b.log,
 	})
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	for _, l := range listeners {
+		run.addrs = append(run.addrs, l.Addr().String())
+	}
+	b.setRun(run, nil)
+	b.log.Info("broker listens", "address", strings.Join(run.addrs, ", "))
+	context.AfterFunc(ctx, func() { close(run.stop) })
+	return run.core.Run(ctx, listeners...)
+}
+
+func (b *Broker) listen() (listeners []net.Listener, err error) {
+	for _, e := range b.endpoints {
+		l, err := e.Listen(b.tls, !b.opts.Anonymous)
+		if err != nil {
+			closeAll(listeners)
+			return nil, fmt.Errorf("listen on %s: %w", e.Address, err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
 }
 
 func (b *Broker) warnOpen() {
-	host, _, _ := net.SplitHostPort(b.opts.Listen) // checked by NewBroker
-	switch {
-	case isLoopback(host):
-	case b.opts.Anonymous:
-		b.log.Warn("anybody on the network may publish to this broker", "listen", b.opts.Listen)
-	case b.tls == nil:
-		b.log.Warn("passwords go over the network unencrypted; give the broker a certificate", "listen", b.opts.Listen)
+	for _, e := range b.endpoints {
+		switch {
+		case e.Private():
+		case b.opts.Anonymous:
+			b.log.Warn("anybody on the network may publish to this broker", "listen", e.Address)
+		case !e.TLS:
+			b.log.Warn("passwords go over the network unencrypted; give the broker a certificate", "listen", e.Address)
+		}
 	}
 }
 
@@ -154,14 +182,18 @@ func (b *Broker) Follow(triggers []agent.Trigger) {
 	}
 	wanted, faults := wantedFilters(b.opts.Name, single)
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.filters, b.faults = sortedKeys(wanted), faults
+	run := b.run
+	b.mu.Unlock()
+	if run != nil {
+		run.core.Refresh()
+	}
 }
 
-// Addr is the address the broker listens on, "" while it does not run.
+// Addr is the first address the broker listens on, "" while it does not run.
 func (b *Broker) Addr() string {
 	if run := b.running(); run != nil {
-		return run.addr
+		return run.addrs[0]
 	}
 	return ""
 }
@@ -174,8 +206,30 @@ func (b *Broker) Status() agent.SourceStatus {
 		Name: b.opts.Name, Kind: "broker", Connected: b.run != nil,
 		Filters: b.filters, Inflight: int(b.inflight.Load()),
 	}
-	st.Note = joinNotes(b.last, b.faults...)
+	notes := b.faults
+	if b.run != nil {
+		notes = append(coreNotes(b.run.core.Stats()), notes...)
+	}
+	st.Note = joinNotes(b.last, notes...)
 	return st
+}
+
+// coreNotes are what a person should know of the broker.
+func coreNotes(st broker.Stats) (notes []string) {
+	add := func(n int64, text string) {
+		if n > 0 {
+			notes = append(notes, fmt.Sprintf(text, n))
+		}
+	}
+	if st.Disk != nil {
+		notes = append(notes, fmt.Sprintf("sessions cannot be kept, their publishers wait: %v", st.Disk))
+	}
+	add(st.Damaged, "%d bytes of sessions and retained messages were damaged; the rest is used")
+	add(st.Lost.Full, "%d messages dropped for clients with too many to wait for")
+	add(st.Lost.Slow, "%d messages of QoS 0 dropped for clients that are too slow")
+	add(st.Lost.Kept, "%d retained messages not kept: there are too many")
+	add(st.Lost.Refused, "%d messages refused: their clients may not publish to the topic")
+	return notes
 }
 
 func (b *Broker) setRun(run *brokerRun, last error) {
@@ -203,11 +257,6 @@ func (b *Broker) wants(topic string) bool {
 	return false
 }
 
-// errorsOnly passes on what mochi logs as an error: it tells of every client
-// that goes away, with the payload of the packet it could not process.
-type errorsOnly struct{ slog.Handler }
-
-func (errorsOnly) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
-func (h errorsOnly) WithAttrs(a []slog.Attr) slog.Handler       { return errorsOnly{h.Handler.WithAttrs(a)} }
-
-func (h errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{h.Handler.WithGroup(name)} }
+func (b *Broker) event(m *message) *agent.Event {
+	return m.event(sourceURI(b.opts.Device, b.opts.Name), b.opts.Name)
+}

@@ -260,7 +260,7 @@ func TestBrokerOptions(t *testing.T) {
 		{sensors.BrokerOptions{Name: "b", Anonymous: true, CertFile: "x.crt"}, "needs a key"},
 		{sensors.BrokerOptions{Name: "b", Anonymous: true, CertFile: "/none/x.crt", KeyFile: "x.key"}, "/none/x.crt"},
 		{sensors.BrokerOptions{Name: "b", Users: []sensors.User{{Name: "u"}}}, "needs a name and a password"},
-		{sensors.BrokerOptions{Name: "b", Users: []sensors.User{{"u", "p"}, {"u", "q"}}}, "there twice"},
+		{sensors.BrokerOptions{Name: "b", Users: []sensors.User{{Name: "u", Password: "p"}, {Name: "u", Password: "q"}}}, "there twice"},
 	} {
 		if _, err := sensors.NewBroker(tt.opts); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: error %v, want one with %q", tt.opts, err, tt.want)

@@ -20,8 +20,10 @@ func (m *MQTT) pahoOptions(l *link) *paho.ClientOptions {
 	o := paho.NewClientOptions()
 	o.AddBroker(m.to.String())
 	o.SetClientID(m.opts.ClientID)
-	o.SetUsername(m.to.username)
-	o.SetPassword(m.to.password)
+	o.SetCredentialsProvider(func() (string, string) { return m.to.username, l.password })
+	if w := m.opts.Will; w != nil {
+		o.SetBinaryWill(w.Topic, []byte(w.Payload), w.QoS, w.Retain)
+	}
 	o.SetCleanSession(false)
 	o.SetProtocolVersion(4) // and not 3 when the broker refuses
 	o.SetKeepAlive(m.opts.KeepAlive)
@@ -44,7 +46,12 @@ func (m *MQTT) pahoOptions(l *link) *paho.ClientOptions {
 func (l *link) connect(ctx context.Context) (present bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWait)
 	defer cancel()
-	c, err := l.m.to.dial(ctx)
+	with, err := l.m.to.access()
+	if err != nil {
+		return false, err
+	}
+	l.password = with.password
+	c, err := l.m.to.dial(ctx, with.tls)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		l.m.session.doubt()
 	}
@@ -64,14 +71,14 @@ func (l *link) connect(ctx context.Context) (present bool, err error) {
 }
 
 // dial opens the connection under MQTT.
-func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
+func (e *endpoint) dial(ctx context.Context, config *tls.Config) (net.Conn, error) {
 	var d net.Dialer
 	switch e.url.Scheme {
 	case "ssl":
-		t := tls.Dialer{NetDialer: &d, Config: e.tls}
+		t := tls.Dialer{NetDialer: &d, Config: config}
 		return t.DialContext(ctx, "tcp", e.url.Host)
 	case "ws", "wss":
-		return e.dialWebsocket(ctx)
+		return e.dialWebsocket(ctx, config)
 	default:
 		return d.DialContext(ctx, "tcp", e.url.Host)
 	}
@@ -79,7 +86,7 @@ func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
 
 // dialWebsocket returns when ctx ends; what paho still does then ends with the
 // deadline of ctx, and its connection is closed.
-func (e *endpoint) dialWebsocket(ctx context.Context) (net.Conn, error) {
+func (e *endpoint) dialWebsocket(ctx context.Context, config *tls.Config) (net.Conn, error) {
 	type result struct {
 		c   net.Conn
 		err error
@@ -87,7 +94,7 @@ func (e *endpoint) dialWebsocket(ctx context.Context) (net.Conn, error) {
 	dialled := make(chan result, 1)
 	deadline, _ := ctx.Deadline()
 	go func() {
-		c, err := paho.NewWebsocket(e.url.String(), e.tls, time.Until(deadline), nil, nil)
+		c, err := paho.NewWebsocket(e.url.String(), config, time.Until(deadline), nil, nil)
 		dialled <- result{c, err}
 	}()
 	select {

@@ -370,7 +370,7 @@ func TestFailedWriteEndsTheLink(t *testing.T) {
 	if err := <-lost; !errors.Is(err, errDeaf) {
 		t.Errorf("lost because of %v, want the write error", err)
 	}
-	if err := g.tryWrite([]byte("x")); !errors.Is(err, errDeaf) {
+	if err := g.out.TryWrite([]byte("x")); !errors.Is(err, errDeaf) {
 		t.Errorf("write after a failed one: %v", err)
 	}
 }

@@ -27,14 +27,15 @@ var errFull = errors.New("the agent could not keep up: too many events wait for 
 // used for nothing else, so that what belongs to an old connection cannot
 // reach a new one.
 type link struct {
-	m       *MQTT
-	client  paho.Client
-	ring    *ring
-	sure    bool        // what the session held was known before this connection
-	conn    *gatherConn // set before CONNECT is sent
-	since   time.Time   // of the broker's CONNACK
-	closing atomic.Bool // nothing more is taken in
-	later   chan publish
+	m        *MQTT
+	client   paho.Client
+	ring     *ring
+	password string      // set before CONNECT is sent
+	sure     bool        // what the session held was known before this connection
+	conn     *gatherConn // set before CONNECT is sent
+	since    time.Time   // of the broker's CONNACK
+	closing  atomic.Bool // nothing more is taken in
+	later    chan publish
 
 	once  sync.Once
 	gone  chan struct{} // closed when the link is lost
@@ -76,6 +77,7 @@ func (l *link) receive(_ paho.Client, p paho.Message) {
 	if l.closing.Load() {
 		return // not acknowledged: it comes again
 	}
+	l.m.silence.heard(time.Now())
 	topic := p.Topic()
 	if real, size, ok := parseOversize(topic); ok {
 		l.m.drops.tooLarge(l.m.log, real, size, l.m.opts.MaxPacket)

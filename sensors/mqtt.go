@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -24,6 +25,7 @@ type MQTT struct {
 	session *session
 	changed chan struct{} // capacity 1: Follow gave other triggers
 	drops   drops
+	silence silence
 	sending sync.Mutex // held by Send: records leave in order
 
 	mu     sync.Mutex
@@ -76,6 +78,12 @@ func checkNumbers(o *MQTTOptions) error {
 		return fmt.Errorf("%d unacknowledged events: set it between 1 and 65535", o.Inflight)
 	case len(o.ClientID) > 512:
 		return errors.New("the client id has more than 512 bytes")
+	case o.Will != nil && o.Will.QoS > 2:
+		return fmt.Errorf("a will with QoS %d: set 0, 1 or 2", o.Will.QoS)
+	case o.Will != nil:
+		if err := agent.CheckTopic(o.Will.Topic); err != nil {
+			return fmt.Errorf("will: %w", err)
+		}
 	}
 	return nil
 }
@@ -98,9 +106,13 @@ func (m *MQTT) Status() agent.SourceStatus {
 		st.Connected = true
 		st.Inflight = l.ring.waiting()
 	}
+	quiet := ""
+	if st.Connected {
+		quiet = m.silence.note(time.Now())
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	st.Note = joinNotes(m.last, slices.Concat([]string{m.rivalNote(l)}, m.refuse, m.faults, []string{m.drops.String()})...)
+	st.Note = joinNotes(m.last, slices.Concat([]string{m.rivalNote(l)}, m.refuse, m.faults, []string{m.drops.String(), quiet})...)
 	return st
 }
 

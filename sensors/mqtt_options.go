@@ -20,17 +20,27 @@ type Notes interface {
 	Put(key string, value []byte) error
 }
 
+// Will is what the broker publishes when this client vanishes without a goodbye.
+type Will struct {
+	Topic, Payload string
+	QoS            uint8
+	Retain         bool
+}
+
 // MQTTOptions say which broker to connect to, and how. Name, URL and Device
-// are needed; the zero value of everything else works.
+// are needed; the zero value of everything else works. Files are read anew for
+// each connection, so that tokens and certificates can be renewed.
 type MQTTOptions struct {
 	Name   string // the source's name: triggers name it in Via
 	Device string
 	URL    string // tcp, mqtt, ssl, tls, mqtts, ws or wss
 
 	Username, Password string // may also stand in the URL
+	PasswordFile       string // its first line, in place of Password
 	CAFile             string // PEM: the only authorities to trust; "" trusts the system's
 	CertFile, KeyFile  string // PEM: this client's certificate
 	ClientID           string // "" means one made of Device and Name; it must stay the same
+	Will               *Will  // nil for none
 
 	KeepAlive time.Duration // between pings, whole seconds; 0 means 30 s
 	MaxPacket int64         // bytes of the largest packet to take in; 0 means 256 KiB
@@ -58,6 +68,12 @@ type endpoint struct {
 	url      *url.URL // scheme tcp, ssl, ws or wss; has a port and no credentials
 	username string
 	password string
+	opts     *MQTTOptions // for the files
+}
+
+// access is what the files of an endpoint say now.
+type access struct {
+	password string
 	tls      *tls.Config // nil for tcp and ws
 }
 
@@ -69,25 +85,38 @@ func newEndpoint(o *MQTTOptions) (*endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &endpoint{url: u, username: o.Username, password: o.Password}
+	e := &endpoint{url: u, username: o.Username, password: o.Password, opts: o}
 	if u.User != nil && e.username == "" {
 		e.username = u.User.Username()
 		e.password, _ = u.User.Password()
 	}
 	u.User = nil
-	secure := u.Scheme == "ssl" || u.Scheme == "wss"
-	if !secure && o.CAFile+o.CertFile+o.KeyFile != "" {
+	if !e.secure() && o.CAFile+o.CertFile+o.KeyFile != "" {
 		return nil, fmt.Errorf("broker %s: certificates are set, but %s is not encrypted: use mqtts:// or wss://", o.Name, u.Redacted())
 	}
-	if e.password != "" && e.username == "" {
+	if e.password+o.PasswordFile != "" && e.username == "" {
 		return nil, fmt.Errorf("broker %s: a password needs a username", o.Name)
 	}
-	if secure {
-		if e.tls, err = clientTLS(o, u.Hostname()); err != nil {
-			return nil, fmt.Errorf("broker %s: %w", o.Name, err)
-		}
+	if _, err := e.access(); err != nil {
+		return nil, fmt.Errorf("broker %s: %w", o.Name, err)
 	}
 	return e, nil
+}
+
+func (e *endpoint) secure() bool { return e.url.Scheme == "ssl" || e.url.Scheme == "wss" }
+
+// access reads the files.
+func (e *endpoint) access() (a access, err error) {
+	a.password = e.password
+	if e.opts.PasswordFile != "" {
+		if a.password, err = readPassword(e.opts.PasswordFile); err != nil {
+			return a, err
+		}
+	}
+	if e.secure() {
+		a.tls, err = clientTLS(e.opts, e.url.Hostname())
+	}
+	return a, err
 }
 
 func parseURL(name, raw string) (*url.URL, error) {

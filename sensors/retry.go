@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type retry struct {
 	backoff time.Duration // the next pause, at most
 	short   int           // connections in a row that the broker ended within shortLife
 	rival   bool          // there were shortLives of them, and none lasted since
+	refused bool          // the last try: the broker itself was away, which no rival brings about
 }
 
 func newRetry() retry { return retry{backoff: firstBackoff} }
@@ -45,8 +47,13 @@ func (r *retry) lost(up time.Duration, why error) (pause time.Duration, lasted b
 		*r = newRetry()
 		return rand.N(quickRetry), true
 	}
+	if up > 0 && r.refused {
+		*r = newRetry()
+	}
+	r.refused = errors.Is(why, syscall.ECONNREFUSED)
 	r.count(up, why)
 	pause = r.backoff/2 + rand.N(r.backoff/2)
+	println("lost", up.String(), why.Error(), r.backoff.String(), pause.String())
 	r.backoff = min(2*r.backoff, lastBackoff)
 	return pause, false
 }

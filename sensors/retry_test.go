@@ -3,6 +3,7 @@ package sensors
 import (
 	"errors"
 	"io"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -53,6 +54,7 @@ func TestRivalIsNoticedAndForgotten(t *testing.T) {
 		"longer between":    {{1, io.EOF, false}, {1, io.EOF, false}, {6 * time.Second, io.EOF, false}, {1, io.EOF, false}},
 		"agent cannot cope": {{1, errFull, false}, {1, errFull, false}, {1, errFull, false}, {1, errFull, false}},
 		"broker is away":    {{0, refused, false}, {0, refused, false}, {0, refused, false}, {0, refused, false}},
+		"broker restarts":   {{1, io.EOF, false}, {0, syscall.ECONNREFUSED, false}, {1, io.EOF, false}, {0, syscall.ECONNREFUSED, false}, {1, io.EOF, false}, {1, io.EOF, false}},
 		"one lasts":         {{1, io.EOF, false}, {1, io.EOF, false}, {1, io.EOF, true}, {9 * time.Second, io.EOF, true}, {time.Hour, io.EOF, false}, {1, io.EOF, false}},
 	} {
 		r := newRetry()

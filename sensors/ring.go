@@ -18,13 +18,15 @@ const (
 type ring struct {
 	offer agent.Offer
 	limit int
+	moved func() // the head may be ready, or something failed
 
-	mu      sync.Mutex
-	entries []*entry // oldest first
-	failed  int      // entries that wait to be offered again
-	topics  map[string]int
-	wake    chan struct{} // capacity 1: the head may be ready, or something failed
-	room    chan struct{} // capacity 1: an entry left
+	mu        sync.Mutex
+	entries   []*entry // oldest first
+	failed    int      // entries that wait to be offered again
+	topics    map[string]int
+	releasing bool          // somebody calls acknowledgements
+	wake      chan struct{} // capacity 1: for run
+	room      chan struct{} // capacity 1: an entry left
 }
 
 // entry is one event whose outcome the source waits for.
@@ -44,10 +46,12 @@ const (
 )
 
 func newRing(offer agent.Offer, limit int) *ring {
-	return &ring{
+	r := &ring{
 		offer: offer, limit: limit, topics: map[string]int{},
 		wake: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
+	r.moved = func() { signal(r.wake) }
+	return r
 }
 
 // add takes an event in and offers it; ack is called, in order, once its
@@ -76,13 +80,13 @@ func (r *ring) add(ev *agent.Event, ack func()) bool {
 // addKept takes in what needs an acknowledgement in its turn, but no outcome.
 func (r *ring) addKept(ack func()) bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.entries) >= r.limit {
-		return false
+	full := len(r.entries) >= r.limit
+	if !full {
+		r.entries = append(r.entries, &entry{ring: r, ack: ack, state: kept})
 	}
-	r.entries = append(r.entries, &entry{ring: r, ack: ack, state: kept})
-	signal(r.wake)
-	return true
+	r.mu.Unlock()
+	r.moved()
+	return !full
 }
 
 // done is what the agent calls with the outcome of the event.
@@ -96,7 +100,7 @@ func (e *entry) done(err error) {
 		r.markFailed(e)
 	}
 	r.mu.Unlock()
-	signal(r.wake)
+	r.moved()
 }
 
 func (r *ring) markFailed(e *entry) {
@@ -135,35 +139,43 @@ func (r *ring) run(stop <-chan struct{}) {
 	}
 }
 
-// release acknowledges from the head as far as outcomes are durable.
+// release acknowledges from the head as far as outcomes are durable. If
+// somebody else is doing so, that one goes on.
 func (r *ring) release() (n int) {
-	for {
-		e := r.pop()
-		if e == nil {
-			return n
-		}
-		e.ack()
-		n++
-		signal(r.room)
-	}
-}
-
-func (r *ring) pop() *entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.entries) == 0 || r.entries[0].state != kept {
-		return nil
+	if r.releasing {
+		return 0
 	}
-	e := r.entries[0]
-	r.entries[0] = nil
-	r.entries = r.entries[1:]
-	return e
+	r.releasing = true
+	for len(r.entries) > 0 && r.entries[0].state == kept {
+		e := r.entries[0]
+		r.entries[0] = nil
+		r.entries = r.entries[1:]
+		r.mu.Unlock()
+		e.ack()
+		signal(r.room)
+		r.mu.Lock()
+		n++
+	}
+	r.releasing = false
+	return n
 }
 
 func (r *ring) anyFailed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.failed > 0
+}
+
+// oldest is since when the head waits; ok is false if there is none.
+func (r *ring) oldest() (since time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.entries) == 0 || r.entries[0].ev == nil {
+		return time.Time{}, false
+	}
+	return r.entries[0].ev.Time, true
 }
 
 // retry offers what failed again, in order of arrival.

@@ -35,9 +35,10 @@ type Schedule struct {
 
 // plan is one trigger's schedule with its next due time.
 type plan struct {
-	rule agent.Schedule
-	next func(time.Time) time.Time
-	due  time.Time
+	rule  agent.Schedule
+	next  func(time.Time) time.Time
+	due   time.Time
+	since time.Time // wall clock when due was found
 }
 
 // tick is an event whose outcome is awaited.
@@ -123,7 +124,7 @@ func (s *Schedule) Follow(triggers []agent.Trigger) {
 			s.faults = append(s.faults, fmt.Sprintf("trigger %s: %v", t.Name, err))
 			continue
 		}
-		plans[t.Name] = &plan{rule: t.Schedule, next: next, due: next(now)}
+		plans[t.Name] = &plan{rule: t.Schedule, next: next, since: now.Round(0), due: next(now)}
 	}
 	s.plans = plans
 	signal(s.changed)
@@ -172,6 +173,7 @@ func (s *Schedule) dueAt(now time.Time) (ticks []*tick) {
 	for _, name := range sortedKeys(s.plans) {
 		p := s.plans[name]
 		if now.Before(p.due) {
+			p.bringForward(now)
 			continue
 		}
 		due := p.due
@@ -210,7 +212,17 @@ func (p *plan) advance(now time.Time) {
 		p.due = p.due.Add((now.Sub(p.due)/p.rule.Every + 1) * p.rule.Every)
 		return
 	}
-	p.due = p.next(now)
+	p.since, p.due = now.Round(0), p.next(now)
+}
+
+// bringForward makes a plan fall due earlier whose clock was set back by more
+// than a little: it would wait until the time of day it had seen before, which
+// may be years away. Every has no use for it, its due times count what really
+// passes.
+func (p *plan) bringForward(now time.Time) {
+	if p.rule.Cron != "" && now.Before(p.since.Add(-maxWait)) {
+		p.since, p.due = now.Round(0), p.next(now)
+	}
 }
 
 func (s *Schedule) event(name string, due time.Time) *agent.Event {

@@ -9,6 +9,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/sensors/gather"
 )
 
 // publish is a message that wants an acknowledgement nobody waits for.
@@ -44,7 +45,7 @@ func (m *MQTT) Publish(topic string, data []byte, qos uint8, retain bool) error 
 		case l.later <- publish{topic, data, qos, retain}:
 			return nil
 		default:
-			return fmt.Errorf("publish to %s: %w", topic, errWriteQueue)
+			return fmt.Errorf("publish to %s: %w", topic, gather.ErrFull)
 		}
 	}
 	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
@@ -54,7 +55,7 @@ func (m *MQTT) Publish(topic string, data []byte, qos uint8, retain bool) error 
 	if err := p.Write(&b); err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
-	if err := l.conn.tryWrite(b.Bytes()); err != nil {
+	if err := l.conn.out.TryWrite(b.Bytes()); err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	return nil

@@ -53,15 +53,15 @@ func (s *Store) batch() {
 // take moves entries from pending to inflight: at least one, and no more than
 // the segment they will go to can hold.
 func (s *Store) take() {
-	first := int64(len(s.pending[0].buf))
+	first := s.pending[0].weight()
 	room := s.room()
 	if first > room {
-		room = max(s.opts.SegmentSize-headerArea, first)
+		room = max(s.opts.SegmentSize-segmentNeed, first)
 	}
 	room = max(min(room, maxBatch), first)
 	k := 0
-	for k < len(s.pending) && room >= int64(len(s.pending[k].buf)) {
-		room -= int64(len(s.pending[k].buf))
+	for k < len(s.pending) && room >= s.pending[k].weight() {
+		room -= s.pending[k].weight()
 		k++
 	}
 	s.inflight = append(s.inflight[:0], s.pending[:k]...)
@@ -75,21 +75,34 @@ func (s *Store) succeeded() {
 		s.unsynced -= int64(len(e.buf))
 		if e.n > 0 {
 			s.failing = nil
-			s.durable++
-			s.current.last = s.durable
-			s.current.used = int64(e.off) + int64(align8(e.n))
+			s.written(e)
 		}
-		if !e.lazy {
-			s.apply(e, s.current)
+		if e.lazy {
+			e.recycle()
+		} else {
 			e.wake <- false
-			continue
 		}
-		for i := range e.p.add {
-			s.ix.relocate(&e.p.add[i], s.current, e.off+e.p.add[i].off)
-		}
-		e.recycle()
 	}
 	s.settled()
+}
+
+// written makes a durable frame count. What a Lazy one decided took effect
+// before; only its records find their place now.
+func (s *Store) written(e *entry) {
+	s.durable++
+	seg := s.current
+	seg.last = s.durable
+	seg.used = int64(e.off) + int64(align8(e.n))
+	seg.reserved += int64(e.foot)
+	if e.lazy {
+		for i := range e.p.add {
+			s.ix.add(&e.p.add[i], seg, e.off+e.p.add[i].off, true)
+		}
+	} else {
+		s.apply(e, seg)
+	}
+	seg.note(&e.p, writeFrame{s.durable, e.off - frameHeader})
+	s.usedRec = max(s.usedRec, seg.nextRec)
 }
 
 // failed fails the batch and everybody who waits behind it, for what they
@@ -111,10 +124,23 @@ func (s *Store) failed(err error) {
 		e.wake <- false
 	}
 	s.pending = lazy
+	s.giveBackSeqs()
 	if s.begun {
 		s.abandon()
 	}
 	s.settled()
+}
+
+// giveBackSeqs makes the record sequences of frames that failed free again, or
+// a disk that keeps failing would tear holes that cost memory.
+func (s *Store) giveBackSeqs() {
+	s.nextRec = s.usedRec
+	for _, e := range s.pending { // Lazy frames, whose records are visible already
+		if len(e.p.add) == 0 {
+			e.p.setFirst(e.buf[frameHeader:], s.nextRec)
+		}
+		s.nextRec = e.p.first + uint64(len(e.p.add))
+	}
 }
 
 func (s *Store) settled() {

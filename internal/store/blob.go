@@ -101,7 +101,7 @@ func (s *Store) update(floor int64, op func(*loader) error) error {
 	if err := s.spare(floor); err != nil {
 		return err
 	}
-	l := &loader{db: s.db}
+	l := &loader{s: s}
 	defer l.abandon()
 	if err := op(l); err != nil {
 		return err

@@ -120,6 +120,24 @@ func (r *reader) uint64() uint64 {
 	return binary.LittleEndian.Uint64(r.b[r.off-8:])
 }
 
+func (r *reader) uint32() uint32 {
+	b := r.take(4)
+	if b == nil {
+		return 0
+	}
+	return binary.LittleEndian.Uint32(b)
+}
+
+// index reads a number below n.
+func (r *reader) index(n uint64) uint32 {
+	v := r.uvarint()
+	if v >= n {
+		r.fail()
+		return 0
+	}
+	return uint32(v)
+}
+
 // take returns the next n bytes without copying them.
 func (r *reader) take(n uint64) []byte {
 	if n > uint64(r.left()) {

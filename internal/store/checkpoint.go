@@ -85,7 +85,7 @@ func (s *Store) freeze() bool {
 // spare refuses to write to Badger when the disk is nearly full: it writes
 // through memory maps, and a full disk would kill the process.
 func (s *Store) spare(floor int64) error {
-	free, err := freeBytes(s.dir)
+	free, err := s.opts.files.Free(s.dir)
 	if err != nil {
 		return err
 	}
@@ -96,15 +96,14 @@ func (s *Store) spare(floor int64) error {
 }
 
 func (s *Store) applyFrozen() error {
-	now := time.Now()
-	l := &loader{db: s.db}
+	l := &loader{s: s}
 	defer l.abandon()
-	if err := s.sweep(l, 1000+4*s.frozen.count, now); err != nil {
+	if err := s.sweep(l, 1000+4*s.frozen.count); err != nil {
 		return err
 	}
 	for scope, keys := range s.frozen.scopes {
 		for key, h := range keys {
-			if err := applyOne(l, stateKey(scope, key), &h, now); err != nil {
+			if err := s.applyOne(l, stateKey(scope, key), &h); err != nil {
 				return err
 			}
 		}
@@ -115,8 +114,8 @@ func (s *Store) applyFrozen() error {
 	return s.markApplied(l)
 }
 
-func applyOne(l *loader, key []byte, h *held, now time.Time) error {
-	if data := h.alive(now); data != nil {
+func (s *Store) applyOne(l *loader, key []byte, h *held) error {
+	if data := s.alive(h); data != nil {
 		return l.put(key, h.expires, data)
 	}
 	return l.delete(key)
@@ -132,8 +131,9 @@ func (s *Store) markApplied(l *loader) error {
 	if err := l.commit(); err != nil {
 		return err
 	}
-	m := marker{applied: s.frozenSeq, tables: uint64(len(s.db.Tables()))}
-	if err := m.write(s.dir); err != nil {
+	s.sums = l.last
+	m := marker{applied: s.frozenSeq, tables: uint64(len(s.db.Tables())), sums: s.sums}
+	if err := m.write(s.opts.files, s.dir); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type entry struct {
 	leaves bool // its records only move, to the dead-letter box
 	order  uint64
 	off    uint32    // of the payload in its segment, once laid out
+	foot   int       // bytes that it may add to the footer
 	wake   chan bool // true: lead the next batch; false: the outcome is in err
 	err    error
 }
@@ -42,7 +44,7 @@ func newEntry(f *agent.Frame, moved []moving) *entry {
 	e.lazy, e.leaves, e.err, e.off = f.Lazy, onlyMoves(f), nil, 0
 	e.buf = append(e.buf[:0], make([]byte, frameHeader)...)
 	e.buf = appendPayload(e.buf, f, moved, &e.p)
-	e.n = len(e.buf) - frameHeader
+	e.n, e.foot = len(e.buf)-frameHeader, footerNeed(&e.p)
 	for len(e.buf)%8 != 0 {
 		e.buf = append(e.buf, 0)
 	}
@@ -61,6 +63,9 @@ func onlyMoves(f *agent.Frame) bool {
 	return len(f.Done) >= len(f.Add)
 }
 
+// weight is the most that e takes of a segment.
+func (e *entry) weight() int64 { return int64(len(e.buf) + e.foot) }
+
 func (e *entry) recycle() {
 	e.p.reset()
 	if cap(e.buf) <= 256<<10 {
@@ -70,8 +75,8 @@ func (e *entry) recycle() {
 
 // Commit makes f durable as a whole and then visible, and sets the Seq of each
 // added record. Commits that run at the same time share one write and one
-// sync. A Lazy frame is visible at once and durable within Options.LazySync;
-// when too much waits for its sync it waits too.
+// sync. A Lazy frame is visible at once and durable within its Within, or else
+// Options.LazySync; when too much waits for its sync it waits too.
 //
 // On error nothing of f is kept: agent.ErrFull means that the quota or the
 // disk is full. A frame that only takes away (Done, Touch, Writes) may use a
@@ -121,8 +126,11 @@ func (s *Store) commit(ctx context.Context, f *agent.Frame, moved []moving) erro
 		f.Add[i].Seq = e.p.first + uint64(i)
 	}
 	if e.lazy {
+		if due := time.Now().Add(cmp.Or(f.Within, s.opts.LazySync)); s.lazyDue.IsZero() || due.Before(s.lazyDue) {
+			s.lazyDue = due
+			signal(s.lazyWork)
+		}
 		s.mu.Unlock()
-		signal(s.lazyWork)
 		return nil
 	}
 	err := s.await(e)
@@ -155,13 +163,13 @@ func (s *Store) enqueue(e *entry) {
 // that is not written yet.
 func (s *Store) apply(e *entry, seg *segment) {
 	for i := range e.p.add {
-		pl := &e.p.add[i]
-		s.ix.add(pl, seg, e.off+pl.off)
+		if pl := &e.p.add[i]; seg == nil {
+			s.ix.float(pl)
+		} else {
+			s.ix.add(pl, seg, e.off+pl.off, false)
+		}
 	}
-	for i := range e.p.moved {
-		pl := &e.p.moved[i]
-		s.ix.relocate(pl, seg, e.off+pl.off)
-	}
+	s.ix.relocate(e.p.moved, seg, e.off, s.loading)
 	for _, seq := range e.p.done {
 		s.ix.done(seq)
 	}
@@ -202,7 +210,7 @@ func (s *Store) announce() {
 }
 
 // unwritten is the stored record of a frame that is not in a segment yet.
-func (s *Store) unwritten(seq uint64, at slot) []byte {
+func (s *Store) unwritten(seq uint64, at spot) []byte {
 	for _, list := range [...][]*entry{s.inflight, s.pending} {
 		i := sort.Search(len(list), func(i int) bool { return list[i].p.first+uint64(len(list[i].p.add)) > seq })
 		if i < len(list) && list[i].p.first <= seq {
@@ -221,7 +229,7 @@ func (s *Store) flush() error {
 	}
 	e := entries.Get().(*entry)
 	e.p.reset()
-	e.buf, e.n, e.lazy, e.err = e.buf[:0], 0, false, nil
+	e.buf, e.n, e.foot, e.lazy, e.err = e.buf[:0], 0, 0, false, nil
 	s.order++
 	e.order, e.p.first = s.order, s.nextRec
 	s.pending = append(s.pending, e)
@@ -248,7 +256,7 @@ func (s *Store) admit(e *entry) error {
 	need := s.unsynced + int64(len(e.buf))
 	grown := s.journalBytes()
 	if need > s.room() {
-		grown += max(s.opts.SegmentSize, int64(len(e.buf))+headerArea)
+		grown += max(s.opts.SegmentSize, e.weight()+segmentNeed)
 	}
 	// Each kind has a segment of the reserve more than the one that could use it
 	// up: what is dead-lettered or written must leave room for what only leaves,

@@ -1,9 +1,8 @@
 package store
 
 import (
-	"io"
-	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -14,6 +13,21 @@ func (s *Store) damage(n int64, what string, attrs ...any) {
 	s.log.Error(what, append(attrs, "lost", n)...)
 }
 
+// damagedValue counts a value that cannot be read, once for each key.
+func (s *Store) damagedValue(key []byte) {
+	s.mu.Lock()
+	known := s.rotten[string(key)]
+	if !known && len(s.rotten) < maxRotten {
+		s.rotten[string(key)] = true
+	}
+	s.mu.Unlock()
+	if !known {
+		s.damage(1, "a stored value is damaged", "key", string(key))
+	}
+}
+
+const maxRotten = 10_000 // damaged keys that are remembered
+
 const maxAside = 8 // damaged segments that are kept
 
 // keepAside copies a damaged segment into damaged/, once, so that a person can
@@ -21,37 +35,25 @@ const maxAside = 8 // damaged segments that are kept
 func (s *Store) keepAside(path string) {
 	dir := filepath.Join(s.dir, "damaged")
 	to := filepath.Join(dir, filepath.Base(path))
-	if _, err := os.Stat(to); err == nil {
+	kept, err := s.opts.files.List(dir)
+	if slices.Contains(kept, to) {
 		return
 	}
-	kept, err := os.ReadDir(dir)
 	if err == nil && len(kept) >= maxAside {
 		s.log.Warn("no copy of a damaged segment is kept, there are enough", "file", path, "kept", len(kept))
 		return
 	}
-	if free, err := freeBytes(s.dir); err != nil || free < s.opts.Reserve {
+	if free, err := s.opts.files.Free(s.dir); err != nil || free < s.opts.Reserve {
 		s.log.Warn("no copy of a damaged segment is kept, the disk is nearly full", "file", path)
 		return
 	}
-	if err := copyFile(path, to); err != nil {
+	b, err := readFile(s.opts.files, path)
+	if err == nil {
+		err = s.opts.files.Replace(to, b)
+	}
+	if err != nil {
 		s.log.Warn("no copy of a damaged segment is kept", "file", path, "error", err)
 	}
-}
-
-func copyFile(from, to string) error {
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close() // only read
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return err
-	}
-	b, err := io.ReadAll(src)
-	if err != nil {
-		return err
-	}
-	return writeDurably(to, b)
 }
 
 // Status tells what is on disk and why commits fail, if they do.

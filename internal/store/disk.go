@@ -12,18 +12,25 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// file is a segment as the journal sees it; Sync makes its data durable.
+// file is one file as the store sees it.
 type file interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
-	Sync() error
+	Size() (int64, error)
+	Truncate(size int64) error // durable when it returns
+	Sync() error               // makes what was written durable
 }
 
-// fileSystem makes and opens segments. Tests put a failing one in its place.
+// fileSystem is all that the journal, pins and the marker need of a disk.
+// Tests put one in its place that fails, forgets and corrupts.
 type fileSystem interface {
-	Create(path string, size int64) (file, error) // preallocated, its name durable
-	Open(path string) (file, error)               // for reading
+	List(dir string) ([]string, error)            // paths, sorted
+	Create(path string, size int64) (file, error) // of that size, preallocated; its name is durable
+	Open(path string) (file, error)               // for reading and writing
+	Remove(path string) error                     // durable
+	Replace(path string, b []byte) error          // as a whole, durable; makes the folder
+	Free(dir string) (int64, error)               // bytes that may still be written below dir
 }
 
 // disk is the real file system.
@@ -33,6 +40,30 @@ type diskFile struct{ *os.File }
 
 // Sync flushes data and the size, not the times: fdatasync.
 func (f diskFile) Sync() error { return unix.Fdatasync(int(f.Fd())) }
+
+func (f diskFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func (f diskFile) Truncate(size int64) error {
+	return errors.Join(f.File.Truncate(size), f.File.Sync())
+}
+
+func (disk) List(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	paths := make([]string, 0, len(entries))
+	for _, e := range entries {
+		paths = append(paths, filepath.Join(dir, e.Name()))
+	}
+	return paths, nil
+}
 
 func (disk) Create(path string, size int64) (file, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -49,11 +80,18 @@ func (disk) Create(path string, size int64) (file, error) {
 }
 
 func (disk) Open(path string) (file, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	return diskFile{f}, nil
+}
+
+func (disk) Remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 // reserveSpace gives f its full size on disk, so that writing into it cannot
@@ -78,8 +116,22 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// writeDurably replaces the file at path as a whole, surviving a power cut.
-func writeDurably(path string, b []byte) error {
+// makeDir makes dir and its name durable: a power cut would take it away with
+// all that is in it.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+func (disk) Replace(path string, b []byte) error {
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		if err := makeDir(dir); err != nil {
+			return err
+		}
+	}
 	tmp := path + ".tmp"
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -95,16 +147,34 @@ func writeDurably(path string, b []byte) error {
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return syncDir(dir)
 }
 
-// freeBytes is what an unprivileged writer may still use below dir.
-func freeBytes(dir string) (int64, error) {
+// Free is what an unprivileged writer may still use below dir.
+func (disk) Free(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, fmt.Errorf("free space of %s: %w", dir, err)
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil
+}
+
+// readFile reads a whole file; an error wrapping os.ErrNotExist if there is none.
+func readFile(fs fileSystem, path string) ([]byte, error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	b := make([]byte, size)
+	_, err = f.ReadAt(b, 0)
+	if errors.Is(err, io.EOF) && size == 0 {
+		err = nil
+	}
+	return b, errors.Join(err, f.Close())
 }
 
 const exfatMagic = 0x2011bab0

@@ -3,7 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
-	"io"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -11,11 +11,63 @@ import (
 )
 
 // File is a journal segment that a test may make fail.
-type File interface {
-	io.ReaderAt
-	io.WriterAt
-	io.Closer
-	Sync() error
+type File = file
+
+// FileSystem is the disk below a store.
+type FileSystem = fileSystem
+
+// WithDisk puts a store on another disk, and its values into a database in memory.
+func WithDisk(o Options, files FileSystem, db *badger.DB) Options {
+	o.files, o.db = files, db
+	return o
+}
+
+// CommitGroup commits frames as producers do that come at the same time, in
+// this order, and returns what each is told.
+func (s *Store) CommitGroup(frames []*agent.Frame) []error {
+	errs := make([]error, len(frames))
+	waiting := make([]*entry, len(frames))
+	s.mu.Lock()
+	for i, f := range frames {
+		e := newEntry(f, nil)
+		if errs[i] = s.admit(e); errs[i] != nil {
+			continue
+		}
+		s.enqueue(e)
+		for k := range f.Add {
+			f.Add[k].Seq = e.p.first + uint64(k)
+		}
+		if !e.lazy {
+			waiting[i] = e
+		}
+	}
+	s.leading = true
+	for slices.ContainsFunc(s.pending, func(e *entry) bool { return !e.lazy }) {
+		s.batch()
+	}
+	s.leading = false
+	s.mu.Unlock()
+	for i, e := range waiting {
+		if e != nil {
+			<-e.wake
+			errs[i] = e.err
+		}
+	}
+	return errs
+}
+
+// Durable is how many frames are on disk.
+func (s *Store) Durable() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.durable
+}
+
+// Abandon lets go of a store without closing it, as a crash does.
+func (s *Store) Abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 }
 
 type wrapped struct {
@@ -104,15 +156,15 @@ func Header(b []byte) error {
 
 // ScanFrames lists the frames in b as replay does, whatever its header says.
 func ScanFrames(b []byte) (frames int) {
-	list, end := scanFrames(b, &header{first: 1})
-	if end > max(len(b), headerArea) {
+	found := scanFrames(b, &header{first: 1})
+	if found.end > max(len(b), headerArea) {
 		panic("frames end behind the file")
 	}
-	for _, fr := range list {
+	for _, fr := range found.frames {
 		var p payload
 		_ = parsePayload(b[fr.off:fr.off+fr.n], &p) // only must not panic
 	}
-	return len(list)
+	return len(found.frames)
 }
 
 // Segment gives a segment whose frames carry these payloads.

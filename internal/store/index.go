@@ -1,145 +1,270 @@
 package store
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"time"
 )
 
-// Pages are small, because long-waiting records may lie far apart.
-const (
-	pageBits = 4
-	pageSize = 1 << pageBits
-)
-
-// slot is where one waiting record lies; 24 bytes, because there may be
-// hundreds of thousands.
-type slot struct {
-	seg      uint32 // number of the segment; 0 while the frame is not written yet
-	off, n   uint32 // of the stored record in the segment, or in the payload
-	queue    uint32
-	attempts uint32
-	live     bool
-}
-
-type page struct {
-	slots [pageSize]slot
-	live  int
-}
-
-// index knows every waiting record. The store's lock guards it.
+// index knows every waiting record. The store's lock guards it. For each it
+// keeps a bit and the number of its queue; where the record lies is in the
+// footer of its segment. Only what is rare costs more: records that were
+// moved, or have attempts, or are not written yet.
 type index struct {
-	store     *Store
-	pages     map[uint64]*page
-	notBefore map[uint64]time.Time
-	segs      map[uint32]*segment
-	queues    []*Queue
-	byName    map[string]*Queue
-	records   int
-	liveBytes int64
-	loading   bool // queues are sorted at the end
+	store   *Store
+	segs    map[uint32]*segment
+	homes   []*segment // those to which records were added, oldest first
+	moved   []movedAt  // ascending; may name records that are gone
+	limbo   []waiting  // records of Lazy frames that are not in a segment yet, ascending
+	tries   map[uint64]tried
+	queues  []*Queue
+	byName  map[string]*Queue
+	records int
+}
+
+// movedAt is where a record lies whose segment was given back.
+type movedAt struct {
+	seq uint64
+	seg uint32
+	pos uint32
+}
+
+// waiting is a record that lies in a payload.
+type waiting struct {
+	seq   uint64
+	queue uint32
+	at    spot
+	live  bool
+}
+
+// tried is attempts and time of the next one, in 16 bytes.
+type tried struct {
+	sec      int64 // math.MinInt64: none
+	nsec     uint32
+	attempts uint32
+}
+
+func newTried(attempts int, notBefore time.Time) tried {
+	t := tried{sec: math.MinInt64, attempts: uint32(max(attempts, 0))}
+	if !notBefore.IsZero() {
+		t.sec, t.nsec = notBefore.Unix(), uint32(notBefore.Nanosecond())
+	}
+	return t
+}
+
+func (t tried) notBefore() time.Time {
+	if t.sec == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.Unix(t.sec, int64(t.nsec)).UTC()
 }
 
 func newIndex(s *Store) *index {
-	return &index{
-		store:     s,
-		pages:     map[uint64]*page{},
-		notBefore: map[uint64]time.Time{},
-		segs:      map[uint32]*segment{},
-		byName:    map[string]*Queue{},
+	return &index{store: s, segs: map[uint32]*segment{}, tries: map[uint64]tried{}, byName: map[string]*Queue{}}
+}
+
+// located is where a waiting record is: at a position of a table, or in limbo.
+type located struct {
+	seq   uint64
+	queue uint32
+	seg   *segment
+	t     *table
+	pos   int
+	limbo *waiting
+}
+
+// find returns where a waiting record is.
+func (x *index) find(seq uint64) (located, bool) {
+	if i := x.homeOf(seq); i >= 0 {
+		g := x.homes[i]
+		if pos := seq - g.base; pos < uint64(g.home.len()) && g.home.waits(int(pos)) {
+			return located{seq: seq, queue: g.home.queues[pos], seg: g, t: &g.home, pos: int(pos)}, true
+		}
+	}
+	if i, ok := slices.BinarySearchFunc(x.moved, seq, byMovedSeq); ok {
+		if at, ok := x.movedTo(x.moved[i]); ok {
+			return at, true
+		}
+	}
+	if i, ok := slices.BinarySearchFunc(x.limbo, seq, byWaitingSeq); ok && x.limbo[i].live {
+		return located{seq: seq, queue: x.limbo[i].queue, limbo: &x.limbo[i]}, true
+	}
+	return located{}, false
+}
+
+func byMovedSeq(m movedAt, seq uint64) int   { return cmp.Compare(m.seq, seq) }
+func byWaitingSeq(w waiting, seq uint64) int { return cmp.Compare(w.seq, seq) }
+
+// homeOf is the last of homes that begins at or before seq, -1 if there is none.
+func (x *index) homeOf(seq uint64) int {
+	i, found := slices.BinarySearchFunc(x.homes, seq, func(g *segment, seq uint64) int { return cmp.Compare(g.base, seq) })
+	if found {
+		return i
+	}
+	return i - 1
+}
+
+func (x *index) movedTo(m movedAt) (located, bool) {
+	g := x.segs[m.seg]
+	if g == nil || !g.moved.waits(int(m.pos)) {
+		return located{}, false
+	}
+	return located{seq: m.seq, queue: g.moved.queues[m.pos], seg: g, t: &g.moved, pos: int(m.pos)}, true
+}
+
+// add makes a record wait that lies at off in seg. One in limbo is written
+// now: it waits only if it still did.
+func (x *index) add(pl *place, seg *segment, off uint32, lazy bool) {
+	waits := true
+	if lazy {
+		waits = x.land(pl.seq)
+	} else {
+		x.enter(pl)
+	}
+	t := &seg.home
+	if t.len() == 0 {
+		seg.base = pl.seq
+		x.homes = append(x.homes, seg)
+	}
+	for seg.base+uint64(t.len()) < pl.seq { // sequences of frames that failed
+		t.add(0, spot{})
+	}
+	q := x.queue(pl.queue).id
+	pos := t.add(q, spot{off, pl.n})
+	seg.bytes += int64(pl.n)
+	if waits {
+		x.put(seg, t, pos, q)
 	}
 }
 
-// get returns the slot of a waiting record, nil if there is none.
-func (x *index) get(seq uint64) *slot {
-	p := x.pages[seq>>pageBits]
-	if p == nil {
-		return nil
+// enter counts a new waiting record.
+func (x *index) enter(pl *place) *Queue {
+	q := x.queue(pl.queue)
+	q.live++
+	x.records++
+	if pl.attempts > 0 || !pl.notBefore.IsZero() {
+		x.tries[pl.seq] = newTried(pl.attempts, pl.notBefore)
 	}
-	if sl := &p.slots[seq&(pageSize-1)]; sl.live {
-		return sl
-	}
-	return nil
+	return q
 }
 
-// add makes a record wait at pl within seg (nil: not written yet). If it
-// waits already it is moved there.
-func (x *index) add(pl *place, seg *segment, off uint32) {
-	if x.get(pl.seq) != nil {
-		x.relocate(pl, seg, off)
+// float makes a record wait that is not in a segment yet.
+func (x *index) float(pl *place) {
+	q := x.enter(pl)
+	x.limbo = append(x.limbo, waiting{seq: pl.seq, queue: q.id, at: spot{pl.off, pl.n}, live: true})
+}
+
+// land takes a record out of limbo and tells whether it waits.
+func (x *index) land(seq uint64) bool {
+	i, ok := slices.BinarySearchFunc(x.limbo, seq, byWaitingSeq)
+	if !ok {
+		return false
+	}
+	live := x.limbo[i].live
+	if i == 0 { // nearly always
+		x.limbo = x.limbo[1:]
+	} else {
+		x.limbo = slices.Delete(x.limbo, i, i+1)
+	}
+	return live
+}
+
+// put counts a position as waiting in its segment.
+func (x *index) put(seg *segment, t *table, pos int, queue uint32) {
+	t.set(pos)
+	seg.live++
+	seg.byQueue[queue]++
+}
+
+// take is the inverse of put.
+func (x *index) take(at *located) {
+	if at.limbo != nil {
+		at.limbo.live = false
 		return
 	}
-	p := x.pages[pl.seq>>pageBits]
-	if p == nil {
-		p = new(page)
-		x.pages[pl.seq>>pageBits] = p
-	}
-	q := x.queue(pl.queue)
-	sl := &p.slots[pl.seq&(pageSize-1)]
-	*sl = slot{off: off, n: pl.n, queue: q.id, attempts: uint32(pl.attempts), live: true}
-	p.live++
-	x.records++
-	x.liveBytes += int64(pl.n)
-	x.place(pl.seq, sl, seg)
-	if !pl.notBefore.IsZero() {
-		x.notBefore[pl.seq] = pl.notBefore
-	}
-	q.insert(pl.seq, x.loading)
-}
-
-// place counts a slot in the segment it lies in from now on.
-func (x *index) place(seq uint64, sl *slot, seg *segment) {
-	if old := x.segs[sl.seg]; old != nil {
-		old.live--
-		old.liveBytes -= int64(sl.n)
-	}
-	sl.seg = 0
-	if seg != nil {
-		sl.seg = uint32(seg.number)
-		seg.live++
-		seg.liveBytes += int64(sl.n)
-		seg.holds(seq)
+	at.t.clear(at.pos)
+	at.seg.live--
+	if at.seg.byQueue[at.queue]--; at.seg.byQueue[at.queue] == 0 {
+		delete(at.seg.byQueue, at.queue)
 	}
 }
 
-// relocate notes that a waiting record lies somewhere else now.
-func (x *index) relocate(pl *place, seg *segment, off uint32) {
-	if sl := x.get(pl.seq); sl != nil {
-		x.place(pl.seq, sl, seg)
-		sl.off = off
+// relocate notes that records lie in seg now. Those that do not wait are added
+// if revive is set: their first segment may have been given back.
+func (x *index) relocate(list []place, seg *segment, off uint32, revive bool) {
+	if len(list) == 0 {
+		return
+	}
+	sorted := len(x.moved)
+	for i := range list {
+		pl := &list[i]
+		q := x.queue(pl.queue).id
+		pos := seg.moved.add(q, spot{off + pl.off, pl.n})
+		seg.notes.moved = append(seg.notes.moved, pl.seq)
+		seg.bytes += int64(pl.n)
+		at, ok := x.find(pl.seq)
+		switch {
+		case ok:
+			x.take(&at)
+		case revive:
+			x.enter(pl)
+		default:
+			continue
+		}
+		x.put(seg, &seg.moved, pos, q)
+		x.setMoved(sorted, movedAt{pl.seq, uint32(seg.number), uint32(pos)})
+	}
+	x.sortMoved()
+}
+
+// setMoved replaces an entry among the first sorted ones, or appends it.
+func (x *index) setMoved(sorted int, m movedAt) {
+	if i, ok := slices.BinarySearchFunc(x.moved[:sorted], m.seq, byMovedSeq); ok {
+		x.moved[i] = m
+		return
+	}
+	x.moved = append(x.moved, m)
+}
+
+// sortMoved brings moved in order after some were appended.
+func (x *index) sortMoved() {
+	bySeq := func(a, b movedAt) int { return cmp.Compare(a.seq, b.seq) }
+	if !slices.IsSortedFunc(x.moved, bySeq) {
+		slices.SortFunc(x.moved, bySeq)
 	}
 }
 
 // done removes a waiting record; of one that is gone it knows nothing.
 func (x *index) done(seq uint64) {
-	sl := x.get(seq)
-	if sl == nil {
+	at, ok := x.find(seq)
+	if !ok {
 		return
 	}
-	x.place(seq, sl, nil)
+	x.take(&at)
 	x.records--
-	x.liveBytes -= int64(sl.n)
-	sl.live = false
-	delete(x.notBefore, seq)
-	key := seq >> pageBits
-	if p := x.pages[key]; p.live > 1 {
-		p.live--
-	} else {
-		delete(x.pages, key)
-	}
-	x.queues[sl.queue].removed(x)
+	x.queues[at.queue].live--
+	delete(x.tries, seq)
 }
 
 func (x *index) touch(seq uint64, attempts int, notBefore time.Time) {
-	sl := x.get(seq)
-	if sl == nil {
+	if _, ok := x.find(seq); !ok {
 		return
 	}
-	sl.attempts = uint32(max(attempts, 0))
-	if notBefore.IsZero() {
-		delete(x.notBefore, seq)
+	if t := newTried(attempts, notBefore); t.attempts == 0 && notBefore.IsZero() {
+		delete(x.tries, seq)
 	} else {
-		x.notBefore[seq] = notBefore
+		x.tries[seq] = t
 	}
+}
+
+// tried gives the attempts of a waiting record.
+func (x *index) tried(seq uint64) (attempts int, notBefore time.Time) {
+	t, ok := x.tries[seq]
+	if !ok {
+		return 0, time.Time{}
+	}
+	return int(t.attempts), t.notBefore()
 }
 
 // queue returns the queue of that name, making it if need be.
@@ -153,28 +278,64 @@ func (x *index) queue(name string) *Queue {
 	return q
 }
 
-// loaded puts the queues in order after replay.
-func (x *index) loaded() {
-	x.loading = false
-	for _, q := range x.queues {
-		slices.Sort(q.seqs)
-		q.compact(x)
+// forget drops a segment in which nothing waits.
+func (x *index) forget(seg *segment) {
+	delete(x.segs, uint32(seg.number))
+	x.homes = slices.DeleteFunc(x.homes, func(g *segment) bool { return g == seg })
+	if seg.moved.len() > 0 {
+		x.moved = slices.DeleteFunc(x.moved, func(m movedAt) bool { return uint64(m.seg) == seg.number })
 	}
 }
 
-// in lists the records that lie in seg, oldest first.
+// in lists the records that wait in seg, oldest first.
 func (x *index) in(seg *segment) []uint64 {
 	seqs := make([]uint64, 0, seg.live)
-	for key := seg.minRec >> pageBits; key <= seg.maxRec>>pageBits && len(seqs) < seg.live; key++ {
-		p := x.pages[key]
-		if p == nil {
+	for pos := seg.home.next(0); pos < seg.home.len(); pos = seg.home.next(pos + 1) {
+		seqs = append(seqs, seg.base+uint64(pos))
+	}
+	for _, m := range x.moved {
+		if uint64(m.seg) == seg.number && seg.moved.waits(int(m.pos)) {
+			seqs = append(seqs, m.seq)
+		}
+	}
+	slices.Sort(seqs)
+	return seqs
+}
+
+// each yields the waiting records of a queue from a sequence on, in order,
+// until yield returns false.
+func (x *index) each(queue uint32, from uint64, yield func(located) bool) {
+	m, _ := slices.BinarySearchFunc(x.moved, from, byMovedSeq)
+	movedBelow := func(seq uint64) bool {
+		for ; m < len(x.moved) && x.moved[m].seq < seq; m++ {
+			if at, ok := x.movedTo(x.moved[m]); ok && at.queue == queue && !yield(at) {
+				return false
+			}
+		}
+		return true
+	}
+	for i := max(x.homeOf(from), 0); i < len(x.homes); i++ {
+		g := x.homes[i]
+		if g.byQueue[queue] == 0 {
 			continue
 		}
-		for i := range p.slots {
-			if p.slots[i].live && uint64(p.slots[i].seg) == seg.number {
-				seqs = append(seqs, key<<pageBits|uint64(i))
+		start := int(min(max(from, g.base)-g.base, uint64(g.home.len())))
+		for pos := g.home.next(start); pos < g.home.len(); pos = g.home.next(pos + 1) {
+			if g.home.queues[pos] != queue {
+				continue
+			}
+			seq := g.base + uint64(pos)
+			if !movedBelow(seq) || !yield(located{seq: seq, queue: queue, seg: g, t: &g.home, pos: pos}) {
+				return
 			}
 		}
 	}
-	return seqs
+	if !movedBelow(math.MaxUint64) {
+		return
+	}
+	for i := range x.limbo {
+		if w := &x.limbo[i]; w.live && w.queue == queue && w.seq >= from && !yield(located{seq: w.seq, queue: queue, limbo: w}) {
+			return
+		}
+	}
 }

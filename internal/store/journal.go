@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 )
@@ -13,7 +12,7 @@ func (s *Store) room() int64 {
 	if s.current == nil {
 		return 0
 	}
-	return s.current.size - s.current.used
+	return s.current.room()
 }
 
 // journalBytes is the size of all segment files.
@@ -28,15 +27,16 @@ func (s *Store) journalBytes() (sum int64) {
 // write and one sync. Only the leader calls it, without the lock. After an
 // error it is unknown what reached the disk.
 func (s *Store) writeBatch(batch []*entry) error {
-	total := 0
+	var frames, total int64
 	for _, e := range batch {
-		total += len(e.buf)
+		frames, total = frames+int64(len(e.buf)), total+e.weight()
 	}
-	if total == 0 {
+	if frames == 0 {
 		return nil
 	}
-	if s.room() < int64(total) {
-		if err := s.rotate(int64(total)); err != nil {
+	total += spotBytes * s.holes(batch)
+	if s.room() < total {
+		if err := s.rotate(total); err != nil {
 			return err
 		}
 	}
@@ -54,6 +54,24 @@ func (s *Store) writeBatch(batch []*entry) error {
 		return fmt.Errorf("sync %s: %w", seg.path, err)
 	}
 	return nil
+}
+
+// holes is how many record sequences are left out before and within a batch;
+// the footer names them too.
+func (s *Store) holes(batch []*entry) (n int64) {
+	next := uint64(0)
+	if s.current != nil && s.current.home.len() > 0 {
+		next = s.current.base + uint64(s.current.home.len())
+	}
+	for _, e := range batch {
+		if len(e.p.add) > 0 {
+			if next > 0 {
+				n += int64(e.p.first - next)
+			}
+			next = e.p.first + uint64(len(e.p.add))
+		}
+	}
+	return n
 }
 
 // layOut gives each frame its sequence and its place behind the last one.
@@ -78,9 +96,13 @@ func (s *Store) layOut(batch []*entry) []byte {
 // rotate starts a new segment with room for n bytes of frames. Its header
 // becomes durable with the first frames in it.
 func (s *Store) rotate(n int64) error {
-	size := max(s.opts.SegmentSize, n+headerArea)
+	size := max(s.opts.SegmentSize, n+segmentNeed)
 	number := s.nextSegment
-	h, err := newHeader(number, s.durable+1, s.firstUnwritten(), size)
+	oldest := number
+	if seg := s.oldest(); seg != nil {
+		oldest = seg.number
+	}
+	h, err := newHeader(number, s.durable+1, s.firstUnwritten(), size, oldest)
 	if err != nil {
 		return err
 	}
@@ -90,7 +112,8 @@ func (s *Store) rotate(n int64) error {
 		return fmt.Errorf("new journal segment: %w", err)
 	}
 	s.nextSegment++
-	seg := &segment{number: number, path: path, f: f, size: size, used: headerArea, seed: h.seed()}
+	seg := newSegment(path, f, h, size)
+	seg.verified = true
 	s.mu.Lock()
 	s.current = seg
 	s.segs = append(s.segs, seg)
@@ -98,7 +121,11 @@ func (s *Store) rotate(n int64) error {
 	s.mu.Unlock()
 	signal(s.work) // an older one may go
 	s.begun = true
-	if _, err := f.WriteAt(h.encode(), 0); err != nil {
+	area := h.encode()
+	if _, err := f.WriteAt(area[:headerBytes], size-headerBytes); err != nil {
+		return fmt.Errorf("write header of %s: %w", path, err)
+	}
+	if _, err := f.WriteAt(area, 0); err != nil {
 		return fmt.Errorf("write header of %s: %w", path, err)
 	}
 	return nil
@@ -115,13 +142,15 @@ func (s *Store) abandon() {
 	switch {
 	case seg == nil:
 	case seg.last > 0:
-		if err = cutSegment(seg.path, seg.used); err == nil {
-			seg.size = seg.used
-		}
+		err = seg.cut()
 	default:
 		s.segs = slices.DeleteFunc(s.segs, func(g *segment) bool { return g == seg })
-		delete(s.ix.segs, uint32(seg.number))
-		err = errors.Join(seg.f.Close(), os.Remove(seg.path))
+		s.ix.forget(seg)
+		err = seg.f.Close()
+		if rm := s.opts.files.Remove(seg.path); rm != nil {
+			s.leftover = append(s.leftover, seg.path)
+			err = errors.Join(err, rm)
+		}
 	}
 	if err != nil {
 		s.log.Warn("clean up abandoned journal segment", "file", seg.path, "error", err)
@@ -137,7 +166,7 @@ func (s *Store) free(now time.Time) int64 {
 	if now.Sub(s.freeAt) < time.Second {
 		return s.freeNow
 	}
-	free, err := freeBytes(s.dir)
+	free, err := s.opts.files.Free(s.dir)
 	if err != nil {
 		s.log.Warn("free space unknown", "error", err)
 		free = 1 << 62 // the disk itself will refuse
@@ -146,17 +175,19 @@ func (s *Store) free(now time.Time) int64 {
 	return free
 }
 
-// discard removes the oldest segment from the disk. Its frames are applied and
-// no record waits in it.
+// discard removes a segment from the disk and from memory. No record waits in it.
 func (s *Store) discard(seg *segment) error {
-	s.files.Lock()
-	err := seg.f.Close()
-	s.files.Unlock()
-	if err != nil {
-		s.log.Warn("close journal segment", "file", seg.path, "error", err)
-	}
-	if err := os.Remove(seg.path); err != nil {
+	if err := s.opts.files.Remove(seg.path); err != nil {
 		return fmt.Errorf("remove journal segment: %w", err)
 	}
-	return syncDir(s.journalDir)
+	s.mu.Lock()
+	s.segs = slices.DeleteFunc(s.segs, func(g *segment) bool { return g == seg })
+	s.ix.forget(seg)
+	s.mu.Unlock()
+	s.files.Lock() // whoever found a place in it has read it then
+	defer s.files.Unlock()
+	if err := seg.f.Close(); err != nil {
+		s.log.Warn("close journal segment", "file", seg.path, "error", err)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,37 @@ type model struct {
 	tries   map[uint64]int
 }
 
+func newModel() *model {
+	return &model{state: map[string]string{}, records: map[uint64]string{}, tries: map[uint64]int{}}
+}
+
+func (m *model) clone() *model {
+	return &model{state: maps.Clone(m.state), records: maps.Clone(m.records), tries: maps.Clone(m.tries)}
+}
+
+// diff tells where got is different.
+func (m *model) diff(got *model) string {
+	return differ("records", m.records, got.records) + differ("values", m.state, got.state) + differ("tries", m.tries, got.tries)
+}
+
+func differ[K cmp.Ordered, V comparable](what string, want, got map[K]V) (s string) {
+	for k, v := range want {
+		if g, ok := got[k]; !ok || g != v {
+			s += fmt.Sprintf(" %s %v is %.30q (%v), want %.30q", what, k, fmt.Sprint(g), ok, fmt.Sprint(v))
+		}
+	}
+	for k, g := range got {
+		if _, ok := want[k]; !ok {
+			s += fmt.Sprintf(" %s %v is %.30q, want none", what, k, fmt.Sprint(g))
+		}
+	}
+	return s
+}
+
+func (m *model) equal(o *model) bool {
+	return maps.Equal(m.state, o.state) && maps.Equal(m.records, o.records) && maps.Equal(m.tries, o.tries)
+}
+
 func (m *model) frame(r *rand.Rand) (f agent.Frame, apply func()) {
 	f.Lazy = r.IntN(3) == 0
 	for range r.IntN(4) {
@@ -29,7 +61,7 @@ func (m *model) frame(r *rand.Rand) (f agent.Frame, apply func()) {
 			Event: agent.Event{Data: []byte(fmt.Sprint(r.Uint64(), strings.Repeat("x", r.IntN(2000))))},
 		})
 	}
-	for seq := range m.records {
+	for _, seq := range slices.Sorted(maps.Keys(m.records)) {
 		switch r.IntN(8) {
 		case 0, 1:
 			f.Done = append(f.Done, seq)
@@ -53,13 +85,18 @@ func (m *model) frame(r *rand.Rand) (f agent.Frame, apply func()) {
 func (m *model) apply(f *agent.Frame) {
 	for _, rec := range f.Add {
 		m.records[rec.Seq] = rec.Queue + " " + string(rec.Event.Data)
+		if rec.Attempts > 0 {
+			m.tries[rec.Seq] = rec.Attempts
+		}
 	}
 	for _, seq := range f.Done {
 		delete(m.records, seq)
 		delete(m.tries, seq)
 	}
 	for _, touch := range f.Touch {
-		m.tries[touch.Seq] = touch.Attempts
+		if m.tries[touch.Seq] = touch.Attempts; touch.Attempts == 0 {
+			delete(m.tries, touch.Seq)
+		}
 	}
 	for _, w := range f.Writes {
 		if w.Value == nil {
@@ -113,7 +150,7 @@ func TestModel(t *testing.T) {
 			dir := t.TempDir()
 			opts := store.Options{SegmentSize: 64 << 10, Quota: 4 << 20, Overlay: 16 << 10}
 			s, g := gatedWith(t, dir, opts)
-			m := &model{state: map[string]string{}, records: map[uint64]string{}, tries: map[uint64]int{}}
+			m := newModel()
 			broken := errors.New("broken")
 			for range 400 {
 				switch n := r.IntN(60); {

@@ -67,11 +67,11 @@ func (s *Store) lookup(scope, key string) (held, bool) {
 }
 
 // alive gives the data, nil if it was deleted or has expired.
-func (h *held) alive(now time.Time) []byte {
-	if h.data == nil || expired(h.expires, now) {
+func (s *Store) alive(h *held) []byte {
+	if h.data == nil || s.expired(h.expires) {
 		return nil
 	}
 	return h.data
 }
 
-func expired(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+func (s *Store) expired(at time.Time) bool { return !at.IsZero() && s.opts.Past(at) }

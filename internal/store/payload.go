@@ -54,12 +54,7 @@ func appendPayload(b []byte, f *agent.Frame, moved []moving, p *payload) []byte 
 	for _, seq := range f.Done {
 		b = binary.AppendUvarint(b, seq)
 	}
-	b = binary.AppendUvarint(b, uint64(len(f.Touch)))
-	for i := range f.Touch {
-		b = binary.AppendUvarint(b, f.Touch[i].Seq)
-		b = binary.AppendUvarint(b, uint64(max(f.Touch[i].Attempts, 0)))
-		b = appendTime(b, f.Touch[i].NotBefore)
-	}
+	b = appendTouches(b, f.Touch)
 	p.done = append(p.done, f.Done...)
 	p.touch = append(p.touch, f.Touch...)
 	p.writes = append(p.writes, f.Writes...)
@@ -98,6 +93,25 @@ func appendMoved(b []byte, start int, moved []moving, p *payload) []byte {
 		b = append(b, m.stored...)
 	}
 	return b
+}
+
+func appendTouches(b []byte, touch []agent.Touch) []byte {
+	b = binary.AppendUvarint(b, uint64(len(touch)))
+	for i := range touch {
+		b = binary.AppendUvarint(b, touch[i].Seq)
+		b = binary.AppendUvarint(b, uint64(max(touch[i].Attempts, 0)))
+		b = appendTime(b, touch[i].NotBefore)
+	}
+	return b
+}
+
+// touches is the inverse of appendTouches.
+func (r *reader) touches() []agent.Touch {
+	touch := make([]agent.Touch, 0, r.count(3))
+	for range cap(touch) {
+		touch = append(touch, agent.Touch{Seq: r.uvarint(), Attempts: r.small(), NotBefore: r.time()})
+	}
+	return touch
 }
 
 func appendWrites(b []byte, writes []agent.Write) []byte {
@@ -141,9 +155,7 @@ func parsePayload(b []byte, p *payload) error {
 	for range r.count(1) {
 		p.done = append(p.done, r.uvarint())
 	}
-	for range r.count(3) {
-		p.touch = append(p.touch, agent.Touch{Seq: r.uvarint(), Attempts: r.small(), NotBefore: r.time()})
-	}
+	p.touch = append(p.touch, r.touches()...)
 	for range r.count(4) {
 		p.writes = append(p.writes, agent.Write{Scope: r.string(), Key: r.string(), Expires: r.time(), Value: r.block()})
 	}

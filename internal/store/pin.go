@@ -73,8 +73,8 @@ func (s *Store) pinned(name string) (value []byte, version uint64, err error) {
 		}
 	}
 	take(s.Get(pinScope, name))
-	take(readPin(s.pinPath(name, 0), name))
-	take(readPin(s.pinPath(name, 1), name))
+	take(s.readPin(name, 0))
+	take(s.readPin(name, 1))
 	switch {
 	case version > 0:
 		return bytes.Clone(value), version, nil
@@ -90,19 +90,14 @@ func (s *Store) pinPath(name string, version uint64) string {
 
 // writePin writes a pin file: CRC32C of name and the rest, version, value.
 func (s *Store) writePin(name string, version uint64, b []byte) error {
-	path := s.pinPath(name, version)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	if err := syncDir(s.dir); err != nil {
-		return err
-	}
-	return writeDurably(path, append(binary.LittleEndian.AppendUint32(nil, pinChecksum(name, b)), b...))
+	return s.opts.files.Replace(s.pinPath(name, version),
+		append(binary.LittleEndian.AppendUint32(nil, pinChecksum(name, b)), b...))
 }
 
 // readPin returns version and value; nil if there is no file.
-func readPin(path, name string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+func (s *Store) readPin(name string, turn uint64) ([]byte, error) {
+	path := s.pinPath(name, turn)
+	b, err := readFile(s.opts.files, path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -12,8 +12,6 @@ type Queue struct {
 	s      *Store
 	name   string
 	id     uint32
-	seqs   []uint64      // ascending; may name records that are gone
-	head   int           // before it, all are gone
 	live   int           // that wait
 	notify chan struct{} // closed when something new may be read; nil while nobody waits
 }
@@ -23,50 +21,6 @@ func (q *Queue) Len() int {
 	q.s.mu.RLock()
 	defer q.s.mu.RUnlock()
 	return q.live
-}
-
-// insert keeps seqs ascending. Nearly always the new one is the last.
-func (q *Queue) insert(seq uint64, unsorted bool) {
-	q.live++
-	if n := len(q.seqs); unsorted || n == 0 || q.seqs[n-1] < seq {
-		q.seqs = append(q.seqs, seq)
-		return
-	}
-	i, _ := slices.BinarySearch(q.seqs[q.head:], seq)
-	q.seqs = slices.Insert(q.seqs, q.head+i, seq)
-}
-
-// removed counts one record less and, now and then, forgets those that are gone.
-func (q *Queue) removed(x *index) {
-	q.live--
-	if x.loading {
-		return
-	}
-	for q.head < len(q.seqs) && !q.waits(x, q.seqs[q.head]) {
-		q.head++
-	}
-	if len(q.seqs) > 64 && q.live < len(q.seqs)/2 {
-		q.compact(x)
-	}
-}
-
-// compact forgets the records that are gone.
-func (q *Queue) compact(x *index) {
-	kept := q.seqs[:0]
-	for _, seq := range slices.Compact(q.seqs[q.head:]) {
-		if q.waits(x, seq) {
-			kept = append(kept, seq)
-		}
-	}
-	q.seqs, q.head = kept, 0
-	if cap(kept) > 1024 && len(kept) < cap(kept)/4 {
-		q.seqs = slices.Clone(kept)
-	}
-}
-
-func (q *Queue) waits(x *index, seq uint64) bool {
-	sl := x.get(seq)
-	return sl != nil && sl.queue == q.id
 }
 
 // wake lets waiting readers look again.
@@ -113,19 +67,13 @@ func (q *Queue) after(after uint64, limit int) ([]uint64, <-chan struct{}, error
 		return nil, nil, errClosed
 	}
 	below, limit := s.settledBelow(), max(limit, 1)
-	i, found := slices.BinarySearch(q.seqs[q.head:], after)
-	if found {
-		i++
-	}
 	var seqs []uint64
-	for _, seq := range q.seqs[q.head+i:] {
-		if seq >= below || len(seqs) >= limit {
-			break
+	s.ix.each(q.id, after+1, func(at located) bool {
+		if at.seq < below {
+			seqs = append(seqs, at.seq)
 		}
-		if q.waits(s.ix, seq) {
-			seqs = append(seqs, seq)
-		}
-	}
+		return at.seq < below && len(seqs) < limit
+	})
 	if len(seqs) > 0 {
 		return seqs, nil, nil
 	}

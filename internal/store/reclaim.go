@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,6 +24,9 @@ func (s *Store) maintain(ctx context.Context, due bool) error {
 		}
 	}
 	if err := s.reclaim(); err != nil {
+		return err
+	}
+	if err := s.sealFull(); err != nil {
 		return err
 	}
 	for {
@@ -57,20 +61,50 @@ func (s *Store) oldest() *segment {
 // reclaim removes segments from the oldest on, and only in this order: a later
 // one may say that records of an earlier one are done.
 func (s *Store) reclaim() error {
+	if err := s.removeLeftover(); err != nil {
+		return err
+	}
 	for {
-		s.mu.Lock()
-		if len(s.segs) < 2 || s.segs[0].live > 0 || s.segs[0].last > s.applied || s.segs[0] == s.current {
-			s.mu.Unlock()
+		seg := s.reclaimable()
+		if seg == nil {
 			return nil
 		}
-		seg := s.segs[0]
-		s.segs = slices.Delete(s.segs, 0, 1)
-		delete(s.ix.segs, uint32(seg.number))
-		s.mu.Unlock()
+		// A Lazy frame may have taken the last record out of it. Until that frame
+		// is synced, a crash brings the record back.
+		if err := s.flush(); err != nil {
+			return err
+		}
 		if err := s.discard(seg); err != nil {
 			return err
 		}
 	}
+}
+
+// reclaimable is the oldest segment if nothing in it is needed any more.
+func (s *Store) reclaimable() *segment {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if len(s.segs) < 2 || s.segs[0].live > 0 || s.segs[0].last > s.applied || s.segs[0] == s.current {
+		return nil
+	}
+	return s.segs[0]
+}
+
+// removeLeftover tries again to remove what the disk would not give up.
+func (s *Store) removeLeftover() error {
+	s.mu.Lock()
+	list := s.leftover
+	s.leftover = nil
+	s.mu.Unlock()
+	for i, path := range list {
+		if err := s.opts.files.Remove(path); err != nil {
+			s.mu.Lock()
+			s.leftover = append(s.leftover, list[i:]...)
+			s.mu.Unlock()
+			return fmt.Errorf("remove journal segment: %w", err)
+		}
+	}
+	return nil
 }
 
 // blocking returns the oldest segment if it keeps the others from being given
@@ -82,7 +116,10 @@ func (s *Store) blocking() *segment {
 	if len(s.segs) < 4 || s.segs[0].live == 0 {
 		return nil
 	}
-	total, live := s.journalBytes(), s.ix.liveBytes
+	total, live := s.journalBytes(), int64(0)
+	for _, seg := range s.segs {
+		live += seg.liveBytes()
+	}
 	tight := total >= s.opts.Quota-s.opts.SegmentSize && live < total-2*s.opts.SegmentSize
 	if live*2 < total || tight {
 		return s.segs[0]
@@ -115,28 +152,27 @@ func (s *Store) moveForward(ctx context.Context, seg *segment) error {
 // collect reads stored records of seg, at most moveBatch bytes of them, and
 // tells how many of seqs it has dealt with.
 func (s *Store) collect(seg *segment, seqs []uint64) (moved []moving, n int, err error) {
-	size := 0
+	size, look := 0, spotReader{}
 	for n < len(seqs) && size < moveBatch {
 		seq := seqs[n]
 		n++
 		s.mu.RLock()
-		sl := s.ix.get(seq)
-		if sl == nil || uint64(sl.seg) != seg.number {
-			s.mu.RUnlock()
+		at, ok := s.ix.find(seq)
+		s.mu.RUnlock()
+		if !ok || at.seg != seg {
 			continue
 		}
-		at := *sl
-		s.mu.RUnlock()
-		stored, err := readStoredAt(seg, at)
-		if err != nil {
-			return nil, n, err
-		}
-		if !recordIntact(stored) {
+		stored, err := s.stored(&look, at)
+		m := moving{place: place{seq: seq}, stored: stored}
+		switch {
+		case errors.Is(err, errDamaged) || err == nil && !recordHead(stored, &m.place):
 			s.drop(seq)
 			continue
+		case err != nil:
+			return nil, n, err
 		}
 		size += len(stored)
-		moved = append(moved, moving{place: place{seq: seq}, stored: stored})
+		moved = append(moved, m)
 	}
 	return moved, n, nil
 }
@@ -149,14 +185,17 @@ func (s *Store) commitMoved(ctx context.Context, moved []moving) error {
 	}
 	s.mu.Lock()
 	leaving := s.leaving()
-	moved = slices.DeleteFunc(moved, func(m moving) bool { return leaving[m.seq] || s.ix.get(m.seq) == nil })
+	moved = slices.DeleteFunc(moved, func(m moving) bool {
+		_, waits := s.ix.find(m.seq)
+		return leaving[m.seq] || !waits
+	})
 	if len(moved) == 0 {
 		s.mu.Unlock()
 		return nil
 	}
 	for i := range moved {
 		m := &moved[i]
-		m.attempts, m.notBefore = int(s.ix.get(m.seq).attempts), s.ix.notBefore[m.seq]
+		m.attempts, m.notBefore = s.ix.tried(m.seq)
 	}
 	e := newEntry(&agent.Frame{}, moved)
 	if err := s.admit(e); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,55 +14,68 @@ import (
 // found is a segment file that was there when the store was opened.
 type found struct {
 	seg    *segment
-	h      header
-	broken bool   // no intact header
-	below  uint64 // frames from here on are void: a later segment continues there
+	broken bool     // no intact header
+	below  uint64   // frames from here on are void: a later segment continues there
+	end    *trailer // nil: it was not sealed, or is damaged
 }
 
-// replay reads the journal into memory. Values that Badger has already are
-// left out; a torn end is cut; damage before it is skipped and counted.
+// replay learns from the journal what waits. Values that Badger has already
+// are left out; a torn end is cut; damage before it is skipped and counted.
 func (s *Store) replay() error {
 	list, err := s.findSegments()
 	if err != nil {
 		return err
 	}
-	s.ix.loading = true
+	s.loading = true
 	expected := s.applied + 1
 	if len(list) == 0 && s.applied > 0 {
 		s.damage(1, "the journal is gone although the database has applied one", "applied", s.applied)
 	}
-	begun := false
+	begun, newest := false, slices.IndexFunc(list, func(f found) bool { return !f.broken && f.below == math.MaxUint64 })
+	var broken []*segment
 	for i := range list {
 		f := &list[i]
-		if !begun && !f.broken && (i > 0 || f.h.first <= expected) {
-			expected = f.h.first // what came before was applied and given back, or was told already
+		if f.broken {
+			broken = append(broken, f.seg)
+		} else if err := s.judge(broken, func(g *segment) bool {
+			return uint64(f.seg.h.oldest) > g.number || begun && f.seg.h.first == expected
+		}); err != nil {
+			return err
+		} else {
+			broken = nil
+		}
+		if !begun && !f.broken && (i > 0 || f.seg.h.first <= expected) {
+			expected = f.seg.h.first // what came before was applied and given back, or was told already
 		}
 		begun = begun || !f.broken
-		if expected, err = s.replaySegment(f, i == len(list)-1, expected); err != nil {
+		if expected, err = s.replaySegment(f, i == newest, expected); err != nil {
 			return err
 		}
+	}
+	if err := s.judge(broken, func(g *segment) bool { return expected > s.applied && g.size >= minSegment }); err != nil {
+		return err
 	}
 	if expected <= s.applied {
 		s.damage(int64(s.applied+1-expected), "the end of the journal is gone", "applied", s.applied)
 		expected = s.applied + 1
 	}
-	s.ix.loaded()
-	s.durable, s.told = expected-1, s.nextRec
+	s.loading = false
+	s.durable, s.told, s.usedRec = expected-1, s.nextRec, s.nextRec
 	return nil
 }
 
 // findSegments opens the segment files, oldest first.
 func (s *Store) findSegments() ([]found, error) {
-	names, err := filepath.Glob(filepath.Join(s.journalDir, "*.seg"))
+	paths, err := s.opts.files.List(s.journalDir)
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(names)
 	s.nextSegment = 1
 	var list []found
-	for _, path := range names {
-		number, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(path), ".seg"), 16, 32)
-		if err != nil || number == 0 {
+	for _, path := range paths {
+		name, isSegment := strings.CutSuffix(filepath.Base(path), ".seg")
+		number, err := strconv.ParseUint(name, 16, 32)
+		if !isSegment || err != nil || number == 0 {
 			s.log.Warn("a file in the journal is none of ours and is left alone", "file", path)
 			continue
 		}
@@ -80,90 +92,133 @@ func (s *Store) findSegments() ([]found, error) {
 	for i := len(list) - 1; i >= 0; i-- {
 		list[i].below = below
 		if !list[i].broken {
-			below = min(below, list[i].h.first)
+			below = min(below, list[i].seg.h.first)
 		}
 	}
 	return list, nil
 }
 
-// openSegment reads a header. A segment that was cut off while it was made,
-// and holds nothing, is removed; nil then.
+// openSegment reads a header and, if it is sealed, where the footer lies. A
+// segment that was cut off while it was made, and holds nothing, is removed;
+// nil then.
 func (s *Store) openSegment(path string, number uint64) (*found, error) {
 	f, err := s.opts.files.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open journal segment: %w", err)
 	}
-	info, err := os.Stat(path)
+	size, err := f.Size()
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(fmt.Errorf("open journal segment: %w", err), f.Close())
 	}
-	area := make([]byte, min(headerArea, info.Size()))
-	if _, err := f.ReadAt(area, 0); err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), f.Close())
+	area, tail := make([]byte, min(headerArea, size)), make([]byte, min(trailerBytes, size))
+	_, err = f.ReadAt(area, 0)
+	if _, err2 := f.ReadAt(tail, size-int64(len(tail))); size > 0 && (err != nil || err2 != nil) {
+		return nil, errors.Join(fmt.Errorf("read %s: %w", path, errors.Join(err, err2)), f.Close())
 	}
 	h, err := decodeHeader(area)
-	damaged := errors.Is(err, errDamaged)
-	if err != nil && !damaged {
+	if errors.Is(err, errDamaged) && size >= headerBytes {
+		h, err = decodeHeader(tail[len(tail)-headerBytes:])
+	}
+	broken := errors.Is(err, errDamaged)
+	switch {
+	case err != nil && !broken:
 		return nil, errors.Join(fmt.Errorf("journal segment %s cannot be used: %w", path, err), f.Close())
-	}
-	if !damaged && h.number != number {
+	case !broken && h.number != number:
 		return nil, errors.Join(fmt.Errorf("journal segment %s was renamed; give it back its name %s", path, segmentName(h.number)), f.Close())
+	case broken:
+		b, err := readFile(s.opts.files, path)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), f.Close())
+		}
+		if len(bytes.Trim(b, "\x00")) == 0 {
+			return nil, errors.Join(f.Close(), s.opts.files.Remove(path))
+		}
 	}
-	if damaged && allZero(path) {
-		return nil, errors.Join(f.Close(), os.Remove(path))
-	}
-	seg := &segment{number: number, path: path, f: f, size: info.Size(), used: headerArea, seed: h.seed()}
+	seg := newSegment(path, f, h, size)
+	seg.number, seg.damaged = number, broken
 	s.segs = append(s.segs, seg)
 	s.ix.segs[uint32(number)] = seg
-	return &found{seg: seg, h: h, broken: damaged}, nil
+	at := &found{seg: seg, broken: broken}
+	if t, err := decodeTrailer(tail, h, size); !broken && err == nil {
+		at.end = &t
+	}
+	return at, nil
 }
 
-func allZero(path string) bool {
-	b, err := os.ReadFile(path)
-	return err == nil && len(bytes.Trim(b, "\x00")) == 0
-}
-
-// replaySegment applies the frames of one segment and returns the sequence
-// expected next.
+// replaySegment takes over what one segment did and returns the frame
+// sequence expected next.
 func (s *Store) replaySegment(f *found, newest bool, expected uint64) (uint64, error) {
+	seg := f.seg
 	if f.broken {
-		s.damage(1, "a journal segment has no intact header and is skipped; more than one frame may be lost", "file", f.seg.path)
-		s.keepAside(f.seg.path)
 		return expected, nil
 	}
-	b, err := os.ReadFile(f.seg.path)
+	s.nextRec = max(s.nextRec, seg.h.nextRec)
+	if ft := s.readFooter(f); ft != nil {
+		s.skipTo(seg.h.first, expected, seg)
+		return ft.last + 1, s.replayFooter(f, ft)
+	}
+	return s.replayFrames(f, newest, expected)
+}
+
+// judge decides about segments without an intact header. Those that were cut
+// off while they were made go.
+func (s *Store) judge(broken []*segment, leftover func(*segment) bool) error {
+	for _, seg := range broken {
+		s.keepAside(seg.path)
+		if !leftover(seg) {
+			s.damage(1, "a journal segment has no intact header and is skipped; more than one frame may be lost", "file", seg.path)
+			continue
+		}
+		s.log.Warn("a journal segment was cut off while it was made and is removed", "file", seg.path)
+		if err := s.discard(seg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayFrames does so frame by frame: there is no footer, or it is damaged.
+func (s *Store) replayFrames(f *found, newest bool, expected uint64) (uint64, error) {
+	seg := f.seg
+	b, err := readFile(s.opts.files, seg.path)
 	if err != nil {
 		return 0, fmt.Errorf("read journal: %w", err)
 	}
-	s.nextRec = max(s.nextRec, f.h.nextRec)
-	frames, end := scanFrames(b, &f.h)
-	sealed := uint64(len(b)) < f.h.size
-	frames = slices.DeleteFunc(frames, func(fr frameAt) bool { return fr.seq >= f.below })
-	if newest && !sealed {
-		frames = cutTorn(frames, f.h.first)
+	found := scanFrames(b, &seg.h)
+	frames := found.frames
+	for len(frames) > 0 && frames[len(frames)-1].seq >= f.below {
+		frames = frames[:len(frames)-1]
 	}
-	expected = s.skipTo(f.h.first, expected, f.seg.path)
+	sealed := found.sealed || seg.size < int64(seg.h.size) && seg.size != int64(found.end)
+	if newest && !sealed {
+		frames = cutTorn(frames, seg.h.first)
+	}
+	expected = s.skipTo(seg.h.first, expected, seg)
 	for _, fr := range frames {
-		s.skipTo(fr.seq, expected, f.seg.path)
-		if err := s.replayFrame(f.seg, b[fr.off:fr.off+fr.n], fr); err != nil {
+		s.skipTo(fr.seq, expected, seg)
+		if err := s.replayFrame(seg, b[fr.off:fr.off+fr.n], fr); err != nil {
 			return 0, err
 		}
 		expected = fr.seq + 1
 	}
+	if found.sealed && newest {
+		return s.skipTo(found.last+1, expected, seg), nil
+	}
 	if newest {
-		return expected, s.endJournal(f.seg, b, end, sealed)
+		return expected, s.endJournal(seg, b, sealed)
 	}
 	return expected, nil
 }
 
 // skipTo counts the frames that are missing before seq.
-func (s *Store) skipTo(seq, expected uint64, path string) uint64 {
+func (s *Store) skipTo(seq, expected uint64, seg *segment) uint64 {
 	if seq <= expected {
 		return expected
 	}
+	seg.damaged = true
 	s.damage(int64(seq-expected), "frames of the journal are damaged and skipped",
-		"file", path, "first", expected, "last", seq-1)
-	s.keepAside(path)
+		"file", seg.path, "first", expected, "last", seq-1)
+	s.keepAside(seg.path)
 	return seq
 }
 
@@ -191,14 +246,12 @@ func (s *Store) replayFrame(seg *segment, b []byte, fr frameAt) error {
 	}
 	s.nextRec = max(s.nextRec, e.p.first+uint64(len(e.p.add)))
 	seg.last, seg.used = fr.seq, int64(fr.off+align8(fr.n))
+	seg.note(&e.p, writeFrame{fr.seq, uint32(fr.off - frameHeader)})
 	if fr.seq <= s.applied {
 		e.p.writes = e.p.writes[:0]
 	}
 	for i := range e.p.writes {
 		e.p.writes[i].Value = bytes.Clone(e.p.writes[i].Value)
-	}
-	for i := range e.p.moved {
-		s.ix.add(&e.p.moved[i], seg, e.off+e.p.moved[i].off)
 	}
 	s.order = fr.seq
 	s.apply(e, seg)
@@ -207,27 +260,19 @@ func (s *Store) replayFrame(seg *segment, b []byte, fr frameAt) error {
 
 // endJournal cuts what lies behind the last frame, so that it can never come
 // back, and makes sure that what was accepted is on disk.
-func (s *Store) endJournal(seg *segment, b []byte, end int, sealed bool) error {
-	if sealed && end < len(b) {
-		s.damage(1, "the end of a closed journal segment is damaged", "file", seg.path, "bytes", len(b)-end)
+func (s *Store) endJournal(seg *segment, b []byte, sealed bool) error {
+	if sealed {
+		seg.damaged = true
+		s.damage(1, "the end of a closed journal segment is damaged", "file", seg.path)
 		s.keepAside(seg.path)
 		return nil
 	}
-	if torn := len(bytes.TrimRight(b[seg.used:], "\x00")); torn > 0 {
+	rest := b[seg.used:max(int(seg.used), len(b)-headerBytes)]
+	if torn := len(bytes.TrimRight(rest, "\x00")); torn > 0 {
 		s.log.Warn("unfinished frames at the end of the journal are cut off", "file", seg.path, "bytes", torn)
 	}
-	seg.size = seg.used
-	return cutSegment(seg.path, seg.used)
-}
-
-// cutSegment gives a segment its final length.
-func cutSegment(path string, length int64) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("seal journal segment: %w", err)
+	if seg.damaged {
+		return seg.cut()
 	}
-	if err := errors.Join(f.Truncate(length), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("seal journal segment: %w", err)
-	}
-	return nil
+	return s.seal(seg)
 }

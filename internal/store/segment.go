@@ -3,9 +3,13 @@ package store
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"path/filepath"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 const (
@@ -13,10 +17,12 @@ const (
 	segmentMagic  = "SKRYJNL\x00"
 
 	headerBytes = 64   // of one copy of the header
-	headerCopy  = 512  // where the second copy lies, in another sector
+	headerCopy  = 512  // where the second copy lies, in another sector; the third one is at the end
 	headerArea  = 1024 // where frames begin
 	frameHeader = 24
 	maxFrame    = 64 << 20 // payload bytes
+
+	segmentNeed = headerArea + openingBytes + trailerBytes + 128 // of every segment, besides frames and what they add to the footer
 )
 
 // header opens a segment file.
@@ -26,14 +32,15 @@ type header struct {
 	nextRec uint64 // record sequence that comes next
 	size    uint64 // bytes preallocated; a shorter file has been sealed
 	salt    uint64 // random, part of every checksum: data cannot pass for a frame
+	oldest  uint32 // number of the oldest segment there was: lower ones are leftovers
 }
 
-func newHeader(number, first, nextRec uint64, size int64) (header, error) {
+func newHeader(number, first, nextRec uint64, size int64, oldest uint64) (header, error) {
 	var salt [8]byte
 	if _, err := rand.Read(salt[:]); err != nil {
 		return header{}, fmt.Errorf("random salt: %w", err)
 	}
-	return header{number, first, nextRec, uint64(size), binary.LittleEndian.Uint64(salt[:])}, nil
+	return header{number, first, nextRec, uint64(size), binary.LittleEndian.Uint64(salt[:]), uint32(oldest)}, nil
 }
 
 // encode gives the header area with both copies.
@@ -45,7 +52,7 @@ func (h *header) encode() []byte {
 	for _, v := range []uint64{h.number, h.first, h.nextRec, h.size, h.salt} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
-	b = binary.LittleEndian.AppendUint32(b, 0)
+	b = binary.LittleEndian.AppendUint32(b, h.oldest)
 	binary.LittleEndian.AppendUint32(b, checksum(b))
 	copy(area[headerCopy:], area[:headerBytes])
 	return area
@@ -62,7 +69,7 @@ func decodeHeader(area []byte) (header, error) {
 			return header{}, fmt.Errorf("it is of format %d and this release reads format %d; install the release that wrote it", v, formatVersion)
 		}
 		r := reader{b: b, off: 16}
-		return header{r.uint64(), r.uint64(), r.uint64(), r.uint64(), r.uint64()}, nil
+		return header{r.uint64(), r.uint64(), r.uint64(), r.uint64(), r.uint64(), r.uint32()}, nil
 	}
 	return header{}, fmt.Errorf("segment header: %w", errDamaged)
 }
@@ -72,28 +79,97 @@ func (h *header) seed() uint32 {
 	return checksum(binary.LittleEndian.AppendUint64(nil, h.salt))
 }
 
-// segment is one journal file. Fields but live and liveBytes are written by
-// the one committer, under the store's lock.
+// segment is one journal file. Its fields are written by the one committer, or
+// the one who maintains, under the store's lock.
 type segment struct {
-	number    uint64
-	path      string
-	f         file
-	size      int64  // of the file
-	used      int64  // bytes up to the end of the last durable frame
-	last      uint64 // sequence of its last frame; 0 if it has none
-	seed      uint32
-	live      int // waiting records that lie here
-	liveBytes int64
-	minRec    uint64 // the records that ever lay here are within these
-	maxRec    uint64
+	number   uint64
+	path     string
+	f        file
+	h        header
+	seed     uint32
+	size     int64  // of the file
+	used     int64  // bytes up to the end of the last durable frame
+	reserved int64  // bytes kept for the footer
+	last     uint64 // sequence of its last frame; 0 if it has none
+	nextRec  uint64 // record sequence that comes after its frames
+
+	base    uint64 // sequence of the first position of home
+	home    table  // records that were added here
+	moved   table  // records that were moved here
+	live    int    // waiting records that lie here
+	byQueue map[uint32]int
+	bytes   int64 // of stored records, of those that are done too
+
+	notes    *notes // what the footer must tell besides; nil once sealed
+	damaged  bool   // never sealed, so that each start finds the damage again
+	verified bool   // every waiting record was read since the start
 }
 
-// holds widens the range of records that lie here.
-func (g *segment) holds(seq uint64) {
-	if g.minRec == 0 || seq < g.minRec {
-		g.minRec = seq
+// notes is what the frames of a segment did besides adding and moving records.
+type notes struct {
+	done   []uint64
+	touch  map[uint64]agent.Touch
+	writes []writeFrame
+	moved  []uint64 // sequences, by position
+}
+
+func newSegment(path string, f file, h header, size int64) *segment {
+	return &segment{
+		number: h.number, path: path, f: f, h: h, seed: h.seed(), size: size, used: headerArea, nextRec: h.nextRec,
+		byQueue: map[uint32]int{}, notes: &notes{touch: map[uint64]agent.Touch{}},
 	}
-	g.maxRec = max(g.maxRec, seq)
+}
+
+// room is how many bytes of frames and footer it still takes.
+func (g *segment) room() int64 {
+	return g.size - g.used - g.reserved - openingBytes - trailerBytes
+}
+
+// note keeps for the footer what a durable frame did. A record that is done
+// in the segment where it was added leaves no trace in the footer.
+func (g *segment) note(p *payload, w writeFrame) {
+	g.nextRec = max(g.nextRec, p.first+uint64(len(p.add)))
+	for _, seq := range p.done {
+		if pos := seq - g.base; seq >= g.base && pos < uint64(g.home.len()) {
+			g.home.spots[pos] = spot{}
+		} else {
+			g.notes.done = append(g.notes.done, seq)
+		}
+		delete(g.notes.touch, seq)
+	}
+	for i := range p.touch {
+		g.notes.touch[p.touch[i].Seq] = p.touch[i]
+	}
+	for _, list := range [...][]place{p.add, p.moved} {
+		for i := range list {
+			if pl := &list[i]; pl.attempts > 0 || !pl.notBefore.IsZero() {
+				g.notes.touch[pl.seq] = agent.Touch{Seq: pl.seq, Attempts: pl.attempts, NotBefore: pl.notBefore}
+			}
+		}
+	}
+	if len(p.writes) > 0 {
+		g.notes.writes = append(g.notes.writes, w)
+	}
+}
+
+// read fills b from off on; what the file has lost is damage.
+func (g *segment) read(b []byte, off int64) error {
+	_, err := g.f.ReadAt(b, off)
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s is cut short: %w", g.path, errDamaged)
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", g.path, err)
+	}
+	return nil
+}
+
+// liveBytes is about how much of the segment waits.
+func (g *segment) liveBytes() int64 {
+	if g.live == 0 {
+		return 0
+	}
+	return g.bytes * int64(g.live) / int64(g.home.len()+g.moved.len())
 }
 
 func segmentName(number uint64) string { return fmt.Sprintf("%016x.seg", number) }
@@ -145,20 +221,31 @@ func readFrame(b []byte, off int, seed uint32, last uint64) (frameAt, bool) {
 	return f, true
 }
 
-// scanFrames lists the intact frames of a segment's bytes in order, and where
-// the last one ends. What lies between them and is none is passed over.
-func scanFrames(b []byte, h *header) (frames []frameAt, end int) {
+// scanned is what a look at every byte of a segment found.
+type scanned struct {
+	frames []frameAt
+	end    int    // of the last frame
+	sealed bool   // a footer begins there: no frame is missing behind it
+	last   uint64 // of the frames, as the footer tells
+}
+
+// scanFrames lists the intact frames of a segment's bytes in order. What lies
+// between them and is none is passed over.
+func scanFrames(b []byte, h *header) scanned {
 	seed, last := h.seed(), h.first-1
-	end = headerArea
+	s := scanned{end: headerArea}
 	for off := headerArea; off+frameHeader <= len(b); {
 		f, ok := readFrame(b, off, seed, last)
-		if !ok {
-			off += 8
+		if ok {
+			s.frames, last = append(s.frames, f), f.seq
+			off += frameBytes(f.n)
+			s.end = min(off, len(b))
 			continue
 		}
-		frames, last = append(frames, f), f.seq
-		off += frameBytes(f.n)
-		end = min(off, len(b))
+		if s.last, s.sealed = openingAt(b, off, seed); s.sealed {
+			return s
+		}
+		off += 8
 	}
-	return frames, end
+	return s
 }

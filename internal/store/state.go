@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -14,7 +13,6 @@ import (
 // has expired. The value must not be changed. A value that was damaged on disk
 // is an error, never a wrong value.
 func (s *Store) Get(scope, key string) ([]byte, error) {
-	now := time.Now()
 	s.mu.RLock()
 	h, ok := s.lookup(scope, key)
 	closed, generation := s.closed, s.generation
@@ -23,13 +21,13 @@ func (s *Store) Get(scope, key string) ([]byte, error) {
 	case closed:
 		return nil, errClosed
 	case ok:
-		return h.alive(now), nil
+		return s.alive(&h), nil
 	}
 	data, expires, err := s.load(stateKey(scope, key))
 	if err != nil {
 		return nil, fmt.Errorf("read %s of %s: %w", key, scope, err)
 	}
-	if data != nil && expired(expires, now) {
+	if data != nil && s.expired(expires) {
 		s.forget(scope, key, generation)
 		return nil, nil
 	}
@@ -49,15 +47,14 @@ func (s *Store) forget(scope, key string, generation uint64) {
 
 // Keys returns at most limit keys in scope that start with prefix, sorted.
 func (s *Store) Keys(scope, prefix string, limit int) ([]string, error) {
-	now := time.Now()
 	s.mu.RLock()
 	closed, generation := s.closed, s.generation
-	newer := s.newer(scope, prefix, now)
+	newer := s.newer(scope, prefix)
 	s.mu.RUnlock()
 	if closed {
 		return nil, errClosed
 	}
-	keys, err := s.storedKeys(scope, prefix, limit, newer, now)
+	keys, err := s.storedKeys(scope, prefix, limit, newer)
 	if err != nil {
 		return nil, fmt.Errorf("list keys of %s: %w", scope, err)
 	}
@@ -77,7 +74,7 @@ func (s *Store) Keys(scope, prefix string, limit int) ([]string, error) {
 }
 
 // newer tells of keys that Badger does not know right whether they are there.
-func (s *Store) newer(scope, prefix string, now time.Time) map[string]bool {
+func (s *Store) newer(scope, prefix string) map[string]bool {
 	found := map[string]bool{}
 	for _, o := range [...]*overlay{s.frozen, s.active} {
 		if o == nil {
@@ -85,7 +82,7 @@ func (s *Store) newer(scope, prefix string, now time.Time) map[string]bool {
 		}
 		for key, h := range o.scopes[scope] {
 			if strings.HasPrefix(key, prefix) {
-				found[key] = h.alive(now) != nil
+				found[key] = s.alive(&h) != nil
 			}
 		}
 	}
@@ -93,7 +90,7 @@ func (s *Store) newer(scope, prefix string, now time.Time) map[string]bool {
 }
 
 // storedKeys lists keys in Badger that are alive and not in except.
-func (s *Store) storedKeys(scope, prefix string, limit int, except map[string]bool, now time.Time) ([]string, error) {
+func (s *Store) storedKeys(scope, prefix string, limit int, except map[string]bool) ([]string, error) {
 	var keys []string
 	from := stateKey(scope, prefix)
 	err := s.view(func(txn *badger.Txn) error {
@@ -108,7 +105,7 @@ func (s *Store) storedKeys(scope, prefix string, limit int, except map[string]bo
 			var gone bool
 			err := item.Value(func(b []byte) error {
 				_, expires, err := decodeValue(item.Key(), b)
-				gone = err == nil && expired(expires, now)
+				gone = err == nil && s.expired(expires)
 				return nil // a damaged value is told when it is read; its key is there
 			})
 			if err != nil {
@@ -125,7 +122,7 @@ func (s *Store) storedKeys(scope, prefix string, limit int, except map[string]bo
 
 // sweep deletes expired values among the next n keys, so that marks nobody
 // reads any more do not pile up.
-func (s *Store) sweep(l *loader, n int, now time.Time) error {
+func (s *Store) sweep(l *loader, n int) error {
 	var gone [][]byte
 	err := s.db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{PrefetchValues: false, Prefix: []byte{prefixState}})
@@ -138,7 +135,7 @@ func (s *Store) sweep(l *loader, n int, now time.Time) error {
 			n--
 			item := it.Item()
 			err := item.Value(func(b []byte) error {
-				if _, expires, err := decodeValue(item.Key(), b); err == nil && expired(expires, now) {
+				if _, expires, err := decodeValue(item.Key(), b); err == nil && s.expired(expires) {
 					gone = append(gone, item.KeyCopy(nil))
 				}
 				return nil // a damaged value is told when it is read

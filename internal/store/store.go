@@ -24,13 +24,14 @@ type Store struct {
 	db              *badger.DB
 
 	work     chan struct{} // something to check point or to reclaim
-	lazyWork chan struct{} // a Lazy frame waits for its sync
+	lazyWork chan struct{} // lazyDue is nearer than before
 	syncs    atomic.Int64
 	gaps     atomic.Int64
 
 	checkpointing sync.Mutex // held by the one who applies
 	relieving     sync.Mutex // held by the commit that makes room for others
 	maintaining   sync.Mutex // held by the one who reclaims
+	writing       sync.Mutex // held during one transaction of Badger
 	blobs         sync.Mutex
 	busyBlobs     map[string]chan struct{} // digests being written or deleted; under blobs
 	pins          sync.Mutex
@@ -46,15 +47,21 @@ type Store struct {
 	ix       *index
 	segs     []*segment // oldest first
 	current  *segment   // nil: the next batch starts one
+	leftover []string   // segments without a frame that could not be removed
 	pending  []*entry   // in the order of the journal
 	inflight []*entry   // being written by the leader
 	leading  bool
-	unsynced int64  // bytes in pending and inflight
-	order    uint64 // of the last commit
-	nextRec  uint64 // record sequence
-	durable  uint64 // frame sequence of the last durable frame
-	told     uint64 // what readers of queues were last told of
+	unsynced int64     // bytes in pending and inflight
+	lazyDue  time.Time // a Lazy frame must be synced by then; zero: none waits
+	order    uint64    // of the last commit
+	nextRec  uint64    // record sequence
+	usedRec  uint64    // that comes after those of durable frames
+	loading  bool      // the journal is being read
+	durable  uint64    // frame sequence of the last durable frame
+	told     uint64    // what readers of queues were last told of
 
+	sums                 keySums         // of the last checkpoint
+	rotten               map[string]bool // keys of damaged values that were counted
 	active, frozen       *overlay
 	frozenSeq, frozenRec uint64 // what Badger has once frozen is applied
 	applied              uint64 // frame sequence up to which Badger has everything
@@ -74,7 +81,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		dir: dir, journalDir: filepath.Join(dir, "journal"),
 		opts: opts.withDefaults(),
 		work: make(chan struct{}, 1), lazyWork: make(chan struct{}, 1),
-		active: newOverlay(), busyBlobs: map[string]chan struct{}{},
+		active: newOverlay(), rotten: map[string]bool{}, busyBlobs: map[string]chan struct{}{},
 	}
 	s.ix, s.log = newIndex(s), s.opts.Log
 	if err := s.open(); err != nil {
@@ -84,23 +91,10 @@ func Open(dir string, opts Options) (*Store, error) {
 }
 
 func (s *Store) open() error {
-	for _, dir := range []string{s.dir, s.journalDir} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	if s.opts.db == nil {
+		if err := s.claim(); err != nil {
 			return err
 		}
-		if err := syncDir(filepath.Dir(dir)); err != nil { // or a power cut takes it away with all that is in it
-			return err
-		}
-	}
-	if err := checkFileSystem(s.dir); err != nil {
-		return err
-	}
-	var err error
-	if s.lock, err = lockDir(s.dir); err != nil {
-		return err
-	}
-	if err := s.spare(s.opts.Reserve / 4); err != nil {
-		return fmt.Errorf("%w; free some space in %s first", err, s.dir)
 	}
 	if err := s.openValues(); err != nil {
 		return err
@@ -115,19 +109,41 @@ func (s *Store) open() error {
 	return nil
 }
 
+// claim makes the directory and keeps others out of it.
+func (s *Store) claim() error {
+	for _, dir := range []string{s.dir, s.journalDir} {
+		if err := makeDir(dir); err != nil {
+			return err
+		}
+	}
+	if err := checkFileSystem(s.dir); err != nil {
+		return err
+	}
+	var err error
+	if s.lock, err = lockDir(s.dir); err != nil {
+		return err
+	}
+	if err := s.spare(s.opts.Reserve / 4); err != nil {
+		return fmt.Errorf("%w; free some space in %s first", err, s.dir)
+	}
+	return nil
+}
+
 // openValues opens Badger and compares it with what it should have.
 func (s *Store) openValues() error {
-	m, err := readMarker(s.dir)
+	m, err := readMarker(s.opts.files, s.dir)
 	if errors.Is(err, errDamaged) {
 		s.log.Warn("checkpoint marker cannot be read and is not used", "error", err)
 	} else if err != nil {
 		return err
 	}
-	if s.db, err = openBadger(filepath.Join(s.dir, "badger"), m.tables > 0, s.log); err != nil {
-		return err
-	}
-	if err := syncDir(s.dir); err != nil {
-		return err
+	if s.db = s.opts.db; s.db == nil {
+		if s.db, err = openBadger(filepath.Join(s.dir, "badger"), m.tables > 0, s.log); err != nil {
+			return err
+		}
+		if err := syncDir(s.dir); err != nil {
+			return err
+		}
 	}
 	if s.applied, s.nextRec, err = s.loadApplied(); errors.Is(err, errDamaged) {
 		s.applied, s.nextRec = 0, 1 // the whole journal is applied again, which changes nothing
@@ -138,15 +154,17 @@ func (s *Store) openValues() error {
 		s.log.Error("database has lost data; what the journal still holds is applied again",
 			"applied", s.applied, "expected", m.applied)
 	}
-	return nil
+	s.sums = m.sums
+	return s.checkSums(&m)
 }
 
-// Run syncs Lazy frames, applies the journal to Badger and gives segments back
-// until ctx ends; it returns nil then. Without it commits still work, but
+// Run syncs Lazy frames, applies the journal to Badger, gives segments back and
+// reads everything over now and then, until ctx ends; it returns nil then. Without it commits still work, but
 // nothing is given back before they must.
 func (s *Store) Run(ctx context.Context) error {
 	var done sync.WaitGroup
 	done.Go(func() { s.syncLazy(ctx) })
+	done.Go(func() { s.scrub(ctx) })
 	defer done.Wait()
 	tick := time.NewTicker(s.opts.Checkpoint)
 	defer tick.Stop()
@@ -168,18 +186,29 @@ func (s *Store) Run(ctx context.Context) error {
 // syncLazy syncs Lazy frames when their time has come.
 func (s *Store) syncLazy(ctx context.Context) {
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.lazyWork:
+		s.mu.RLock()
+		due := s.lazyDue
+		s.mu.RUnlock()
+		var come <-chan time.Time
+		if !due.IsZero() {
+			come = time.After(time.Until(due))
 		}
 		select {
 		case <-ctx.Done(): // Close syncs them
 			return
-		case <-time.After(s.opts.LazySync):
+		case <-s.lazyWork:
+			continue
+		case <-come:
 		}
-		if err := s.flush(); err != nil {
-			signal(s.lazyWork) // it was logged; they are kept and tried again
+		s.mu.Lock()
+		s.lazyDue = time.Time{}
+		s.mu.Unlock()
+		if err := s.flush(); err != nil { // it was logged; they are kept and tried again
+			s.mu.Lock()
+			if s.lazyDue.IsZero() {
+				s.lazyDue = time.Now().Add(s.opts.LazySync)
+			}
+			s.mu.Unlock()
 		}
 	}
 }
@@ -198,20 +227,12 @@ func (s *Store) Close() error {
 	}
 	s.mu.Unlock()
 	err := errors.Join(s.flush(), s.checkpoint(context.Background()))
-	return errors.Join(err, s.seal(), s.release())
-}
-
-// seal cuts the current segment to what is used of it. It is never appended
-// to again: the next run starts a new one.
-func (s *Store) seal() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current == nil {
-		return nil
-	}
-	seg := s.current
 	s.current = nil
-	return cutSegment(seg.path, seg.used)
+	s.mu.Unlock()
+	s.maintaining.Lock()
+	defer s.maintaining.Unlock()
+	return errors.Join(err, s.sealFull(), s.release())
 }
 
 // release lets go of everything that was opened.
@@ -222,10 +243,10 @@ func (s *Store) release() error {
 	for _, seg := range s.segs {
 		errs = append(errs, seg.f.Close())
 	}
-	if s.db != nil {
+	if s.db != nil && s.opts.db == nil {
 		errs = append(errs, s.db.Close())
 	}
-	if s.opened {
+	if s.opened && s.opts.db == nil {
 		errs = append(errs, s.markClosed())
 	}
 	if s.lock != nil {
@@ -243,6 +264,6 @@ func (s *Store) markClosed() error {
 	if err != nil {
 		return err
 	}
-	m := marker{applied: s.applied, tables: uint64(len(tables))}
-	return m.write(s.dir)
+	m := marker{applied: s.applied, tables: uint64(len(tables)), sums: s.sums}
+	return m.write(s.opts.files, s.dir)
 }

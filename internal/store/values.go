@@ -19,9 +19,10 @@ const (
 	prefixChunk = 'c' // digest, chunk number
 )
 
-// metaApplied holds the last frame sequence that was applied and the next
-// record sequence.
-var metaApplied = []byte("mapplied")
+var (
+	metaApplied = []byte("mapplied") // the last frame sequence that was applied, the next record sequence
+	metaSums    = []byte("msums")    // count and hash of the keys of each kind
+)
 
 func stateKey(scope, key string) []byte {
 	b := make([]byte, 0, len(scope)+len(key)+2)
@@ -66,83 +67,45 @@ func decodeValue(key, b []byte) (data []byte, expires time.Time, err error) {
 	return b[valueHeader:], expires, nil
 }
 
-// view reads from Badger, which stays open meanwhile.
-func (s *Store) view(f func(*badger.Txn) error) error {
+// view reads from Badger, which stays open meanwhile. A panic over damaged
+// tables is an error.
+func (s *Store) view(f func(*badger.Txn) error) (err error) {
 	s.files.RLock()
 	defer s.files.RUnlock()
 	if s.isClosed() {
 		return errClosed
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("read the database: %w: %v", errDamaged, r)
+		}
+	}()
 	return s.db.View(f)
 }
 
 // load reads and verifies one value; nil if there is none.
 func (s *Store) load(key []byte) (data []byte, expires time.Time, err error) {
 	err = s.view(func(txn *badger.Txn) error {
-		item, err := txn.Get(key)
-		if errors.Is(err, badger.ErrKeyNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		b, err := item.ValueCopy(nil)
-		if err != nil {
-			return err
-		}
-		data, expires, err = decodeValue(key, b)
+		data, expires, err = loadFrom(txn, key)
 		return err
 	})
 	if errors.Is(err, errDamaged) {
-		s.damage(1, "a stored value is damaged", "key", string(key))
+		s.damagedValue(key)
 	}
 	return data, expires, err
 }
 
-// loader writes to Badger in transactions that are small enough for it. Each
-// is synced; they are not one unit.
-type loader struct {
-	db  *badger.DB
-	txn *badger.Txn
-}
-
-func (l *loader) put(key []byte, expires time.Time, data []byte) error {
-	value := encodeValue(key, expires, data)
-	return l.do(func(txn *badger.Txn) error { return txn.Set(key, value) })
-}
-
-func (l *loader) delete(key []byte) error {
-	return l.do(func(txn *badger.Txn) error { return txn.Delete(key) })
-}
-
-func (l *loader) do(op func(*badger.Txn) error) error {
-	if l.txn == nil {
-		l.txn = l.db.NewTransaction(true)
+func loadFrom(txn *badger.Txn, key []byte) ([]byte, time.Time, error) {
+	item, err := txn.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, time.Time{}, nil
 	}
-	err := op(l.txn)
-	if !errors.Is(err, badger.ErrTxnTooBig) {
-		return err
+	if err != nil {
+		return nil, time.Time{}, err
 	}
-	if err := l.commit(); err != nil {
-		return err
+	b, err := item.ValueCopy(nil)
+	if err != nil {
+		return nil, time.Time{}, err
 	}
-	l.txn = l.db.NewTransaction(true)
-	return op(l.txn)
-}
-
-func (l *loader) commit() error {
-	if l.txn == nil {
-		return nil
-	}
-	txn := l.txn
-	l.txn = nil
-	return txn.Commit()
-}
-
-// abandon drops what was not committed.
-func (l *loader) abandon() {
-	if l.txn != nil {
-		l.txn.Discard()
-		l.txn = nil
-	}
+	return decodeValue(key, b)
 }

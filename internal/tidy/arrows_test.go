@@ -22,8 +22,10 @@ var arrows = []arrow{
 	{from: "cmd", to: []string{anything}},
 	{from: "examples", to: []string{"wasm/guest/go"}, tests: []string{anything}},
 	{from: "agent/admin", to: []string{"agent"}},
-	{from: "agent"},
-	{from: "sensors", to: []string{"agent"}},
+	{from: "agent", tests: []string{"internal/store"}},
+	{from: "sensors/gather"},
+	{from: "sensors/broker", to: []string{"agent", "sensors/gather"}},
+	{from: "sensors", to: []string{"agent", "sensors/broker", "sensors/gather"}},
 	{from: "wasm/guest"}, // what modules are built with: no part of the agent
 	{from: "wasm/instrument"},
 	{from: "wasm/codecache", to: []string{"wasm/instrument"}},
@@ -36,6 +38,7 @@ var arrows = []arrow{
 	{from: "internal/bench", to: []string{anything}},
 	{from: "internal/benchwasm", to: []string{anything}},
 	{from: "internal/testbed"},
+	{from: "internal/powercut", tests: []string{"internal/store"}},
 	{from: "internal/tidy"},
 }
 
