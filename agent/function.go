@@ -98,6 +98,7 @@ type Trigger struct {
 	IgnoreRetained bool
 	Schedule       Schedule
 	When           string // condition over the event; "" matches all
+	Unordered      bool   // events of one topic need not run in order: none waits for another
 	Durability     Durability
 	Within         time.Duration // of DurabilityInterval
 	Retry          Retry

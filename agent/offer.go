@@ -56,8 +56,12 @@ func (a *Agent) dispatch(ev *Event, routes []*route, done func(error)) {
 	}
 	now := time.Now()
 	for _, rt := range routes {
+		key := ev.Subject
+		if rt.trigger.Unordered {
+			key = ev.ID
+		}
 		a.enqueue(&task{
-			ev: ev, trigger: rt.trigger, key: ev.Subject, order: a.order.Add(1),
+			ev: ev, trigger: rt.trigger, key: key, order: a.order.Add(1),
 			offered: now, pend: p,
 		}, rt.fn)
 	}

@@ -222,3 +222,20 @@ func TestClockThatWasWrongDelaysNothing(t *testing.T) {
 		return nil
 	})
 }
+
+func TestWithoutOrderNoEventWaitsForAnother(t *testing.T) {
+	store := newMemory()
+	b := start(t, store, guests{"app/f": func(ctx context.Context, inv *agent.Invocation) error {
+		if string(inv.Event.Data) == "0" {
+			return errors.New("not yet")
+		}
+		return forward(ctx, inv)
+	}}, agent.Options{})
+	tr := on("app/f", "s")
+	tr.Unordered, tr.Retry.Backoff = true, time.Hour
+	b.apply([]agent.Function{fn("app/f")}, tr)
+	b.offerAll("s", 5)
+	if got := followups(store); len(got) != 4 || strings.Contains(got, "0") {
+		t.Errorf("follow-ups %q, want those of all events but the one that failed", got)
+	}
+}

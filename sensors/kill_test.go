@@ -3,7 +3,6 @@ package sensors_test
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -43,7 +42,7 @@ func TestBrokerKilled(t *testing.T) {
 	}{{"sessions kept", true}, {"sessions lost", false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{Persist: tt.keep, Config: "max_inflight_messages 200\n"})
-			src := newMQTT(t, broker.URL, func(o *sensors.MQTTOptions) { o.Notes = &notes{}; f, _ := os.Create("/tmp/b/killlog.txt"); o.Log = slog.New(slog.NewTextHandler(f, nil)) })
+			src := newMQTT(t, broker.URL, func(o *sensors.MQTTOptions) { o.Notes = &notes{} })
 			src.Follow(triggers("a/#", "b/+"))
 			s := &sink{keep: true}
 			start(t, src, s)
@@ -91,12 +90,10 @@ type flow struct {
 	sent  int
 }
 
-// run publishes until the connection is lost or end is called.
+// run publishes until end is called.
 func (f *flow) run(url string, round int) (end func()) {
-	lost, over := make(chan struct{}), make(chan struct{})
-	c := client(f.t, url, func(o *paho.ClientOptions) {
-		o.SetConnectionLostHandler(func(paho.Client, error) { close(lost) })
-	})
+	stop, over := make(chan struct{}), make(chan struct{})
+	c := client(f.t, url, func(o *paho.ClientOptions) { o.SetWriteTimeout(time.Second) }) // else Publish hangs
 	f.mu.Lock()
 	f.sent = 0
 	f.mu.Unlock()
@@ -105,16 +102,16 @@ func (f *flow) run(url string, round int) (end func()) {
 		defer close(over)
 		for i := 0; ; i++ {
 			select {
-			case <-lost:
+			case <-stop:
 				return
 			case window <- struct{}{}:
 			}
 			text := fmt.Sprintf("round %d, message %d", round, i)
 			token := c.Publish("a/"+strconv.Itoa(i%7), 1, false, text)
 			go func() {
-				token.WaitTimeout(patience)
+				arrived := token.WaitTimeout(patience)
 				<-window
-				if token.Error() == nil && c.IsConnected() {
+				if arrived && token.Error() == nil {
 					f.mu.Lock()
 					f.acked[text] = time.Now()
 					f.sent++
@@ -123,7 +120,10 @@ func (f *flow) run(url string, round int) (end func()) {
 			}()
 		}
 	}()
-	return func() { <-over }
+	return func() {
+		close(stop)
+		<-over
+	}
 }
 
 // wait waits until n messages of this round are acknowledged.

@@ -53,7 +53,6 @@ func (r *retry) lost(up time.Duration, why error) (pause time.Duration, lasted b
 	r.refused = errors.Is(why, syscall.ECONNREFUSED)
 	r.count(up, why)
 	pause = r.backoff/2 + rand.N(r.backoff/2)
-	println("lost", up.String(), why.Error(), r.backoff.String(), pause.String())
 	r.backoff = min(2*r.backoff, lastBackoff)
 	return pause, false
 }

@@ -195,6 +195,7 @@ func (c *appCheck) trigger(path string, t *AppTrigger) {
 			c.fail(path+".when", "%v", err)
 		}
 	}
+	c.oneOf(path+".order", t.Order, orderTopic, orderNone)
 	if _, _, err := durability(t.Durability); err != nil {
 		c.fail(path+".durability", "%v", err)
 	}

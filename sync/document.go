@@ -69,6 +69,7 @@ type AppTrigger struct {
 	MQTT       *MQTTTrigger     `json:"mqtt,omitempty"`
 	Schedule   *ScheduleTrigger `json:"schedule,omitempty"`
 	When       string           `json:"when,omitempty"`
+	Order      string           `json:"order,omitempty"`      // "topic" (default) or "none"
 	Durability string           `json:"durability,omitempty"` // "sync", "none" or "interval(50ms)"
 	Retry      *AppRetry        `json:"retry,omitempty"`
 	Then       []AppThen        `json:"then,omitempty"`

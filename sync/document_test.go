@@ -37,7 +37,7 @@ triggers:
     then:
       - {invoke: central/notify, when: error}
       - {publish: out/topic}
-  - {name: tick, function: threshold, durability: interval(250ms), schedule: {cron: "*/5 * * * *", timezone: Europe/Berlin}}
+  - {name: tick, function: threshold, order: none, durability: interval(250ms), schedule: {cron: "*/5 * * * *", timezone: Europe/Berlin}}
 `
 
 const goodFleet = `apiVersion: skerry/v1
@@ -377,11 +377,11 @@ func TestBindingNamesTheNextStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	hot := d.Triggers[0]
-	if d.Generation != 9 || hot.Via != "hall" || hot.QoS != 0 || hot.Durability != agent.DurabilitySync || hot.Retry.MaxAttempts != 3 ||
+	if d.Generation != 9 || hot.Via != "hall" || hot.QoS != 0 || hot.Unordered || hot.Durability != agent.DurabilitySync || hot.Retry.MaxAttempts != 3 ||
 		hot.Then[0] != (agent.Then{Invoke: "central/notify", On: agent.OnError}) || hot.Then[1] != (agent.Then{Publish: "out/topic"}) {
 		t.Errorf("trigger %+v", hot)
 	}
-	if tick := d.Triggers[1]; tick.Schedule.TimeZone != "Europe/Berlin" || tick.Durability != agent.DurabilityInterval || tick.Within != 250*time.Millisecond {
+	if tick := d.Triggers[1]; tick.Schedule.TimeZone != "Europe/Berlin" || tick.Durability != agent.DurabilityInterval || tick.Within != 250*time.Millisecond || !tick.Unordered {
 		t.Errorf("schedule %+v", tick)
 	}
 	if state := d.Functions[0].Limits.State; state != 1<<20 {

@@ -142,6 +142,12 @@ func (l *AppLimits) bind(device *Device) agent.Limits {
 	}
 }
 
+// Orders that a trigger may ask for.
+const (
+	orderTopic = "topic"
+	orderNone  = "none"
+)
+
 // durability reads "sync", "none" and "interval(50ms)"; "" is the default.
 func durability(text string) (agent.Durability, time.Duration, error) {
 	switch text {
@@ -179,6 +185,7 @@ func (b *binding) trigger(app string, t *AppTrigger) {
 	out := agent.Trigger{
 		Name: full, Function: app + "/" + t.Function, When: t.When,
 	}
+	out.Unordered = t.Order == orderNone
 	out.Durability, out.Within, _ = durability(t.Durability) // it was checked
 	if t.MQTT != nil {
 		b.mqtt(&out, t.MQTT)

@@ -55,15 +55,6 @@ type topic struct {
 	lonely bool // no client subscribes to it
 }
 
-// ack is an acknowledgement that waits for its turn.
-type ack struct {
-	c     *conn
-	kind  byte
-	id    uint16
-	size  int // bytes held until it is sent
-	ready bool
-}
-
 // Serve serves one client until its connection ends.
 func (b *Broker) Serve(nc net.Conn) {
 	nc.SetReadDeadline(time.Now().Add(helloWait))
@@ -274,76 +265,4 @@ func (c *conn) end(why error) {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
 	c.kick(why)
-}
-
-// sendNow sends a message of QoS 0; false means that the client is too slow.
-func (c *conn) sendNow(m *Message, retain bool) bool {
-	d := delivery{m: m, retain: retain}
-	b, ok := c.encode(&d)
-	return !ok || c.out.TryWrite(b) == nil
-}
-
-// sendDelivery sends d; false means that it is over, or too large for the
-// client. How much waits to be written is bounded by the window.
-func (c *conn) sendDelivery(d *delivery) bool {
-	b, ok := c.encode(d)
-	if ok {
-		c.out.Add(b) // if that fails the reader sees why
-	}
-	return ok
-}
-
-func (c *conn) encode(d *delivery) ([]byte, bool) {
-	var left uint32
-	if d.m.expires > 0 {
-		var alive bool
-		if left, alive = d.m.left(time.Now().Unix()); !alive {
-			return nil, false
-		}
-	}
-	if c.maxPacket > 0 && publishSize(d.m) > int(c.maxPacket) {
-		return nil, false
-	}
-	c.b.scratch = appendPublish(c.b.scratch[:0], c.version, d.m, d, left)
-	return c.b.scratch, true
-}
-
-// sendAck sends an acknowledgement at once.
-func (c *conn) sendAck(kind byte, id uint16, code byte) {
-	var buf [8]byte
-	c.out.Add(appendAck(buf[:0], c.version, kind, id, code)) // if that fails the reader sees why
-}
-
-// addAck queues an acknowledgement, in its turn. It waits while too much is
-// unacknowledged; false means that the connection ends. The lock is held.
-func (c *conn) addAck(kind byte, id uint16, size int) (*ack, bool) {
-	b := c.b
-	for !c.ending && c.s.conn == c && (len(c.acks) >= b.limits.Inflight || len(c.acks) > 0 && b.held+size > b.limits.HeldBytes) {
-		b.room.Wait()
-	}
-	if c.ending || c.s.conn != c {
-		return nil, false
-	}
-	a := &ack{c: c, kind: kind, id: id, size: size}
-	c.acks = append(c.acks, a)
-	b.held += size
-	return a, true
-}
-
-// done releases a, and what it held up. The lock is held.
-func (a *ack) done() {
-	c := a.c
-	a.ready = true
-	released := false
-	for len(c.acks) > 0 && c.acks[0].ready {
-		first := c.acks[0]
-		c.acks[0] = nil
-		c.acks = c.acks[1:]
-		c.b.held -= first.size
-		c.sendAck(first.kind, first.id, 0)
-		released = true
-	}
-	if released {
-		c.b.room.Broadcast()
-	}
 }
