@@ -252,3 +252,27 @@ func TestBrokerRights(t *testing.T) {
 		t.Errorf("note %q", note)
 	}
 }
+
+// TestBrokerIsBridged: a mosquitto elsewhere hands its messages on to the
+// embedded broker, and gets those of here.
+func TestBrokerIsBridged(t *testing.T) {
+	s := &sink{keep: true}
+	b, _ := startBroker(t, s)
+	b.Follow(triggers("up/#"))
+	far := testbed.StartMosquitto(t, testbed.MosquittoOptions{
+		Config: "connection gw7\naddress " + b.Addr() + "\ntopic up/# out 1\ntopic down/# in 1\nrestart_timeout 1\ncleansession false\n",
+	})
+	got := make(chan string, 10)
+	c := client(t, far.URL)
+	c.Subscribe("down/#", 1, func(_ paho.Client, m paho.Message) { got <- m.Topic() + " " + string(m.Payload()) }).WaitTimeout(patience)
+	publish(t, c, "up/1", 1, "from afar")
+	if ev := s.wait(t, 1)[0]; ev.Subject != "up/1" || string(ev.Data) != "from afar" || ev.QoS != 1 {
+		t.Errorf("got %+v", ev.Event)
+	}
+	if err := b.Publish("down/1", []byte("from here"), 1, false); err != nil {
+		t.Fatal(err)
+	}
+	if text := receive(t, got); text != "down/1 from here" {
+		t.Errorf("got %q", text)
+	}
+}

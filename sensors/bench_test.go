@@ -46,7 +46,7 @@ func BenchmarkMQTT(b *testing.B) {
 			}
 			b.Cleanup(func() { pub.Disconnect(50) })
 			data := make([]byte, 120)
-			sent := int64(0)
+			sent, before := int64(0), cpu()
 			for b.Loop() {
 				pub.Publish("a/1", qos, false, data)
 				if sent++; sent-seen.Load() > 500 {
@@ -58,6 +58,7 @@ func BenchmarkMQTT(b *testing.B) {
 					})
 				}
 			}
+			b.ReportMetric(float64(cpu()-before)/float64(sent), "cpu-ns/op")
 		})
 	}
 }

@@ -1,20 +1,19 @@
 package sensors
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"log/slog"
 	"maps"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
-	"testing/iotest"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
 
 // These rules are tested from inside: at the boundary they show only as a
@@ -167,123 +166,9 @@ func TestSession(t *testing.T) {
 	}
 }
 
-func encode(t testing.TB, p packets.ControlPacket) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := p.Write(&b); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func publishPacket(topic, data string, qos byte, id uint16) *packets.PublishPacket {
-	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	p.TopicName, p.Payload, p.Qos, p.MessageID, p.Dup = topic, []byte(data), qos, id, qos > 0
-	return p
-}
-
-func TestPacketReader(t *testing.T) {
-	var stream []byte
-	for _, p := range []packets.ControlPacket{
-		publishPacket("a", "small", 1, 7),
-		publishPacket("a/b", strings.Repeat("x", 70_000), 1, 8),
-		packets.NewControlPacket(packets.Pingresp),
-		publishPacket(strings.Repeat("t", 600), strings.Repeat("x", 200), 0, 0),
-		publishPacket("a", strings.Repeat("x", 497), 0, 0), // 500 bytes: the limit
-		publishPacket("end", "", 1, 9),
-	} {
-		stream = append(stream, encode(t, p)...)
-	}
-	for name, r := range map[string]io.Reader{
-		"whole": bytes.NewReader(stream), "bytes": iotest.OneByteReader(bytes.NewReader(stream)),
-	} {
-		var got []string
-		in := newPacketReader(r, 4096, 500)
-		for {
-			p, err := packets.ReadPacket(in)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			if pub, ok := p.(*packets.PublishPacket); ok {
-				topic, size, big := parseOversize(pub.TopicName)
-				if !big {
-					topic = pub.TopicName
-				}
-				got = append(got, strings.Join([]string{topic[:min(len(topic), 3)], itoa(int(pub.MessageID)), itoa(len(pub.Payload)), itoa(int(size))}, " "))
-			}
-		}
-		want := []string{"a 7 5 0", "a/b 8 0 70007", "ttt 0 0 802", "a 0 497 0", "end 9 0 0"}
-		if strings.Join(got, "\n") != strings.Join(want, "\n") {
-			t.Errorf("%s: got %q, want %q", name, got, want)
-		}
-	}
-}
-
-func TestPacketReaderRefuses(t *testing.T) {
-	for name, stream := range map[string]string{
-		"CONNECT":            "\x10\x00",
-		"no type":            "\x00\x00",
-		"endless length":     "\x30\xff\xff\xff\xff\x7f",
-		"two codes":          "\x90\x04\x00\x01\x00\x01",
-		"huge PUBACK":        "\x40\xff\xff\xff\x7f",
-		"topic over the end": "\x30\xff\x7f\xff\xff",
-		"no room for the id": "\x32\xff\x7f\x3f\xfd" + strings.Repeat("t", 16381),
-	} {
-		if _, err := io.ReadAll(newPacketReader(strings.NewReader(stream), 4096, 500)); !errors.Is(err, errPacket) {
-			t.Errorf("%s: %v, want a malformed packet", name, err)
-		}
-	}
-}
-
-func FuzzPacketReader(f *testing.F) {
-	f.Add(encode(f, publishPacket("a/b", strings.Repeat("x", 300), 1, 8)), 100)
-	f.Add(encode(f, publishPacket("a/b", "x", 0, 0)), 7)
-	f.Add([]byte("\x90\x03\x00\x01\x80\xd0\x00"), 3)
-	f.Fuzz(func(t *testing.T, stream []byte, chunk int) {
-		const limit = 128
-		in := newPacketReader(bytes.NewReader(stream), 512, limit)
-		var out []byte
-		buf := make([]byte, max(1, min(chunk, 1000)))
-		for {
-			n, err := in.Read(buf)
-			out = append(out, buf[:n]...)
-			if err != nil {
-				break
-			}
-		}
-		if len(in.head) > limit+maxTopicMarker {
-			t.Errorf("%d bytes held", len(in.head))
-		}
-		checkPackets(t, out, limit)
-	})
-}
-
-const maxTopicMarker = 600 // bytes that a shortened packet may have
-
-// checkPackets reads a stream back: each packet must have sound bounds, and
-// must not make paho panic.
-func checkPackets(t *testing.T, stream []byte, limit int64) {
-	t.Helper()
-	r := bytes.NewReader(stream)
-	again := newPacketReader(bytes.NewReader(stream), 512, limit+maxTopicMarker)
-	if out, _ := io.ReadAll(again); !bytes.Equal(out, stream) {
-		t.Errorf("what was let through is changed by a second reader")
-	}
-	for {
-		if _, err := packets.ReadPacket(r); err != nil && r.Len() == 0 {
-			return
-		}
-	}
-}
-
 const hashOfReading = 9707844751563433156 // FNV-1a of the topic, 0, and the data
 
 var discard = slog.New(slog.DiscardHandler)
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // memoryNotes is a Notes that can fail.
 type memoryNotes struct {
@@ -301,76 +186,31 @@ func (n *memoryNotes) Put(_ string, value []byte) error {
 	return nil
 }
 
-// fakeMessage is a paho message of QoS 1.
-type fakeMessage struct{ data []byte }
-
-func (fakeMessage) Duplicate() bool   { return false }
-func (fakeMessage) Qos() byte         { return 1 }
-func (fakeMessage) Retained() bool    { return false }
-func (fakeMessage) Topic() string     { return "site/7/temp" }
-func (fakeMessage) MessageID() uint16 { return 17 }
-func (m fakeMessage) Payload() []byte { return m.data }
-func (fakeMessage) Ack()              {}
-
-// BenchmarkReceive is the way of a message of QoS 1 from paho to the agent and
-// back to its acknowledgement.
+// BenchmarkReceive is the way of a message of QoS 1 from the connection to the
+// agent and back to its acknowledgement.
 func BenchmarkReceive(b *testing.B) {
 	m, err := NewMQTT(MQTTOptions{Name: "plant", Device: "gw7", URL: "tcp://127.0.0.1:1", Log: discard})
 	if err != nil {
 		b.Fatal(err)
 	}
 	l := newLink(m, func(_ *agent.Event, done func(error)) { done(nil) })
-	msg := fakeMessage{[]byte(`{"sensor":"temp-17","t":21.5,"unit":"C","seq":123456,"ok":true,"site":"north-3","ts":1760000000}`)}
-	b.ReportAllocs()
-	for b.Loop() {
-		l.receive(nil, msg)
-		l.ring.release()
-	}
-}
-
-// BenchmarkPacketReader reads publishes of some 120 bytes.
-func BenchmarkPacketReader(b *testing.B) {
-	one := encode(b, publishPacket("site/7/temp", strings.Repeat("x", 100), 1, 7))
-	stream := bytes.Repeat(one, 1000)
-	src := bytes.NewReader(stream)
-	in := newPacketReader(src, readBuffer, defaultMaxPacket)
-	buf := make([]byte, len(one))
-	b.SetBytes(int64(len(one)))
-	for b.Loop() {
-		if src.Len() == 0 && in.r.Buffered() < len(one) {
-			src.Reset(stream)
-		}
-		if _, err := io.ReadFull(in, buf); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// deafConn is a connection whose writes fail while its reads wait.
-type deafConn struct{ net.Conn }
-
-var errDeaf = errors.New("broken pipe")
-
-func (deafConn) Write([]byte) (int, error) { return 0, errDeaf }
-
-// TestFailedWriteEndsTheLink holds a trap shut: paho does not notice when its
-// connection was closed under it.
-func TestFailedWriteEndsTheLink(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	lost := make(chan error, 10)
-	g := newGatherConn(deafConn{near}, 1000, func(err error) { lost <- err })
-	defer g.Close()
-	if _, err := g.Write([]byte("PUBACK")); err != nil {
-		t.Fatal(err)
+	go func() {
+		packets.ReadPacket(far)
+		io.WriteString(far, "\x20\x02\x00\x00")
+		io.Copy(io.Discard, far)
+	}()
+	if l.conn, _, err = mqtt.Open(b.Context(), near, mqtt.Options{ClientID: "gw7", KeepAlive: time.Minute, MaxPacket: 1000}); err != nil {
+		b.Fatal(err)
 	}
-	if _, err := g.Read(make([]byte, 1)); err == nil {
-		t.Error("read from a connection that cannot write")
+	msg := mqtt.Message{
+		Topic: "site/7/temp", QoS: 1, ID: 17,
+		Payload: []byte(`{"sensor":"temp-17","t":21.5,"unit":"C","seq":123456,"ok":true,"site":"north-3","ts":1760000000}`),
 	}
-	if err := <-lost; !errors.Is(err, errDeaf) {
-		t.Errorf("lost because of %v, want the write error", err)
-	}
-	if err := g.out.TryWrite([]byte("x")); !errors.Is(err, errDeaf) {
-		t.Errorf("write after a failed one: %v", err)
+	b.ReportAllocs()
+	for b.Loop() {
+		l.receive(&msg)
+		l.ring.release()
 	}
 }

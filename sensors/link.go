@@ -4,38 +4,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
-
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
 
 const (
 	fullWait   = time.Second            // how long the handler waits for room in the ring; pings suffer from longer
 	drainWait  = 500 * time.Millisecond // how long a stopping source waits for outcomes under way
 	answerWait = 10 * time.Second       // for the answer to a subscription
-	handWait   = 2 * time.Second        // for paho to take a packet; longer means that it has stopped
 )
 
 var errFull = errors.New("the agent could not keep up: too many events wait for their outcome; the broker sends them again")
 
-// link is one connection to the broker, from dial to loss. Its paho client is
-// used for nothing else, so that what belongs to an old connection cannot
-// reach a new one.
+// link is one connection to the broker, from dial to loss. What belongs to an
+// old one cannot reach a new one.
 type link struct {
-	m        *MQTT
-	client   paho.Client
-	ring     *ring
-	password string      // set before CONNECT is sent
-	sure     bool        // what the session held was known before this connection
-	conn     *gatherConn // set before CONNECT is sent
-	since    time.Time   // of the broker's CONNACK
-	closing  atomic.Bool // nothing more is taken in
-	later    chan publish
+	m       *MQTT
+	ring    *ring
+	sure    bool        // what the session held was known before this connection
+	conn    *mqtt.Conn  // set once the broker has accepted it
+	since   time.Time   // of that
+	closing atomic.Bool // nothing more is taken in
+	later   chan publish
 
 	once  sync.Once
 	gone  chan struct{} // closed when the link is lost
@@ -43,9 +37,7 @@ type link struct {
 }
 
 func newLink(m *MQTT, offer agent.Offer) *link {
-	l := &link{m: m, ring: newRing(offer, m.opts.Inflight), later: make(chan publish, maxLater), gone: make(chan struct{})}
-	l.client = paho.NewClient(m.pahoOptions(l))
-	return l
+	return &link{m: m, ring: newRing(offer, m.opts.Inflight), later: make(chan publish, maxLater), gone: make(chan struct{})}
 }
 
 // lose ends the link; the first cause counts.
@@ -64,47 +56,44 @@ func (l *link) why() error {
 	return nil
 }
 
-// opened is called with the connection before paho sends CONNECT.
-func (l *link) opened(c net.Conn) *gatherConn {
-	l.sure = l.m.session.connecting()
-	l.conn = newGatherConn(c, l.m.opts.MaxPacket, l.lose)
-	return l.conn
-}
-
 // receive is the handler of all messages. It never waits for a commit, since
-// paho reads no pings while it runs.
-func (l *link) receive(_ paho.Client, p paho.Message) {
+// nothing else is read while it runs.
+func (l *link) receive(m *mqtt.Message) {
 	if l.closing.Load() {
 		return // not acknowledged: it comes again
 	}
 	l.m.silence.heard(time.Now())
-	topic := p.Topic()
-	if real, size, ok := parseOversize(topic); ok {
-		l.m.drops.tooLarge(l.m.log, real, size, l.m.opts.MaxPacket)
-		l.refuse(p)
+	if m.TooLarge > 0 {
+		l.m.drops.tooLarge(l.m.log, m.Topic, m.TooLarge, l.m.opts.MaxPacket)
+		l.refuse(m)
 		return
 	}
-	if err := agent.CheckTopic(topic); err != nil {
+	if err := agent.CheckTopic(m.Topic); err != nil {
 		l.m.drops.badTopic(l.m.log, err)
-		l.refuse(p)
+		l.refuse(m)
 		return
 	}
 	msg := message{
-		topic: topic, data: p.Payload(), qos: p.Qos(),
-		retained: p.Retained(), duplicate: p.Duplicate(),
+		topic: m.Topic, data: m.Payload, qos: m.QoS,
+		retained: m.Retained, duplicate: m.Duplicate,
 	}
 	if msg.qos == 0 {
-		l.ring.offer(msg.event(l.m.source(), l.m.opts.Name), nil)
+		l.ring.offer(msg.event(l.m.source, l.m.opts.Name), nil)
 		return
 	}
-	msg.slot = slot(l.m.opts.Name, p.MessageID())
-	l.enter(msg.event(l.m.source(), l.m.opts.Name), p.Ack)
+	msg.slot = slot(l.m.opts.Name, m.ID)
+	l.enter(msg.event(l.m.source, l.m.opts.Name), l.ack(m))
+}
+
+// ack acknowledges m.
+func (l *link) ack(m *mqtt.Message) func() {
+	return func() { l.conn.Ack(m.QoS, m.ID) }
 }
 
 // refuse acknowledges, in its turn, a message that no function can have.
-func (l *link) refuse(p paho.Message) {
-	if p.Qos() > 0 {
-		l.insert(func() bool { return l.ring.addKept(p.Ack) })
+func (l *link) refuse(m *mqtt.Message) {
+	if m.QoS > 0 {
+		l.insert(func() bool { return l.ring.addKept(l.ack(m)) })
 	}
 }
 

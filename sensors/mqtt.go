@@ -20,6 +20,7 @@ var ErrNotConnected = errors.New("not connected to the broker")
 // keeps one persistent session, whose client id stays the same for ever.
 type MQTT struct {
 	opts    MQTTOptions
+	source  string // URI of its events
 	to      *endpoint
 	log     *slog.Logger
 	session *session
@@ -59,7 +60,7 @@ func NewMQTT(opts MQTTOptions) (*MQTT, error) {
 	}
 	log := cmp.Or(opts.Log, slog.Default()).With("source", opts.Name)
 	return &MQTT{
-		opts: opts, to: to, log: log,
+		opts: opts, source: sourceURI(opts.Device, opts.Name), to: to, log: log,
 		session: newSession(opts.Name, opts.ClientID, to.String(), opts.Notes, log),
 		changed: make(chan struct{}, 1),
 		wanted:  map[string]byte{},
@@ -134,5 +135,3 @@ func (m *MQTT) setRefused(refused []string) {
 	defer m.mu.Unlock()
 	m.refuse = refused
 }
-
-func (m *MQTT) source() string { return sourceURI(m.opts.Device, m.opts.Name) }

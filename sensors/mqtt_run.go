@@ -62,7 +62,9 @@ func (m *MQTT) connection(ctx context.Context, offer agent.Offer) (up time.Durat
 	defer func() {
 		l.closing.Store(true)
 		m.link.Store(nil)
-		l.client.Disconnect(250) // even if it is lost already: this is what ends paho's goroutines
+		if l.conn != nil {
+			l.conn.Close()
+		}
 		l.lose(ctx.Err())
 		helpers.Wait()
 	}()
@@ -71,6 +73,7 @@ func (m *MQTT) connection(ctx context.Context, offer agent.Offer) (up time.Durat
 		return 0, err
 	}
 	l.since = time.Now()
+	helpers.Go(func() { l.lose(l.conn.Run()) })
 	m.log.Info("connected to the broker", "broker", m.to.String(), "session_present", present)
 	m.session.connected(present, l.sure)
 	m.setLast(nil)

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"syscall"
 	"time"
+
+	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
 
 const (
@@ -60,7 +62,7 @@ func (r *retry) lost(up time.Duration, why error) (pause time.Duration, lasted b
 func (r *retry) count(up time.Duration, why error) {
 	switch {
 	case up == 0: // says nothing of the others
-	case up > shortLife, errors.Is(why, errFull), errors.Is(why, errPacket):
+	case up > shortLife, errors.Is(why, errFull), errors.Is(why, mqtt.ErrMalformed):
 		r.short = 0
 	default:
 		r.short++

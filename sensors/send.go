@@ -1,27 +1,23 @@
 package sensors
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-
-	paho "github.com/eclipse/paho.mqtt.golang"
-	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/sensors/gather"
 )
 
-// publish is a message that wants an acknowledgement nobody waits for.
+// publish is a message of QoS 2 that nobody waits for.
 type publish struct {
 	topic  string
 	data   []byte
-	qos    uint8
 	retain bool
 }
 
 const (
-	maxLater = 256 // publishes of QoS 1 and 2 that wait for the connection
+	maxLater = 256 // publishes of QoS 2 that wait for their turn
 
 	// maxExactly is how many publishes of QoS 2 are under way at once.
 	// mosquitto 2.0 takes in max_inflight_messages of them (20 by default); it
@@ -40,22 +36,15 @@ func (m *MQTT) Publish(topic string, data []byte, qos uint8, retain bool) error 
 	if err := agent.CheckTopic(topic); err != nil {
 		return err // the broker would end the connection
 	}
-	if qos > 0 {
+	if qos == 2 {
 		select {
-		case l.later <- publish{topic, data, qos, retain}:
+		case l.later <- publish{topic, data, retain}:
 			return nil
 		default:
 			return fmt.Errorf("publish to %s: %w", topic, gather.ErrFull)
 		}
 	}
-	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	p.TopicName, p.Payload, p.Retain = topic, data, retain
-	var b bytes.Buffer
-	b.Grow(len(topic) + len(data) + 8)
-	if err := p.Write(&b); err != nil {
-		return fmt.Errorf("publish to %s: %w", topic, err)
-	}
-	if err := l.conn.out.TryWrite(b.Bytes()); err != nil {
+	if err := l.conn.TryPublish(topic, data, qos, retain, nil); err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	return nil
@@ -65,10 +54,10 @@ func (m *MQTT) Publish(topic string, data []byte, qos uint8, retain bool) error 
 func (l *link) publishLater() {
 	for {
 		select {
-		case p := <-l.later:
-			token := l.client.Publish(p.topic, p.qos, p.retain, p.data)
-			if p.qos == 2 {
-				l.wait(token) // one at a time
+		case p := <-l.later: // one at a time
+			done := make(chan error, 1)
+			if l.conn.Publish(p.topic, p.data, 2, p.retain, func(err error) { done <- err }) == nil {
+				<-done
 			}
 		case <-l.gone:
 			return
@@ -85,35 +74,79 @@ func (m *MQTT) Send(ctx context.Context, recs []agent.Record) []error {
 	m.sending.Lock()
 	defer m.sending.Unlock()
 	l := m.link.Load()
+	s := &delivery{exactly: make(chan struct{}, maxExactly), results: make(chan result, len(recs))}
 	errs := make([]error, len(recs))
-	tokens := make([]paho.Token, len(recs))
-	var exactly []paho.Token // of QoS 2
+	left := 0
 	for i := range recs {
-		if errs[i] = l.ready(ctx, &recs[i].Event); errs[i] != nil {
-			continue
-		}
-		if recs[i].Event.QoS == 2 && len(exactly) >= maxExactly {
-			l.delivered(ctx, exactly[0]) // its error is told below
-			exactly = exactly[1:]
-		}
-		ev := &recs[i].Event
-		tokens[i] = l.client.Publish(ev.Subject, ev.QoS, recs[i].Retain, ev.Data)
-		if ev.QoS == 2 {
-			exactly = append(exactly, tokens[i])
+		if errs[i] = l.send(ctx, s, &recs[i], i); errs[i] == nil {
+			errs[i] = errUnderWay
+			left++
 		}
 	}
-	for i, token := range tokens {
-		if token != nil {
-			errs[i] = l.delivered(ctx, token)
+	for ; left > 0 && ctx.Err() == nil; left-- {
+		select {
+		case r := <-s.results:
+			errs[r.i] = r.err
+		case <-ctx.Done():
 		}
-		if errs[i] != nil {
-			errs[i] = fmt.Errorf("publish to %s: %w", recs[i].Event.Subject, errs[i])
+	}
+	for i, err := range errs {
+		switch {
+		case err == errUnderWay:
+			errs[i] = ctx.Err()
+		case err != nil:
+			errs[i] = fmt.Errorf("publish to %s: %w", recs[i].Event.Subject, err)
 		}
 	}
 	return errs
 }
 
-// ready tells why ev cannot be sent now. A nil link is one that is lost.
+var errUnderWay = errors.New("under way")
+
+// delivery is what one Send has under way.
+type delivery struct {
+	exactly chan struct{} // places for QoS 2
+	results chan result   // has room for all: an answer that comes late holds up nobody
+}
+
+// result is what became of the record with this index.
+type result struct {
+	i   int
+	err error
+}
+
+// send sends one record; what becomes of it is told to s, unless send gives an
+// error. A nil link is one that is lost.
+func (l *link) send(ctx context.Context, s *delivery, rec *agent.Record, i int) error {
+	ev := &rec.Event
+	if err := l.ready(ctx, ev); err != nil {
+		return err
+	}
+	if ev.QoS == 2 {
+		select {
+		case s.exactly <- struct{}{}:
+		case <-l.gone:
+			return ErrNotConnected
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	err := l.conn.Publish(ev.Subject, ev.Data, ev.QoS, rec.Retain, func(err error) {
+		if ev.QoS == 2 {
+			<-s.exactly
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrNotConnected, err)
+		}
+		s.results <- result{i, err}
+	})
+	if err == nil && ev.QoS == 0 {
+		s.results <- result{i, nil}
+	}
+	return err
+}
+
+// ready tells why ev cannot be result now.
 func (l *link) ready(ctx context.Context, ev *agent.Event) error {
 	switch {
 	case l == nil || isClosed(l.gone):
@@ -124,26 +157,6 @@ func (l *link) ready(ctx context.Context, ev *agent.Event) error {
 		return fmt.Errorf("QoS %d: %w", ev.QoS, agent.ErrInvalid)
 	default:
 		return agent.CheckTopic(ev.Subject)
-	}
-}
-
-// delivered waits for the broker's word.
-func (l *link) delivered(ctx context.Context, token paho.Token) error {
-	select {
-	case <-token.Done():
-		return token.Error()
-	case <-l.gone:
-		return ErrNotConnected
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// wait waits until the broker has spoken or the link is lost.
-func (l *link) wait(token paho.Token) {
-	select {
-	case <-token.Done():
-	case <-l.gone:
 	}
 }
 

@@ -7,10 +7,8 @@ import (
 	"slices"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
-
-const refusedCode = 0x80 // in a SUBACK, MQTT 3.1.1 section 3.9.3
 
 var errNoAnswer = errors.New("the broker did not answer in time")
 
@@ -22,17 +20,22 @@ func (l *link) subscribe(ctx context.Context) error {
 	m := l.m
 	add, remove := m.session.plan(m.want())
 	var refused []string
-	tokens := map[string]paho.Token{}
-	for _, filter := range sortedKeys(add) {
-		tokens[filter] = l.client.Subscribe(filter, add[filter], nil)
-	}
-	for filter, token := range tokens {
-		if err := l.answer(ctx, token); err != nil {
+	filters := sortedKeys(add)
+	answers := make([]chan answer, len(filters))
+	for i, filter := range filters {
+		answers[i] = make(chan answer, 1)
+		err := l.conn.Subscribe(filter, add[filter], func(code byte, err error) { answers[i] <- answer{code, err} })
+		if err != nil {
 			return fmt.Errorf("filter %s: %w", filter, err)
 		}
-		code := grantedQoS(token)
+	}
+	for i, filter := range filters {
+		code, err := l.wait(ctx, answers[i])
+		if err != nil {
+			return fmt.Errorf("filter %s: %w", filter, err)
+		}
 		switch {
-		case code == refusedCode:
+		case code == mqtt.CodeRefused:
 			m.session.removed(filter)
 			refused = append(refused, fmt.Sprintf("the broker refuses the filter %s: check its access rules", filter))
 			continue
@@ -54,38 +57,38 @@ func (l *link) subscribe(ctx context.Context) error {
 }
 
 func (l *link) unsubscribe(ctx context.Context, filters []string) error {
-	if len(filters) == 0 {
-		return nil
-	}
-	if err := l.answer(ctx, l.client.Unsubscribe(filters...)); err != nil {
-		return fmt.Errorf("unsubscribe: %w", err)
-	}
 	for _, filter := range filters {
+		done := make(chan answer, 1)
+		err := l.conn.Unsubscribe(filter, func(err error) { done <- answer{err: err} })
+		if err == nil {
+			_, err = l.wait(ctx, done)
+		}
+		if err != nil {
+			return fmt.Errorf("unsubscribe: %w", err)
+		}
 		l.m.session.removed(filter)
 	}
 	return nil
 }
 
-// answer waits until the broker has answered.
-func (l *link) answer(ctx context.Context, token paho.Token) error {
+// answer is what the broker says to a request.
+type answer struct {
+	code byte
+	err  error
+}
+
+// wait waits until the broker has answered.
+func (l *link) wait(ctx context.Context, c <-chan answer) (code byte, err error) {
 	t := time.NewTimer(answerWait)
 	defer t.Stop()
 	select {
-	case <-token.Done():
-		return token.Error()
+	case a := <-c:
+		return a.code, a.err
 	case <-l.gone:
-		return l.cause
+		return 0, l.cause
 	case <-ctx.Done():
-		return ctx.Err()
+		return 0, ctx.Err()
 	case <-t.C:
-		return errNoAnswer
+		return 0, errNoAnswer
 	}
-}
-
-// grantedQoS is the one code in the answer to a subscription to one filter.
-func grantedQoS(token paho.Token) byte {
-	for _, code := range token.(*paho.SubscribeToken).Result() {
-		return code
-	}
-	return refusedCode
 }

@@ -26,8 +26,8 @@ type alarm struct {
 
 // runBare is what an engineer would write by hand: subscribe, parse, compare,
 // publish. It keeps nothing and waits for nobody.
-func runBare(ctx context.Context, url string, qos byte) error {
-	opts := paho.NewClientOptions().AddBroker(url).SetClientID("bare").SetAutoReconnect(false)
+func runBare(ctx context.Context, addr string, qos byte) error {
+	opts := paho.NewClientOptions().AddBroker("tcp://" + addr).SetClientID("bare").SetAutoReconnect(false)
 	opts.SetDefaultPublishHandler(func(c paho.Client, m paho.Message) {
 		var r reading
 		if json.Unmarshal(m.Payload(), &r) != nil || r.Temperature <= 80 {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,103 +9,89 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
 
-// load is the plant of the bench: one connection that publishes readings of 50
-// sensors and one that receives the alarms. At most a window of events is
-// under way, so nothing is dropped by a queue limit; an event is known to be
+// load is the plant of the bench: connections that publish readings of 50
+// sensors in turn and one that receives the alarms. At most a window of events
+// is under way, so nothing is dropped by a queue limit; an event is known to be
 // done when the next alarm arrives.
 type load struct {
-	pub, sub net.Conn
-	qos      byte
-	every    int // one event in so many is hot
-	credits  chan struct{}
-	acks     chan struct{} // QoS 1: room in the broker's window
-	alarms   atomic.Int64
-	latency  []time.Duration // of alarms, by the receiving goroutine only
-	failed   chan error
+	pubs    []*mqtt.Conn
+	sub     *mqtt.Conn
+	scene   scenario
+	credits chan struct{}
+	acks    chan struct{} // QoS 1: room in the broker's window
+	alarms  atomic.Int64
+	latency []time.Duration // of alarms, by the receiving goroutine only
+	failed  chan error
+	text    []byte
 }
 
 const (
 	loadWindow = 2000 // events under way
 	ackWindow  = 500  // QoS 1 publishes without PUBACK
+	sensors    = 50
 )
 
-func newLoad(addr string, qos byte, every int) (*load, error) {
+func newLoad(ctx context.Context, addr string, s scenario) (*load, error) {
 	l := &load{
-		qos: qos, every: every, credits: make(chan struct{}, max(1, loadWindow/every)),
-		acks: make(chan struct{}, ackWindow), failed: make(chan error, 2),
+		scene: s, credits: make(chan struct{}, max(1, loadWindow/s.every)),
+		acks: make(chan struct{}, ackWindow), failed: make(chan error, s.conns+1),
+	}
+	for i := range s.conns {
+		c, err := l.connect(ctx, addr, "plant"+strconv.Itoa(i), nil)
+		if err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+		l.pubs = append(l.pubs, c)
 	}
 	var err error
-	if l.pub, err = connect(addr, "plant"); err != nil {
-		return nil, err
-	}
-	if l.sub, err = connect(addr, "alarms"); err != nil {
-		return nil, errors.Join(err, l.pub.Close())
-	}
-	sub := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
-	sub.MessageID, sub.Topics, sub.Qoss = 1, []string{alarmTopic}, []byte{qos}
-	if err := sub.Write(l.sub); err != nil {
+	if l.sub, err = l.connect(ctx, addr, "alarms", l.onAlarm); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
-	go l.receive(l.sub, l.onAlarm)
-	go l.receive(l.pub, func(p packets.ControlPacket) error {
-		if _, ok := p.(*packets.PubackPacket); ok {
-			<-l.acks
-		}
-		return nil
-	})
-	return l, nil
+	answer := make(chan error, 1)
+	if err := l.sub.Subscribe(alarmTopic, s.qos, func(_ byte, err error) { answer <- err }); err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, <-answer
 }
 
-func connect(addr, id string) (net.Conn, error) {
-	c, err := net.Dial("tcp", addr)
+func (l *load) connect(ctx context.Context, addr, id string, receive func(*mqtt.Message)) (*mqtt.Conn, error) {
+	tcp, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	p := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
-	p.ProtocolName, p.ProtocolVersion, p.ClientIdentifier, p.CleanSession = "MQTT", 4, id, true
-	if err := p.Write(c); err != nil {
-		return nil, errors.Join(err, c.Close())
+	c, _, err := mqtt.Open(ctx, tcp, mqtt.Options{
+		ClientID: id, CleanSession: true, KeepAlive: time.Minute, MaxPacket: 1 << 20, Receive: receive,
+	})
+	if err != nil {
+		return nil, err
 	}
+	go func() { l.failed <- c.Run() }()
 	return c, nil
 }
 
-func (l *load) close() error { return errors.Join(l.pub.Close(), l.sub.Close()) }
-
-// receive reads packets until the connection ends.
-func (l *load) receive(c net.Conn, handle func(packets.ControlPacket) error) {
-	r := bufio.NewReaderSize(c, 64<<10)
-	for {
-		p, err := packets.ReadPacket(r)
-		if err == nil {
-			err = handle(p)
-		}
-		if err != nil {
-			l.failed <- err
-			return
+func (l *load) close() error {
+	for _, c := range append(l.pubs, l.sub) {
+		if c != nil {
+			c.Close()
 		}
 	}
+	return nil
 }
 
-func (l *load) onAlarm(p packets.ControlPacket) error {
-	m, ok := p.(*packets.PublishPacket)
-	if !ok {
-		return nil
-	}
-	if m.Qos > 0 {
-		ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
-		ack.MessageID = m.MessageID
-		if err := ack.Write(l.sub); err != nil {
-			return err
-		}
+func (l *load) onAlarm(m *mqtt.Message) {
+	if m.QoS > 0 {
+		l.sub.Ack(m.QoS, m.ID)
 	}
 	sent, err := sentAt(string(m.Payload))
 	if err != nil {
-		return err
+		l.failed <- err
+		return
 	}
 	l.latency = append(l.latency, time.Since(sent))
 	l.alarms.Add(1)
@@ -114,7 +99,6 @@ func (l *load) onAlarm(p packets.ControlPacket) error {
 	case <-l.credits:
 	default: // delivered twice
 	}
-	return nil
 }
 
 // sentAt reads the time a reading was made from the alarm it led to.
@@ -128,41 +112,49 @@ func sentAt(alarm string) (time.Time, error) {
 	return time.UnixMicro(us), err
 }
 
-// publish sends readings for a while, or only hot ones until the first alarm
-// if length is 0. It returns how many it sent.
+// publish sends readings for a while. It returns how many it sent.
 func (l *load) publish(ctx context.Context, length time.Duration) (int, error) {
-	w := bufio.NewWriterSize(l.pub, 16<<10)
 	start := time.Now()
 	for n := 0; ; n++ {
 		if n%16 == 0 && (time.Since(start) > length || ctx.Err() != nil) {
-			return n, w.Flush()
+			return n, nil
 		}
-		hot := n%l.every == 0
-		if hot {
-			if err := l.take(w, l.credits); err != nil {
+		l.pace(start, n)
+		hot := n%l.scene.every == 0
+		if hot && l.scene.rate == 0 {
+			if err := l.take(l.credits); err != nil {
 				return n, err
 			}
 		}
-		if l.qos > 0 {
-			if err := l.take(w, l.acks); err != nil {
+		if l.scene.qos > 0 {
+			if err := l.take(l.acks); err != nil {
 				return n, err
 			}
 		}
-		if err := l.write(w, n, hot); err != nil {
+		if err := l.send(n, hot); err != nil {
 			return n, err
 		}
 	}
 }
 
-// take gets a place in a window; what is buffered goes out before it waits.
-func (l *load) take(w *bufio.Writer, window chan struct{}) error {
+// pace waits until event n is due, when there is a rate.
+func (l *load) pace(start time.Time, n int) {
+	if l.scene.rate == 0 {
+		return
+	}
+	due := start.Add(time.Duration(n) * time.Second / time.Duration(l.scene.rate))
+	if wait := time.Until(due); wait > 0 {
+		t := syscall.NsecToTimespec(int64(wait)) // Go's timers are too coarse
+		syscall.Nanosleep(&t, nil)
+	}
+}
+
+// take gets a place in a window.
+func (l *load) take(window chan struct{}) error {
 	select {
 	case window <- struct{}{}:
 		return nil
 	default:
-	}
-	if err := w.Flush(); err != nil {
-		return err
 	}
 	select {
 	case window <- struct{}{}:
@@ -174,22 +166,41 @@ func (l *load) take(w *bufio.Writer, window chan struct{}) error {
 	}
 }
 
-func (l *load) write(w *bufio.Writer, n int, hot bool) error {
-	temperature := 20.25
+func (l *load) send(n int, hot bool) error {
+	temperature := "20.25"
 	if hot {
-		temperature = 95.25
+		temperature = "95.25"
 	}
-	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	p.Qos, p.MessageID = l.qos, uint16(n%60_000+1)
-	p.TopicName = fmt.Sprintf("sensors/s%03d/temperature", n%50)
-	p.Payload = fmt.Appendf(nil, `{"id":"s%03d","seq":%d,"ts":%d,"temperature":%.2f,"humidity":45.2,"unit":"C","site":"hall-3","fw":"1.4.2"}`,
-		n%50, n, time.Now().UnixMicro(), temperature)
-	return p.Write(w)
+	l.text = append(l.text[:0], `{"id":"s`...)
+	l.text = appendSensor(l.text, n%sensors)
+	l.text = append(l.text, `","seq":`...)
+	l.text = strconv.AppendInt(l.text, int64(n), 10)
+	l.text = append(l.text, `,"ts":`...)
+	l.text = strconv.AppendInt(l.text, time.Now().UnixMicro(), 10)
+	l.text = append(l.text, `,"temperature":`+temperature+`,"humidity":45.2,"unit":"C","site":"hall-3","fw":"1.4.2"}`...)
+	var done func(error)
+	if l.scene.qos > 0 {
+		done = l.acked
+	}
+	return l.pubs[n%len(l.pubs)].Publish(topics[n%sensors], l.text, l.scene.qos, false, done)
+}
+
+func (l *load) acked(error) { <-l.acks }
+
+var topics = func() (all [sensors]string) {
+	for i := range all {
+		all[i] = "sensors/s" + string(appendSensor(nil, i)) + "/temperature"
+	}
+	return all
+}()
+
+func appendSensor(b []byte, n int) []byte {
+	return append(b, '0', byte('0'+n/10), byte('0'+n%10))
 }
 
 // drain waits until every hot reading of n has led to an alarm.
 func (l *load) drain(ctx context.Context, n int) error {
-	hot := int64((n + l.every - 1) / l.every)
+	hot := int64((n + l.scene.every - 1) / l.scene.every)
 	for deadline := time.Now().Add(20 * time.Second); l.alarms.Load() < hot; time.Sleep(time.Millisecond) {
 		if ctx.Err() != nil || time.Now().After(deadline) {
 			return fmt.Errorf("%d of %d alarms arrived", l.alarms.Load(), hot)

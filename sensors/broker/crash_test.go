@@ -136,6 +136,7 @@ func (l *load) publishMany() {
 func (l *load) comeAndGo() {
 	for !l.stopped() {
 		if nc := l.session("sub", false); nc != nil {
+			nc.SetDeadline(time.Now().Add(300 * time.Millisecond))
 			l.take(&peer{l.t, nc}, rand.IntN(100))
 			nc.Close()
 		}

@@ -7,12 +7,12 @@ package gather
 import (
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 )
 
 const (
-	maxWaiting   = 1 << 20   // bytes that wait to be written before Write blocks
 	keepBuffer   = 128 << 10 // bytes; larger buffers are given back
 	writeTimeout = 10 * time.Second
 	closeWait    = 500 * time.Millisecond
@@ -74,6 +74,28 @@ func (w *Writer) Add(b []byte) error {
 	return err
 }
 
+// Encode has encode append one packet to what waits. While the limit is reached
+// it blocks, or gives ErrFull if it may not wait.
+func (w *Writer) Encode(mayWait bool, encode func([]byte) []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.buf) >= w.limit && w.err == nil && !w.closing {
+		if !mayWait {
+			return ErrFull
+		}
+		w.moved.Wait()
+	}
+	if w.err != nil {
+		return w.err
+	}
+	if w.closing {
+		return net.ErrClosed
+	}
+	w.buf = encode(w.buf)
+	w.signal()
+	return nil
+}
+
 func (w *Writer) put(b []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
@@ -93,6 +115,13 @@ func (w *Writer) signal() {
 	}
 }
 
+// Waiting is how many bytes wait to be written.
+func (w *Writer) Waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.buf)
+}
+
 // Err is why the connection was closed, nil unless a write failed.
 func (w *Writer) Err() error {
 	w.mu.Lock()
@@ -105,6 +134,7 @@ func (w *Writer) flush() {
 	defer close(w.flushed)
 	var out []byte
 	for range w.wake {
+		runtime.Gosched() // who just wrote may have more
 		w.mu.Lock()
 		out, w.buf = w.buf, out[:0]
 		closing := w.closing
