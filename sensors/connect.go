@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -47,20 +48,24 @@ func (l *link) connect(ctx context.Context) (present bool, err error) {
 
 // dial opens the connection under MQTT.
 func (e *endpoint) dial(ctx context.Context, config *tls.Config) (net.Conn, error) {
-	var d net.Dialer
-	switch e.url.Scheme {
-	case "ssl":
-		t := tls.Dialer{NetDialer: &d, Config: config}
-		return t.DialContext(ctx, "tcp", e.url.Host)
-	case "ws", "wss":
+	if strings.HasPrefix(e.url.Scheme, "ws") {
 		return e.dialWebsocket(ctx, config)
-	default:
-		c, err := d.DialContext(ctx, "tcp", e.url.Host)
-		if err != nil {
-			return nil, err
-		}
-		return mqtt.Blocking(c.(*net.TCPConn))
 	}
+	var d net.Dialer
+	tcp, err := d.DialContext(ctx, "tcp", e.url.Host)
+	if err != nil {
+		return nil, err
+	}
+	c, err := mqtt.Blocking(tcp.(*net.TCPConn))
+	if err != nil || e.url.Scheme != "ssl" {
+		return c, err
+	}
+	secure := tls.Client(c, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		c.Close() // why the handshake failed says more
+		return nil, err
+	}
+	return secure, nil
 }
 
 // dialWebsocket returns when ctx ends; what paho still does then ends with the

@@ -25,7 +25,8 @@ var arrows = []arrow{
 	{from: "agent", tests: []string{"internal/store"}},
 	{from: "sensors/gather"},
 	{from: "sensors/broker", to: []string{"agent", "sensors/gather"}},
-	{from: "sensors", to: []string{"agent", "sensors/broker", "sensors/gather"}},
+	{from: "sensors/mqtt", to: []string{"sensors/gather"}},
+	{from: "sensors", to: []string{"agent", "sensors/broker", "sensors/gather", "sensors/mqtt"}},
 	{from: "wasm/guest"}, // what modules are built with: no part of the agent
 	{from: "wasm/instrument"},
 	{from: "wasm/codecache", to: []string{"wasm/instrument"}},
@@ -37,6 +38,7 @@ var arrows = []arrow{
 	{from: "internal/when", to: []string{"agent"}},
 	{from: "internal/bench", to: []string{anything}},
 	{from: "internal/benchwasm", to: []string{anything}},
+	{from: "internal/benchstore", to: []string{anything}},
 	{from: "internal/testbed"},
 	{from: "internal/powercut", tests: []string{"internal/store"}},
 	{from: "internal/tidy"},
