@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -162,10 +163,11 @@ type bench struct {
 	stop  func()
 }
 
-// start runs an agent over store until the test ends or stop is called.
+// start runs an agent over store until the test ends or stop is called. Events
+// that do not fail spill only if opts says when: a busy machine shall not decide.
 func start(t *testing.T, store *memory, g guests, opts agent.Options) *bench {
 	t.Helper()
-	opts.Device = "gw7"
+	opts.Device, opts.SpillAfter = "gw7", cmp.Or(opts.SpillAfter, time.Hour)
 	if opts.DefaultBroker == "" {
 		opts.DefaultBroker = "plant"
 	}

@@ -98,7 +98,8 @@ type Trigger struct {
 	IgnoreRetained bool
 	Schedule       Schedule
 	When           string // condition over the event; "" matches all
-	Unordered      bool   // events of one topic need not run in order: none waits for another
+	Dedupe         Dedupe
+	Unordered      bool // events of one topic need not run in order: none waits for another
 	Durability     Durability
 	Within         time.Duration // of DurabilityInterval
 	Retry          Retry

@@ -61,7 +61,7 @@ func (a *Agent) dispatch(ev *Event, routes []*route, done func(error)) {
 			key = ev.ID
 		}
 		a.enqueue(&task{
-			ev: ev, trigger: rt.trigger, key: key, order: a.order.Add(1),
+			ev: ev, trigger: rt.trigger, key: key, known: rt.trigger.Dedupe.known(ev), order: a.order.Add(1),
 			offered: now, pend: p,
 		}, rt.fn)
 	}

@@ -157,6 +157,9 @@ func (w *worker) mark(o *outcome) {
 	if o.event.Origin.Slot != "" && o.level != DurabilityNone && o.task.pend != nil && !o.nothing() {
 		o.writes = append(o.writes, markWrite(o.event, o.task.trigger.Name))
 	}
+	if o.task.known != "" && (!o.nothing() || len(o.direct) > 0) {
+		o.writes = append(o.writes, w.remember(o.task, o.event))
+	}
 }
 
 // maxChain bounds how long events may go on emitting events: ids grow with

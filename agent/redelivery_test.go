@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +104,86 @@ func TestRedeliveriesOfAnUnfinishedEventDoNotPileUp(t *testing.T) {
 	close(hold)
 	for _, acked := range acks[6:] {
 		b.wait(acked)
+	}
+}
+
+// TestEventsThatSayTheSameRunOnce sends what a publisher repeats: on the same
+// topic and another, at once and later, and after a restart.
+func TestEventsThatSayTheSameRunOnce(t *testing.T) {
+	store := newMemory()
+	g := guests{"app/f": func(ctx context.Context, inv *agent.Invocation) error {
+		if strings.Contains(string(inv.Event.Data), "bad") {
+			return agent.ErrReject
+		}
+		return count(ctx, inv)
+	}}
+	f := fn("app/f")
+	f.Limits = agent.DefaultLimits
+	f.Limits.Concurrency = 3
+	tr := on("app/f", "s/+")
+	tr.Dedupe = agent.Dedupe{By: []string{"source", "meta.id"}, Window: time.Minute}
+	var b *bench
+	offer := func(topic, data string, qos uint8) {
+		t.Helper()
+		acked := make(chan error, 1)
+		b.Offer(&agent.Event{Via: "plant", Subject: topic, Data: []byte(data), QoS: qos}, func(err error) { acked <- err })
+		b.wait(acked)
+	}
+	for range 2 {
+		b = start(t, store, g, agent.Options{})
+		b.apply([]agent.Function{f}, tr)
+		for _, topic := range []string{"s/1", "s/1", "s/2"} {
+			offer(topic, `{"source":"a","meta":{"id":1}}`, 1)
+			offer(topic, `{"meta":{"id":1,"x":2},"source":"a"}`, 0)
+			offer(topic, `{"source":"b","meta":{"id":1}}`, 1)
+			offer(topic, `{"source":"bad","meta":{"id":1}}`, 1)
+		}
+		b.stop()
+	}
+	if v, _ := store.Get("state/app/f", "total"); string(v) != "2" {
+		t.Errorf("ran %s times, want once for each of two events", v)
+	}
+	if n := len(store.queue(agent.QueueDead)); n != 1 {
+		t.Errorf("%d dead letters, want one", n)
+	}
+	b = start(t, store, g, agent.Options{})
+	b.apply([]agent.Function{f}, tr)
+	if n, err := b.DeadBox().Redrive(context.Background(), agent.DeadFilter{}, []byte(`{"source":"c","meta":{"id":1}}`)); n != 1 || err != nil {
+		t.Errorf("Redrive = %d, %v", n, err)
+	}
+	for range 2 { // they do not say who they are
+		offer("s/1", `{"source":"a"}`, 1)
+		offer("s/1", `no JSON`, 1)
+	}
+	b.eventually("what was mended, and what says nothing, all run", func() error {
+		if v, _ := store.Get("state/app/f", "total"); string(v) != "7" {
+			return fmt.Errorf("%s runs", v)
+		}
+		return nil
+	})
+}
+
+// TestRepeatsAtTheSameTimeRunOnce gives them to workers that do not know of one
+// another.
+func TestRepeatsAtTheSameTimeRunOnce(t *testing.T) {
+	b := start(t, newMemory(), guests{"app/f": count}, agent.Options{})
+	f := fn("app/f")
+	f.Limits = agent.DefaultLimits
+	f.Limits.Concurrency = 4
+	tr := on("app/f", "s/+")
+	tr.Dedupe = agent.Dedupe{By: []string{"id"}, Window: time.Minute}
+	b.apply([]agent.Function{f}, tr)
+	var acks []<-chan error
+	for i := range 400 {
+		acks = append(acks, b.offer(fmt.Sprint("s/", i%8), fmt.Sprintf(`{"id":%d}`, i/8), agent.Origin{}))
+	}
+	for _, acked := range acks {
+		b.wait(acked)
+	}
+	if v, _ := b.store.Get("state/app/f", "total"); string(v) != "50" {
+		t.Errorf("ran %s times for 50 events", v)
+	}
+	if s := b.status().Events; s.Duplicates != 350 {
+		t.Errorf("%d duplicates, want 350", s.Duplicates)
 	}
 }

@@ -19,8 +19,17 @@ func (w *worker) handle(ctx context.Context, t *task) {
 	}
 	for range maxConflicts {
 		w.reads.forget()
-		w.inv.Begin(ev, t.trigger.Name, t.attempts+1)
-		err := w.invoke(ctx)
+		again, err := w.repeated(t, ev)
+		if again {
+			if w.pass(t, ev) {
+				return
+			}
+			continue
+		}
+		if err == nil {
+			w.inv.Begin(ev, t.trigger.Name, t.attempts+1)
+			err = w.invoke(ctx)
+		}
 		if err != nil && ctx.Err() != nil {
 			w.withdrawProbe()
 			return // interrupted by the stop: neither an attempt nor acknowledged
@@ -46,6 +55,19 @@ func (w *worker) handle(ctx context.Context, t *task) {
 	w.failed(t, ev, errors.New("its state was changed by other workers each time it ran"))
 }
 
+// pass ends a task whose event another one has said before; false asks to look
+// again, because that one was dropped.
+func (w *worker) pass(t *task, ev *Event) bool {
+	w.leave(t)
+	if w.settleOrJoin(&outcome{task: t, worker: w, event: ev, level: t.durability()}) {
+		w.withdrawProbe()
+		w.fn.agent.counts.duplicates.Add(1)
+		return true
+	}
+	w.stay(t)
+	return false
+}
+
 // event is what t is about, read from the inbox if it is not in memory.
 func (w *worker) event(t *task) (*Event, error) {
 	if t.ev != nil {
@@ -55,6 +77,7 @@ func (w *worker) event(t *task) (*Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.known = t.trigger.Dedupe.known(&rec.Event)
 	return &rec.Event, nil
 }
 
@@ -134,6 +157,7 @@ func (w *worker) broke(ev *Event, err error) {
 	if pause := b.failed(ev.ID, err, w.probe, opts, time.Now()); pause > 0 {
 		opts.Log.Error("a function keeps failing and is stopped for a while: its events wait; skerry status shows when one may try again",
 			"function", w.fn.Name, "pause", pause, "err", err)
+		w.fn.agent.askSpill() // what waits will wait for long
 	}
 }
 

@@ -27,7 +27,7 @@ func (a *Agent) spill(ctx context.Context) error {
 			select { // company for what came, and time for others
 			case <-ctx.Done():
 				return nil
-			case <-time.After(time.Until(ended.Add(a.opts.SpillAfter / 20))):
+			case <-time.After(time.Until(ended.Add(spillPause))):
 			}
 		}
 		now := time.Now()
@@ -46,9 +46,12 @@ func (a *Agent) spill(ctx context.Context) error {
 // spillSoon asks for a spill of a task that is going to wait: behind events on
 // disk, or behind a failed one of its key.
 func (a *Agent) spillSoon(t *task) {
-	if t.pend == nil || t.seq != 0 {
-		return
+	if t.pend != nil && t.seq == 0 {
+		a.askSpill()
 	}
+}
+
+func (a *Agent) askSpill() {
 	select {
 	case a.spillNow <- struct{}{}:
 	default:
@@ -96,6 +99,9 @@ type spilt struct {
 	*task
 	record Record
 }
+
+// spillPause is between one spill and the next that is asked for.
+const spillPause = 5 * time.Millisecond
 
 // maxSpill bounds one write to the inbox, bytes.
 const maxSpill = 1 << 20
@@ -159,9 +165,9 @@ func (w *worker) unacked() []*task {
 }
 
 // isBehind tells whether what waits the longest is on disk because it waited
-// long: what came later will wait, too.
+// long, or the function is stopped: what came later will wait, too.
 func (w *worker) isBehind() bool {
-	return w.head < len(w.queue) && w.queue[w.head].order <= w.behind
+	return w.fn.breaker.isOpen() || w.head < len(w.queue) && w.queue[w.head].order <= w.behind
 }
 
 // spilled notes which tasks are durable now and acknowledges their events.

@@ -112,7 +112,7 @@ func TestNeighbourOfASlowFunctionKeepsItsPace(t *testing.T) {
 				return nil
 			},
 			"app/fast": func(context.Context, *agent.Invocation) error { return nil },
-		}, agent.Options{Grace: time.Millisecond})
+		}, agent.Options{Grace: time.Millisecond, SpillAfter: 100 * time.Millisecond})
 		f := fn("app/slow")
 		f.Limits = agent.DefaultLimits
 		f.Limits.Timeout = time.Minute

@@ -12,6 +12,7 @@ type task struct {
 	ev       *Event // nil: only on disk, read by seq when its turn comes
 	trigger  *Trigger
 	key      string // tasks of one key run in order
+	known    string // what the event says of itself, see Dedupe; "": nothing
 	order    int64  // of arrival
 	attempts int    // failed runs so far
 	due      time.Time

@@ -27,6 +27,8 @@ const (
 	maxMemory      = 1 << 30
 	maxStateLimit  = 256 << 20
 	maxInterval    = time.Minute // of durability
+	maxDedupe      = 4           // fields
+	maxWindow      = 24 * time.Hour
 )
 
 // appCheck holds the rules of an App that its shape does not tell.
@@ -195,6 +197,9 @@ func (c *appCheck) trigger(path string, t *AppTrigger) {
 			c.fail(path+".when", "%v", err)
 		}
 	}
+	if t.Dedupe != nil {
+		c.dedupe(path+".dedupe", t.Dedupe)
+	}
 	c.oneOf(path+".order", t.Order, orderTopic, orderNone)
 	if _, _, err := durability(t.Durability); err != nil {
 		c.fail(path+".durability", "%v", err)
@@ -205,6 +210,20 @@ func (c *appCheck) trigger(path string, t *AppTrigger) {
 	}
 	for i := range t.Then {
 		c.then(fmt.Sprintf("%s.then[%d]", path, i), &t.Then[i])
+	}
+}
+
+func (c *appCheck) dedupe(path string, d *AppDedupe) {
+	if len(d.By) == 0 || len(d.By) > maxDedupe {
+		c.fail(path, "it names 1 to %d fields of the event's JSON data: dedupe: {by: [source, id], window: 10m}", maxDedupe)
+	}
+	for i, field := range d.By {
+		if field == "" || len(field) > 128 {
+			c.fail(fmt.Sprintf("%s.by[%d]", path, i), "%.80q is no field: write its name, or a path such as meta.seq", field)
+		}
+	}
+	if w := time.Duration(d.Window); w != 0 && (w < time.Second || w > maxWindow) {
+		c.fail(path+".window", "%s is out of range: 1s to 24h", w)
 	}
 }
 

@@ -69,10 +69,17 @@ type AppTrigger struct {
 	MQTT       *MQTTTrigger     `json:"mqtt,omitempty"`
 	Schedule   *ScheduleTrigger `json:"schedule,omitempty"`
 	When       string           `json:"when,omitempty"`
+	Dedupe     *AppDedupe       `json:"dedupe,omitempty"`
 	Order      string           `json:"order,omitempty"`      // "topic" (default) or "none"
 	Durability string           `json:"durability,omitempty"` // "sync", "none" or "interval(50ms)"
 	Retry      *AppRetry        `json:"retry,omitempty"`
 	Then       []AppThen        `json:"then,omitempty"`
+}
+
+// AppDedupe has a trigger run once for events that say the same in some fields.
+type AppDedupe struct {
+	By     []string `json:"by"`               // dotted paths in the event's JSON data
+	Window Duration `json:"window,omitempty"` // 0 is 10 min
 }
 
 // MQTTTrigger listens to a topic filter of a broker.

@@ -37,7 +37,7 @@ triggers:
     then:
       - {invoke: central/notify, when: error}
       - {publish: out/topic}
-  - {name: tick, function: threshold, order: none, durability: interval(250ms), schedule: {cron: "*/5 * * * *", timezone: Europe/Berlin}}
+  - {name: tick, function: threshold, order: none, dedupe: {by: [source, id], window: 1h}, durability: interval(250ms), schedule: {cron: "*/5 * * * *", timezone: Europe/Berlin}}
 `
 
 const goodFleet = `apiVersion: skerry/v1
@@ -115,6 +115,8 @@ func TestAppVariantsAreRefused(t *testing.T) {
 		{"retained: ignore", "retained: maybe", "app.yaml:19: triggers[0].mqtt.retained"},
 		{"data.t > 30", "bad > 1", "app.yaml:20: triggers[0].when: unknown name bad"},
 		{"durability: sync", "durability: always", `app.yaml:21: triggers[0].durability: "always" is not one of sync, none, interval(50ms)`},
+		{"durability: sync", "dedupe: {window: 1m}", "app.yaml:21: triggers[0].dedupe: it names 1 to 4 fields"},
+		{"durability: sync", "dedupe: {by: [id], window: 48h}", "app.yaml:21: triggers[0].dedupe.window: 48h0m0s is out of range: 1s to 24h"},
 		{"durability: sync", "durability: interval(2d)", `app.yaml:21: triggers[0].durability: "2d" is no duration`},
 		{"durability: sync", "durability: interval(2m)", `app.yaml:21: triggers[0].durability: 2m is longer than 1m`},
 		{"maxAttempts: 3", "maxAttempts: 0", "app.yaml:22: triggers[0].retry.maxAttempts"},
@@ -381,7 +383,7 @@ func TestBindingNamesTheNextStep(t *testing.T) {
 		hot.Then[0] != (agent.Then{Invoke: "central/notify", On: agent.OnError}) || hot.Then[1] != (agent.Then{Publish: "out/topic"}) {
 		t.Errorf("trigger %+v", hot)
 	}
-	if tick := d.Triggers[1]; tick.Schedule.TimeZone != "Europe/Berlin" || tick.Durability != agent.DurabilityInterval || tick.Within != 250*time.Millisecond || !tick.Unordered {
+	if tick := d.Triggers[1]; tick.Schedule.TimeZone != "Europe/Berlin" || tick.Durability != agent.DurabilityInterval || tick.Within != 250*time.Millisecond || !tick.Unordered || len(tick.Dedupe.By) != 2 || tick.Dedupe.Window != time.Hour {
 		t.Errorf("schedule %+v", tick)
 	}
 	if state := d.Functions[0].Limits.State; state != 1<<20 {

@@ -185,6 +185,9 @@ func (b *binding) trigger(app string, t *AppTrigger) {
 	out := agent.Trigger{
 		Name: full, Function: app + "/" + t.Function, When: t.When,
 	}
+	if d := t.Dedupe; d != nil {
+		out.Dedupe = agent.Dedupe{By: slices.Clone(d.By), Window: cmp.Or(time.Duration(d.Window), 10*time.Minute)}
+	}
 	out.Unordered = t.Order == orderNone
 	out.Durability, out.Within, _ = durability(t.Durability) // it was checked
 	if t.MQTT != nil {

@@ -94,3 +94,21 @@ func loadAndClose(b *testing.B, rt *wasm.Runtime, fn agent.Function) {
 		b.Fatal(err)
 	}
 }
+
+// benchFlood runs what never ends on its own until its fuel is used up.
+func benchFlood(b *testing.B, module string) {
+	s := newBench(b, wasm.Options{})
+	fn := s.function(module)
+	fn.Limits.Fuel = 1 << 20
+	m := s.load(fn)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := invoke(m, &fn, nil, ""); err == nil {
+			b.Fatal("it ended")
+		}
+	}
+}
+
+func BenchmarkPrintFlood(b *testing.B) { benchFlood(b, "testdata/hostile/printflood.wasm") }
+func BenchmarkLogFlood(b *testing.B)   { benchFlood(b, "testdata/hostile/logflood.wasm") }
+func BenchmarkListFlood(b *testing.B)  { benchFlood(b, "testdata/hostile/kvlist.wasm") }

@@ -73,8 +73,13 @@ func (g *guard) end(kind agent.FaultKind, format string, args ...any) {
 	panic(g.reason)
 }
 
-// check ends a run whose time is over. Host functions that can take long call it.
-func (g *guard) check() { g.checkAt(now()) }
+// check ends a run whose time is over. Host functions that can take long call
+// it, so that others have their turn between two of them.
+func (g *guard) check() {
+	at := now()
+	g.checkAt(at)
+	g.giveTurn(at)
+}
 
 func (g *guard) checkAt(at time.Time) {
 	if at.After(g.deadline) {
@@ -104,10 +109,7 @@ func (g *guard) tick(left int64) int64 {
 	at := now()
 	g.checkAt(at)
 	g.adapt(at.Sub(g.ticked))
-	if at.Sub(g.turned) > turn {
-		at = g.turn()
-	}
-	g.ticked = at
+	g.ticked = g.giveTurn(at)
 	next, s := g.grant(g.granted - left)
 	if s != nil {
 		g.reason = s
@@ -116,11 +118,15 @@ func (g *guard) tick(left int64) int64 {
 	return next
 }
 
-// turn lets the scheduler run what waits: Go itself would let it wait for 10 ms.
-func (g *guard) turn() time.Time {
-	runtime.Gosched()
-	g.turned = now()
-	return g.turned
+// giveTurn lets the scheduler run what waits, if it is time: Go itself would let
+// it wait for 10 ms. It returns the time, which was at.
+func (g *guard) giveTurn(at time.Time) time.Time {
+	if at.Sub(g.turned) > turn {
+		runtime.Gosched()
+		at = now()
+		g.turned = at
+	}
+	return at
 }
 
 // epoch is what now counts from.

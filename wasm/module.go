@@ -36,13 +36,6 @@ type module struct {
 	closed  bool
 }
 
-// An instance is replaced after so long, or so many runs, because some guests
-// leak and none should depend on never being replaced.
-const (
-	maxAge  = 24 * time.Hour
-	maxRuns = 1_000_000
-)
-
 func newModule(owner *Runtime, fn agent.Function) *module {
 	m := &module{owner: owner, fn: fn}
 	m.run.starts = startTimeout(owner.slow)
@@ -109,44 +102,6 @@ func (m *module) fits(info *Info) error {
 	return nil
 }
 
-// start makes the instance and lets it initialise itself.
-func (m *module) start(parent context.Context) error {
-	m.run.script = m.code.script
-	m.run.begin(parent, &m.fn, startInvocation(&m.fn), true)
-	m.run.random = false
-	m.out.begin()
-	defer m.logStart(parent)
-	in, err := newInstance(m.code, &m.run, m.abi.config(m))
-	if err != nil {
-		return fmt.Errorf("start the module: %w", m.run.fault(err, m.out.why))
-	}
-	if err := m.abi.start(&m.ctx, in); err != nil {
-		return fmt.Errorf("start the module: %w", errors.Join(m.verdict(err), in.close(parent)))
-	}
-	in.born, in.pages, in.started = now(), in.mem.Size()/pageBytes, in.used(&m.run)
-	m.in, m.used, m.run.ended = in, in.born, in.born
-	m.warm.Store(true)
-	m.ceiling = max(m.ceiling, 2*in.pages)
-	if m.restorable() {
-		in.image = in.snapshot()
-	}
-	return nil
-}
-
-// restorable tells whether an image can give the instance back its first state.
-// Random numbers drawn at the start would be the same in each run.
-func (m *module) restorable() bool {
-	return m.fn.Isolation == agent.IsolationFresh && !m.code.entry.Impure && !m.run.random
-}
-
-// logStart logs what the module said while it started: no run keeps it.
-func (m *module) logStart(ctx context.Context) {
-	m.out.flush()
-	for _, l := range m.run.inv.Effects.Logs {
-		m.owner.log.Log(ctx, l.Level, "function started", "function", m.fn.Name, "said", l.Text)
-	}
-}
-
 // Invoke gives the event of inv to the function.
 func (m *module) Invoke(parent context.Context, inv *agent.Invocation) (err error) {
 	m.mu.Lock()
@@ -158,13 +113,12 @@ func (m *module) Invoke(parent context.Context, inv *agent.Invocation) (err erro
 		return err
 	}
 	defer m.contain(parent, &err)
-	if m.failed {
-		m.pace(parent)
-	}
+	m.pace(parent)
 	if m.abi.once() {
 		return m.runOnce(parent, inv)
 	}
 	if err := m.ready(parent); err != nil {
+		m.failed = true
 		return err
 	}
 	m.run.begin(parent, &m.fn, inv, false)
@@ -181,75 +135,15 @@ func (m *module) Invoke(parent context.Context, inv *agent.Invocation) (err erro
 	return verdict
 }
 
-// A worker makes so many new instances for spoilt ones at once, and then one per
-// failEvery: making them is the agent's work, with garbage to collect.
-const (
-	failBurst = 20
-	failEvery = 10 * time.Millisecond
-)
-
-// pace lets a function wait that fails again and again.
-func (m *module) pace(ctx context.Context) {
-	m.failed = false
-	at := now()
-	if rested := at.Add(-failBurst * failEvery); m.paced.Before(rested) {
-		m.paced = rested
-	}
-	m.paced = m.paced.Add(failEvery)
-	if wait := m.paced.Sub(at); wait > 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
-	}
-}
-
 // contain makes a failed run of a panic. Nothing is known to panic here; but what
 // strangers wrote must not end the agent.
 func (m *module) contain(ctx context.Context, err *error) {
 	if p := recover(); p != nil {
 		m.owner.log.Error("a run ended in a panic of the agent's; please report it", "function", m.fn.Name, "panic", p, "stack", string(debug.Stack()))
+		m.failed = true
 		m.discard(ctx)
 		*err = &agent.Fault{Kind: agent.FaultTrap, Err: fmt.Errorf("the sandbox failed: %v", p)}
 	}
-}
-
-// ready makes sure that there is an instance in a state to be used.
-func (m *module) ready(parent context.Context) error {
-	in := m.in
-	if in == nil {
-		return m.start(parent)
-	}
-	switch fresh := m.fn.Isolation == agent.IsolationFresh; {
-	case in.mod.IsClosed(), in.runs >= maxRuns, m.used.Sub(in.born) > maxAge:
-	case in.runs == 0:
-		return nil
-	case fresh && in.image != nil && in.mem.Size()/pageBytes == in.pages: // memory cannot shrink
-		in.restore()
-		return nil
-	case !fresh && !m.outgrown(in):
-		return nil
-	}
-	m.discard(parent)
-	return m.start(parent)
-}
-
-// soon is the number of runs within which an instance that outgrew the ceiling
-// shows that the ceiling is too low for the function.
-const soon = 1000
-
-// outgrown tells whether in takes more than twice the memory it started with,
-// or than has shown to be usual for the function.
-func (m *module) outgrown(in *instance) bool {
-	if in.mem.Size()/pageBytes <= m.ceiling {
-		return false
-	}
-	if in.runs < soon {
-		m.ceiling *= 2
-	}
-	return true
 }
 
 // runOnce gives the event to an instance of its own.
@@ -266,7 +160,6 @@ func (m *module) runOnce(parent context.Context, inv *agent.Invocation) error {
 		err = m.abi.handle(&m.ctx, in)
 	}
 	m.finish(in)
-	m.run.ended = now()
 	var left *exited
 	m.failed = err != nil && !errors.As(err, &left)
 	if closing := in.close(parent); closing != nil {
@@ -281,9 +174,7 @@ func (m *module) finish(in *instance) {
 	r := &m.run
 	u := &r.inv.Usage
 	u.Calls = r.maxCalls - max(r.calls, 0)
-	if r.granted > r.slice || u.Calls >= callsPerCheck { // others are too short for a look at the clock
-		r.ended = now()
-	}
+	r.ended = now()
 	m.used = r.ended
 	u.Fuel, u.Memory = in.used(r), int64(in.mem.Size())+r.beside
 	if limit := m.fn.Limits.Fuel; limit > 0 {
@@ -308,19 +199,6 @@ func (m *module) verdict(err error) error {
 		return wrapText(left.verdict, m.out.why)
 	}
 	return err
-}
-
-// discard closes the instance; the next run gets another one.
-func (m *module) discard(ctx context.Context) {
-	m.run.plug.unmap()
-	if m.in == nil {
-		return
-	}
-	if err := m.in.close(ctx); err != nil {
-		m.owner.log.Warn("cannot close an instance", "function", m.fn.Name, "err", err)
-	}
-	m.in = nil
-	m.warm.Store(false)
 }
 
 // closeIfIdle closes the instance, and gives back its code, when nobody used it

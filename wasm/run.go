@@ -27,7 +27,7 @@ type run struct {
 	random   bool          // random numbers were drawn while starting
 	answer   []byte        // of the last http call
 	names    names
-	ended    time.Time  // the last run, or the start; when it began if it was short
+	ended    time.Time  // the last run, or the start
 	refusal  string     // why a host call was refused, the last one
 	told     bool       // by the call that goes on
 	plug     plugMemory // of an Extism plug-in
@@ -41,13 +41,10 @@ func (r *run) begin(parent context.Context, fn *agent.Function, inv *agent.Invoc
 		timeout = max(timeout, r.starts)
 	}
 	at := now()
-	switch {
-	case at.Sub(r.ended) > rest:
+	if at.Sub(r.ended) > rest {
 		r.turned = at
-	case at.Sub(r.turned) > turn:
-		at = r.turn()
 	}
-	r.ended = at
+	at = r.giveTurn(at)
 	r.guard = guard{
 		parent: parent, deadline: at.Add(timeout), timeout: timeout, fuel: fn.Limits.Fuel,
 		slice: cmp.Or(r.slice, firstSlice), ticked: at, turned: r.turned,

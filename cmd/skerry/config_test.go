@@ -135,6 +135,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"yes for a bool", "broker: {anonymous: maybe}", "broker.anonymous: is true or false, not maybe"},
 		{"fraction", "brokers: [{name: a, url: 'tcp://h', inflight: 1.5}]", "brokers[0].inflight: is a whole number"},
 		{"inflight", "brokers: [{name: a, url: 'tcp://h', inflight: 70000}]", "brokers[0].inflight: is from 1 to 65535, not 70000"},
+		{"keepalive", "brokers: [{name: a, url: 'tcp://h', keepalive: 1s}]", "brokers[0].keepalive: is from 2s to 18h, not 1s"},
 		{"device id", "device: {id: 'a b'}", "device.id: is 1 to 64 letters"},
 		{"label", "device: {labels: [west]}", "device.labels[0]: is name=value, such as site=west"},
 		{"broker URL", "brokers: [{name: a, url: 'localhost:1883'}]", "brokers[0].url: is a URL that starts with tcp://, mqtt://"},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -196,7 +197,11 @@ func (o *deadOptions) use(do func(admin.Letters) error) error {
 		return err
 	}
 	dir := filepath.Join(places.Data, storeDir)
-	if _, statErr := os.Stat(dir); statErr != nil {
+	info, statErr := os.Stat(dir)
+	if statErr != nil {
+		return err
+	}
+	if err := checkOwner(dir, info, os.Geteuid()); err != nil {
 		return err
 	}
 	st, err := store.Open(dir, store.Options{Log: slog.New(slog.DiscardHandler)})
@@ -204,6 +209,15 @@ func (o *deadOptions) use(do func(admin.Letters) error) error {
 		return fmt.Errorf("no agent answers on %s, and its data cannot be opened: %w", places.Admin.Socket, err)
 	}
 	return errors.Join(do(agent.OpenDeadBox(st)), st.Close())
+}
+
+// checkOwner keeps others than the agent's user, root above all, from leaving
+// files in its data that it cannot write.
+func checkOwner(dir string, info os.FileInfo, user int) error {
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != user {
+		return fmt.Errorf("no agent runs, and %s is another user's: start the agent, or run this as its user: sudo -u '#%d' skerry deadletter …", dir, owner.Uid)
+	}
+	return nil
 }
 
 // done tells what was done, and why not more.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -128,5 +129,19 @@ func TestDeadLetterMistakesAreTold(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("deadletter %s: %v, want %q", tt.line, err, tt.want)
 		}
+	}
+}
+
+func TestDataOfAnotherUserIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkOwner(dir, info, os.Geteuid()); err != nil {
+		t.Error(err)
+	}
+	if err := checkOwner(dir, info, os.Geteuid()+1); err == nil || !strings.Contains(err.Error(), "sudo -u '#") {
+		t.Errorf("as another user: %v", err)
 	}
 }

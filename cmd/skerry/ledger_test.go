@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,10 +93,11 @@ func seconds(t *testing.T, variable string, usual time.Duration) time.Duration {
 	return d
 }
 
-// usage is what a process takes.
-type usage struct{ rss, goroutines, files int }
+// usage is what a process takes: resident bytes, how many of them are not pages
+// of files, goroutines, open files.
+type usage struct{ rss, anon, goroutines, files int }
 
-// usage asks the gateway what it takes: resident bytes, goroutines, files.
+// usage asks the gateway what it takes.
 func (r *rig) usage() (u usage) {
 	r.t.Helper()
 	u.goroutines = r.goroutines()
@@ -109,15 +109,13 @@ func (r *rig) usage() (u usage) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		r.t.Fatalf("no VmRSS in %s", status)
+	kib := func(name string) (n int) {
+		_, rest, _ := strings.Cut(string(status), "\n"+name+":")
+		if _, err := fmt.Sscan(rest, &n); err != nil {
+			r.t.Fatalf("no %s in %s", name, status)
+		}
+		return n << 10
 	}
-	kib, err := strconv.Atoi(fields[0])
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	u.files, u.rss = len(files), kib<<10
+	u.files, u.rss, u.anon = len(files), kib("VmRSS"), kib("RssAnon")
 	return u
 }

@@ -40,7 +40,7 @@ functions:
   ledger:
     module: {path: %s}
     %s
-    limits: {memory: 1Mi, timeout: 10s, concurrency: 2}
+    limits: {memory: 1Mi, state: 256Mi, timeout: 10s, concurrency: 2}
     permissions: {publish: ["out/#"], invoke: [central/central]}
 triggers:
 `, module, env)

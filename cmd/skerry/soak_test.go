@@ -51,7 +51,9 @@ func TestSoak(t *testing.T) {
 	early, late := middle(samples[quarter:2*quarter]), middle(samples[len(samples)-quarter:])
 	events := r.plant.Published()
 	t.Logf("%d events in %s: %.1f days of 50 sensors; disk at most %d MiB", events, length, float64(events)/soakDay, disk>>20)
-	t.Logf("second quarter: %s; last quarter: %s", early, late)
+	for i := range min(10, len(samples)) {
+		t.Logf("tenth %2d: %s", i+1, middle(samples[i*len(samples)/10:(i+1)*len(samples)/10]))
+	}
 	if disk > soakQuota {
 		t.Errorf("the data directory has %d MiB, at most %d", disk>>20, soakQuota>>20)
 	}
@@ -67,7 +69,9 @@ func TestSoak(t *testing.T) {
 }
 
 func (u usage) String() string {
-	return fmt.Sprintf("%.1f MiB, %d goroutines, %d files", float64(u.rss)/(1<<20), u.goroutines, u.files)
+	const mib = 1 << 20
+	return fmt.Sprintf("%.1f MiB (%.1f anonymous), %d goroutines, %d files",
+		float64(u.rss)/mib, float64(u.anon)/mib, u.goroutines, u.files)
 }
 
 // middle is the median of each number.
@@ -82,6 +86,7 @@ func middle(samples []usage) usage {
 	}
 	return usage{
 		rss:        median(func(u usage) int { return u.rss }),
+		anon:       median(func(u usage) int { return u.anon }),
 		goroutines: median(func(u usage) int { return u.goroutines }),
 		files:      median(func(u usage) int { return u.files }),
 	}

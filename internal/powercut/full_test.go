@@ -15,7 +15,7 @@ func TestAFullDiskHoldsUpAndLosesNothing(t *testing.T) {
 	g := newGateway(t, options{size: 128 << 20})
 	g.on()
 	g.Rouse(90 * time.Second)
-	stop := g.flooding(100)
+	stop := g.pressing(window)
 	for round := range 2 {
 		g.tell("cat /dev/zero >/data/filler 2>/dev/null; sync; df -k /data | tail -1; echo GUEST full")
 		testbed.Eventually(t, 2*time.Minute, "the disk is full", func() error {
@@ -28,8 +28,13 @@ func TestAFullDiskHoldsUpAndLosesNothing(t *testing.T) {
 		<-wait.C
 		held := g.Published() - g.Heard()
 		g.tell("rm /data/filler; sync")
-		g.Complete(30 * time.Second)
-		t.Logf("round %d: %d events were held up", round+1, held)
+		freed := time.Now()
+		select {
+		case at := <-g.FirstNew():
+			t.Logf("round %d: %d events were held up; new ones come through %s after space returned", round+1, held, at.Sub(freed))
+		case <-time.After(30 * time.Second):
+			t.Fatalf("no new event comes through 30 s after space returned:\n%s", g.machine.Output())
+		}
 		if held < 100 {
 			t.Errorf("only %d events were held up: the disk was not full", held)
 		}

@@ -1,11 +1,8 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -48,14 +45,14 @@ func checkWordSize(o badger.Options, intSize int) error {
 	return nil
 }
 
-// openBadger opens the database in dir, or says in a sentence why not. It
-// never starts over: one that should hold data and opens empty is refused.
-func openBadger(dir string, hadTables bool, log *slog.Logger) (*badger.DB, error) {
+// openBadger opens the database in dir. What is damaged is moved to aside and
+// the rest is opened; it never starts over while a file can be read.
+func openBadger(dir, aside string, hadTables bool, log *slog.Logger) (*badger.DB, error) {
 	o := badgerOptions(dir, log)
 	if err := checkWordSize(o, strconv.IntSize); err != nil {
 		return nil, err
 	}
-	if err := checkManifest(dir, hadTables, o); err != nil {
+	if err := mendTables(dir, aside, hadTables, o); err != nil {
 		return nil, err
 	}
 	var err error
@@ -69,10 +66,20 @@ func openBadger(dir string, hadTables bool, log *slog.Logger) (*badger.DB, error
 		}
 		log.Warn("badger did not open", "dir", dir, "try", try+1, "error", err)
 	}
+	for _, files := range []string{"KEYREGISTRY", "DISCARD", "*.vlog", "*.mem", "*"} {
+		log.Error("a part of the database is set aside, for it does not open", "files", files, "to", aside, "error", err)
+		if err := setAside(dir, files, aside); err != nil {
+			return nil, err
+		}
+		var db *badger.DB
+		if db, err = tryOpen(o); err == nil {
+			return db, nil
+		}
+	}
 	return nil, fmt.Errorf("open database %s (nothing was deleted; keep a copy of it before anything else is tried): %w", dir, err)
 }
 
-// tryOpen turns a panic over damaged tables into an error.
+// tryOpen turns a panic over damaged files into an error.
 func tryOpen(o badger.Options) (db *badger.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -80,34 +87,6 @@ func tryOpen(o badger.Options) (db *badger.DB, err error) {
 		}
 	}()
 	return badger.Open(o)
-}
-
-// checkManifest refuses a database whose list of tables is lost: Badger would
-// open it empty and delete the tables.
-func checkManifest(dir string, hadTables bool, o badger.Options) error {
-	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(dir, badger.ManifestFilename)
-	f, err := os.Open(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist) && len(tables) == 0 && !hadTables:
-		return nil
-	case err != nil:
-		return fmt.Errorf("database %s holds %d tables but its MANIFEST cannot be read; restore that file or the whole data directory from a copy: %w", dir, len(tables), err)
-	}
-	defer f.Close() // only read
-	m, _, err := badger.ReplayManifestFile(f, 0, o)
-	if err != nil {
-		return fmt.Errorf("%s is damaged; restore it or the whole data directory from a copy: %w", path, err)
-	}
-	// One table that is not listed may be the first flush, cut short by a power
-	// cut: its memtable is still there.
-	if len(m.Tables) == 0 && (hadTables || len(tables) > 1) {
-		return fmt.Errorf("%s names no tables although the database had some (%d files remain); restore it or the whole data directory from a copy", path, len(tables))
-	}
-	return nil
 }
 
 // badgerLog sends what Badger finds worth a warning to slog.

@@ -54,6 +54,10 @@ func (s *Store) checkpoint(ctx context.Context) error {
 	if err == nil {
 		err = s.spare(s.opts.Reserve / 2)
 	}
+	if err == nil && s.opts.db == nil {
+		s.keepBallast()
+		err = s.backLogs()
+	}
 	if err == nil {
 		err = s.applyFrozen()
 	}

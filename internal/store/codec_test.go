@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"hash/crc32"
 	"reflect"
 	"testing"
@@ -63,5 +64,23 @@ func FuzzSegment(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_ = store.Header(b) // only must not panic
 		store.ScanFrames(b)
+	})
+}
+
+func FuzzFooter(f *testing.F) {
+	index := store.SomeIndex()
+	if again, err := store.ParseIndex(index); err != nil || !bytes.Equal(index, again) {
+		f.Fatalf("%x became %x, %v", index, again, err)
+	}
+	f.Add(index)
+	f.Add(make([]byte, 10))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if again, err := store.ParseIndex(b); err != nil && again != nil {
+			t.Error(err)
+		}
+		if used, err := store.Trailer(b); err == nil && used > int64(len(b)) {
+			t.Errorf("the footer begins at %d of %d", used, len(b))
+		}
+		store.TableIntact(b) // only must not panic
 	})
 }

@@ -153,6 +153,10 @@ func (s *Store) enqueue(e *entry) {
 	}
 	s.pending = append(s.pending, e)
 	s.unsynced += int64(len(e.buf))
+	if s.full != nil && s.unsynced >= maxBatch {
+		close(s.full)
+		s.full = nil
+	}
 	if e.lazy {
 		s.apply(e, nil)
 		s.announce()

@@ -237,58 +237,6 @@ func TestDamagedRecordIsPassedOver(t *testing.T) {
 	}
 }
 
-func TestLostManifestIsRefused(t *testing.T) {
-	for _, what := range []string{"removed", "emptied", "cut"} {
-		dir := t.TempDir()
-		s := open(t, dir, store.Options{})
-		commit(t, s, agent.Frame{Writes: []agent.Write{write("a", "1")}})
-		closed(t, s)
-		path := filepath.Join(dir, "badger", "MANIFEST")
-		switch what {
-		case "removed":
-			if err := os.Remove(path); err != nil {
-				t.Fatal(err)
-			}
-		case "emptied":
-			change(t, path, func([]byte) []byte { return nil })
-		case "cut":
-			change(t, path, func(b []byte) []byte { return b[:len(b)-9] })
-		}
-		before, _ := filepath.Glob(filepath.Join(dir, "badger", "*.sst"))
-		_, err := store.Open(dir, quiet(store.Options{}))
-		if err == nil || !strings.Contains(err.Error(), "restore") {
-			t.Errorf("%s: open: %v", what, err)
-		}
-		after, _ := filepath.Glob(filepath.Join(dir, "badger", "*.sst"))
-		if len(before) == 0 || !slices.Equal(before, after) {
-			t.Errorf("%s: tables before %q, after %q", what, before, after)
-		}
-	}
-}
-
-func TestDamagedValueIsAnError(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, store.Options{})
-	commit(t, s, agent.Frame{Writes: []agent.Write{write("a", "a rather long value"), write("b", "2")}})
-	closed(t, s)
-	tables, err := filepath.Glob(filepath.Join(dir, "badger", "*.sst"))
-	if err != nil || len(tables) == 0 {
-		t.Fatalf("tables %q, %v", tables, err)
-	}
-	for _, path := range tables {
-		change(t, path, func(b []byte) []byte {
-			return bytes.ReplaceAll(b, []byte("rather long"), []byte("rather LONG"))
-		})
-	}
-	s = open(t, dir, store.Options{})
-	if v, err := s.Get("state/a/f", "a"); err == nil {
-		t.Errorf("a damaged value is read as %q", v)
-	}
-	if get(t, s, "b") != "2" || s.Status().Gaps != 1 {
-		t.Errorf("b = %s, %d gaps", get(t, s, "b"), s.Status().Gaps)
-	}
-}
-
 func TestWordSizeRule(t *testing.T) {
 	for _, tt := range []struct {
 		table, mem int64

@@ -3,7 +3,10 @@ package store
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"reflect"
 	"slices"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -15,6 +18,9 @@ type File = file
 
 // FileSystem is the disk below a store.
 type FileSystem = fileSystem
+
+// RealDisk is the file system of the machine.
+var RealDisk FileSystem = disk{}
 
 // WithDisk puts a store on another disk, and its values into a database in memory.
 func WithDisk(o Options, files FileSystem, db *badger.DB) Options {
@@ -82,6 +88,19 @@ func (w wrapped) Create(path string, size int64) (file, error) {
 	}
 	return w.wrap(f), nil
 }
+
+// WithFree tells a store how much of the disk is free.
+func WithFree(o Options, free func() int64) Options {
+	o.files = freeDisk{disk{}, free}
+	return o
+}
+
+type freeDisk struct {
+	disk
+	free func() int64
+}
+
+func (d freeDisk) Free(string) (int64, error) { return d.free(), nil }
 
 // WithFiles puts wrap around every new segment.
 func WithFiles(o Options, wrap func(File) File) Options {
@@ -179,3 +198,45 @@ func Segment(payloads ...[]byte) []byte {
 	}
 	return b
 }
+
+// Scrub reads everything over now.
+func (s *Store) Scrub(ctx context.Context) error {
+	s.forgetVerified()
+	s.verify(ctx)
+	return s.scanKeys(ctx)
+}
+
+// ParseIndex parses the index of a footer, and what it encodes of that again.
+func ParseIndex(b []byte) (again []byte, err error) {
+	var first, second footer
+	if err := first.parseIndex(b); err != nil {
+		return nil, err
+	}
+	again = first.appendIndex(nil)
+	if err := second.parseIndex(again); err != nil {
+		return again, fmt.Errorf("what was encoded again: %w", err)
+	}
+	if !reflect.DeepEqual(first, second) {
+		return again, fmt.Errorf("%+v became %+v", first, second)
+	}
+	return again, nil
+}
+
+// SomeIndex is an index with something of everything.
+func SomeIndex() []byte {
+	ft := footer{
+		nextRec: 90, base: 70, bytes: 1 << 40, names: []string{"a", "target/erp"},
+		home: []uint32{1, 0, 2}, moved: []movedRec{{3, 1}, {900, 0}}, done: []uint64{4, 9, 1 << 50},
+		touch: []agent.Touch{{Seq: 70, Attempts: 3, NotBefore: time.Unix(5, 6).UTC()}, {Seq: 3}}, writes: []writeFrame{{7, 1024}},
+	}
+	return ft.appendIndex(nil)
+}
+
+// Trailer decodes the end of a sealed segment.
+func Trailer(b []byte) (used int64, err error) {
+	t, err := decodeTrailer(b[max(0, len(b)-trailerBytes):], header{first: 1}, int64(len(b)))
+	return t.used, err
+}
+
+// TableIntact verifies a table of Badger.
+var TableIntact = tableIntact

@@ -23,13 +23,6 @@ type index struct {
 	records int
 }
 
-// movedAt is where a record lies whose segment was given back.
-type movedAt struct {
-	seq uint64
-	seg uint32
-	pos uint32
-}
-
 // waiting is a record that lies in a payload.
 type waiting struct {
 	seq   uint64
@@ -93,7 +86,6 @@ func (x *index) find(seq uint64) (located, bool) {
 	return located{}, false
 }
 
-func byMovedSeq(m movedAt, seq uint64) int   { return cmp.Compare(m.seq, seq) }
 func byWaitingSeq(w waiting, seq uint64) int { return cmp.Compare(w.seq, seq) }
 
 // homeOf is the last of homes that begins at or before seq, -1 if there is none.
@@ -103,14 +95,6 @@ func (x *index) homeOf(seq uint64) int {
 		return i
 	}
 	return i - 1
-}
-
-func (x *index) movedTo(m movedAt) (located, bool) {
-	g := x.segs[m.seg]
-	if g == nil || !g.moved.waits(int(m.pos)) {
-		return located{}, false
-	}
-	return located{seq: m.seq, queue: g.moved.queues[m.pos], seg: g, t: &g.moved, pos: int(m.pos)}, true
 }
 
 // add makes a record wait that lies at off in seg. One in limbo is written
@@ -187,51 +171,6 @@ func (x *index) take(at *located) {
 	at.seg.live--
 	if at.seg.byQueue[at.queue]--; at.seg.byQueue[at.queue] == 0 {
 		delete(at.seg.byQueue, at.queue)
-	}
-}
-
-// relocate notes that records lie in seg now. Those that do not wait are added
-// if revive is set: their first segment may have been given back.
-func (x *index) relocate(list []place, seg *segment, off uint32, revive bool) {
-	if len(list) == 0 {
-		return
-	}
-	sorted := len(x.moved)
-	for i := range list {
-		pl := &list[i]
-		q := x.queue(pl.queue).id
-		pos := seg.moved.add(q, spot{off + pl.off, pl.n})
-		seg.notes.moved = append(seg.notes.moved, pl.seq)
-		seg.bytes += int64(pl.n)
-		at, ok := x.find(pl.seq)
-		switch {
-		case ok:
-			x.take(&at)
-		case revive:
-			x.enter(pl)
-		default:
-			continue
-		}
-		x.put(seg, &seg.moved, pos, q)
-		x.setMoved(sorted, movedAt{pl.seq, uint32(seg.number), uint32(pos)})
-	}
-	x.sortMoved()
-}
-
-// setMoved replaces an entry among the first sorted ones, or appends it.
-func (x *index) setMoved(sorted int, m movedAt) {
-	if i, ok := slices.BinarySearchFunc(x.moved[:sorted], m.seq, byMovedSeq); ok {
-		x.moved[i] = m
-		return
-	}
-	x.moved = append(x.moved, m)
-}
-
-// sortMoved brings moved in order after some were appended.
-func (x *index) sortMoved() {
-	bySeq := func(a, b movedAt) int { return cmp.Compare(a.seq, b.seq) }
-	if !slices.IsSortedFunc(x.moved, bySeq) {
-		slices.SortFunc(x.moved, bySeq)
 	}
 }
 

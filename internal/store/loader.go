@@ -53,6 +53,9 @@ func (l *loader) begin(n int64) error {
 		}
 	}
 	if l.txn == nil {
+		if err := l.s.spare(l.s.opts.Reserve / 4); err != nil {
+			return err
+		}
 		l.s.writing.Lock()
 		l.txn, l.count, l.size = l.s.db.NewTransaction(true), 0, 0
 		var err error

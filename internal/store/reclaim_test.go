@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -220,24 +222,20 @@ func TestAddingStopsBeforeTheDiskIsFull(t *testing.T) {
 	s := open(t, dir, store.Options{})
 	added := commit(t, s, body("before"))
 	closed(t, s)
-	_, err := store.Open(dir, quiet(store.Options{Reserve: 1 << 60}))
+	free := int64(100 << 10)
+	opts := store.WithFree(store.Options{}, func() int64 { return free })
+	if err := os.RemoveAll(filepath.Join(dir, "ballast")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := store.Open(dir, quiet(opts))
 	if !errors.Is(err, agent.ErrFull) || !strings.Contains(err.Error(), "free some space") {
 		t.Errorf("open on a full disk: %v", err)
 	}
-	free := freeSpace(t, dir)
-	s = open(t, dir, store.Options{Reserve: free * 2}) // half of what adding needs is there
+	free = 16 << 20 // half of what adding needs
+	s = open(t, dir, opts)
 	f := body("x")
 	if err := s.Commit(t.Context(), &f); !errors.Is(err, agent.ErrFull) {
 		t.Errorf("adding: %v", err)
 	}
 	commit(t, s, agent.Frame{Done: []uint64{added[0].Seq}})
-}
-
-func freeSpace(t *testing.T, dir string) int64 {
-	t.Helper()
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		t.Fatal(err)
-	}
-	return int64(st.Bavail) * int64(st.Bsize)
 }

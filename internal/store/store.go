@@ -51,14 +51,15 @@ type Store struct {
 	pending  []*entry   // in the order of the journal
 	inflight []*entry   // being written by the leader
 	leading  bool
-	unsynced int64     // bytes in pending and inflight
-	lazyDue  time.Time // a Lazy frame must be synced by then; zero: none waits
-	order    uint64    // of the last commit
-	nextRec  uint64    // record sequence
-	usedRec  uint64    // that comes after those of durable frames
-	loading  bool      // the journal is being read
-	durable  uint64    // frame sequence of the last durable frame
-	told     uint64    // what readers of queues were last told of
+	full     chan struct{} // closed when the leader need not wait for company any more; nil: it does not
+	unsynced int64         // bytes in pending and inflight
+	lazyDue  time.Time     // a Lazy frame must be synced by then; zero: none waits
+	order    uint64        // of the last commit
+	nextRec  uint64        // record sequence
+	usedRec  uint64        // that comes after those of durable frames
+	loading  bool          // the journal is being read
+	durable  uint64        // frame sequence of the last durable frame
+	told     uint64        // what readers of queues were last told of
 
 	sums                 keySums         // of the last checkpoint
 	rotten               map[string]bool // keys of damaged values that were counted
@@ -106,6 +107,9 @@ func (s *Store) open() error {
 		return err
 	}
 	s.opened = true
+	if s.opts.db == nil {
+		s.keepBallast()
+	}
 	return nil
 }
 
@@ -123,7 +127,11 @@ func (s *Store) claim() error {
 	if s.lock, err = lockDir(s.dir); err != nil {
 		return err
 	}
-	if err := s.spare(s.opts.Reserve / 4); err != nil {
+	need, err := s.openSpace()
+	if err != nil {
+		return err
+	}
+	if err := s.claimSpace(need); err != nil {
 		return fmt.Errorf("%w; free some space in %s first", err, s.dir)
 	}
 	return nil
@@ -138,7 +146,7 @@ func (s *Store) openValues() error {
 		return err
 	}
 	if s.db = s.opts.db; s.db == nil {
-		if s.db, err = openBadger(filepath.Join(s.dir, "badger"), m.tables > 0, s.log); err != nil {
+		if s.db, err = openBadger(filepath.Join(s.dir, "badger"), filepath.Join(s.dir, "damaged"), m.tables > 0, s.log); err != nil {
 			return err
 		}
 		if err := syncDir(s.dir); err != nil {
@@ -244,7 +252,7 @@ func (s *Store) release() error {
 		errs = append(errs, seg.f.Close())
 	}
 	if s.db != nil && s.opts.db == nil {
-		errs = append(errs, s.db.Close())
+		errs = append(errs, s.closeDB())
 	}
 	if s.opened && s.opts.db == nil {
 		errs = append(errs, s.markClosed())
@@ -256,6 +264,15 @@ func (s *Store) release() error {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil
+}
+
+// closeDB closes Badger if there is room for what it still has to write. If
+// not, its log holds that, and the next start finds it there.
+func (s *Store) closeDB() error {
+	if err := s.claimSpace(flushBytes); err != nil {
+		return fmt.Errorf("the database is left as it is: %w", err)
+	}
+	return s.db.Close()
 }
 
 // markClosed notes how many tables the closed database has.

@@ -129,7 +129,10 @@ func (s *Store) scanKeys(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	if want == got && known {
+	s.mu.RLock()
+	fresh := s.applied == 0 && got == (keySums{})
+	s.mu.RUnlock()
+	if want == got && (known || fresh) {
 		return nil
 	}
 	for i := range want {

@@ -24,6 +24,9 @@ func (s *Store) verify(ctx context.Context) {
 	}
 }
 
+// Verified tells whether every record that waited at the start was read since.
+func (s *Store) Verified() bool { return s.unverified() == nil }
+
 // unverified is the next segment whose records were written by an earlier run
 // and not read since.
 func (s *Store) unverified() *segment {
@@ -38,10 +41,14 @@ func (s *Store) unverified() *segment {
 }
 
 func (s *Store) verifySegment(ctx context.Context, seg *segment) {
-	s.mu.Lock()
-	seg.verified = true
+	s.mu.RLock()
 	seqs := s.ix.in(seg)
-	s.mu.Unlock()
+	s.mu.RUnlock()
+	defer func() {
+		s.mu.Lock()
+		seg.verified = true
+		s.mu.Unlock()
+	}()
 	var (
 		look spotReader
 		win  window

@@ -1,7 +1,6 @@
 package testbed
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,13 +29,15 @@ type Plant struct {
 	mu      sync.Mutex
 	next    int            // the number that is published next
 	acked   map[int]bool   // numbers that the broker has acknowledged
+	flying  int            // numbers that it has not
+	cut     bool           // the sensors' connection ended, and flying are being sent again
+	held    []func()       // publishes that wait behind them
 	sent    sync.WaitGroup // publishes under way
 	ups     ledger         // follow-ups at the central FaaS
 	outs    ledger         // publishes that were heard
 	ids     map[string]int // number by the id of a follow-up
-	from    int            // see FirstFrom
-	first   chan time.Time
-	ticks   int // events that are no numbers
+	first   chan time.Time // see FirstNew
+	ticks   int            // events that are no numbers
 }
 
 const plantKeys = 50 // topics that numbers are spread over
@@ -52,7 +53,7 @@ func StartPlant(t testing.TB) *Plant {
 // Sensors connects the sensors to the broker at url.
 func (p *Plant) Sensors(url string) {
 	p.t.Helper()
-	p.sensors = p.connect(url, "sensors", func(paho.Client) {})
+	p.sensors = p.connect(url, "sensors", func(paho.Client) { go p.resume() }, p.lost)
 }
 
 // Listen has somebody hear what the gateway publishes to the broker at url. From
@@ -62,15 +63,15 @@ func (p *Plant) Listen(url string) {
 	p.listens = true
 	p.connect(url, "listener", func(c paho.Client) {
 		c.Subscribe("out/#", 1, p.heard)
-	})
+	}, nil)
 }
 
-func (p *Plant) connect(url, id string, up func(paho.Client)) paho.Client {
+func (p *Plant) connect(url, id string, up func(paho.Client), down func(paho.Client, error)) paho.Client {
 	p.t.Helper()
 	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID(id).SetCleanSession(false).
 		SetStore(paho.NewOrderedMemoryStore()). // the usual one sends again in any order
 		SetConnectRetry(true).SetConnectRetryInterval(50 * time.Millisecond).SetMaxReconnectInterval(time.Second).
-		SetWriteTimeout(30 * time.Second).SetOnConnectHandler(up))
+		SetWriteTimeout(30 * time.Second).SetOnConnectHandler(up).SetConnectionLostHandler(down))
 	tok := c.Connect()
 	if !tok.WaitTimeout(30*time.Second) || tok.Error() != nil {
 		p.t.Fatalf("connect %s to %s: %v", id, url, tok.Error())
@@ -78,84 +79,6 @@ func (p *Plant) connect(url, id string, up func(paho.Client)) paho.Client {
 	p.t.Cleanup(func() { c.Disconnect(0) })
 	return c
 }
-
-// Publish sends the next number, with a mark of the ledger behind it or "",
-// and returns at once.
-func (p *Plant) Publish(mark string) {
-	p.mu.Lock()
-	n := p.next
-	p.next++
-	p.mu.Unlock()
-	tok := p.sensors.Publish(fmt.Sprintf("in/k%03d", n%plantKeys), 1, false, strconv.Itoa(n)+mark)
-	p.sent.Go(func() {
-		tok.Wait()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if tok.Error() == nil {
-			p.acked[n] = true
-		}
-	})
-}
-
-// Flood publishes numbers at a rate per second until stop is closed, and then
-// waits until the broker has acknowledged all of them.
-func (p *Plant) Flood(rate int, stop <-chan struct{}) {
-	start, n := time.Now(), 0
-	beat := time.NewTicker(10 * time.Millisecond)
-	defer beat.Stop()
-	for {
-		select {
-		case <-stop:
-			p.sent.Wait()
-			return
-		case <-beat.C:
-			for due := int(time.Since(start).Seconds() * float64(rate)); n < due; n++ {
-				p.Publish("")
-			}
-		}
-	}
-}
-
-// Press publishes as fast as the gateway works, with at most window numbers that
-// are not at the central FaaS yet, until stop is closed.
-func (p *Plant) Press(window int, stop <-chan struct{}) {
-	for {
-		select {
-		case <-stop:
-			p.sent.Wait()
-			return
-		default:
-		}
-		p.mu.Lock()
-		room := window - (p.next - len(p.ups.times))
-		p.mu.Unlock()
-		if room <= 0 {
-			time.Sleep(time.Millisecond)
-			continue
-		}
-		for range min(room, 100) {
-			p.Publish("")
-		}
-	}
-}
-
-// Rouse waits until the gateway hears the sensors: what is published before its
-// first subscription is nobody's.
-func (p *Plant) Rouse(within time.Duration) {
-	p.t.Helper()
-	before := p.Ticks()
-	Eventually(p.t, within, "the gateway hears the sensors", func() error {
-		p.sensors.Publish("in/rouse", 1, false, "{}").WaitTimeout(time.Second)
-		time.Sleep(50 * time.Millisecond)
-		if p.Ticks() == before {
-			return errors.New("no answer")
-		}
-		return nil
-	})
-}
-
-// Settle waits until the broker has acknowledged all that was published.
-func (p *Plant) Settle() { p.sent.Wait() }
 
 // followup is the central FaaS.
 func (p *Plant) followup(w http.ResponseWriter, r *http.Request) {
@@ -176,9 +99,7 @@ func (p *Plant) followup(w http.ResponseWriter, r *http.Request) {
 		p.ups.wrong = append(p.ups.wrong, fmt.Sprintf("id %s stands for %q and for %d", id, body, known))
 	}
 	p.ids[id] = n
-	if p.ups.add("follow-up", p.key(n), n) {
-		p.tellFirst(n)
-	}
+	p.book(&p.ups, "follow-up", p.key(n), n)
 	w.WriteHeader(http.StatusAccepted)
 }
 
@@ -194,33 +115,26 @@ func (p *Plant) heard(_ paho.Client, m paho.Message) {
 		p.outs.wrong = append(p.outs.wrong, fmt.Sprintf("%q came on topic %s", m.Payload(), m.Topic()))
 		return
 	}
-	if p.outs.add("publish", key, n) {
-		p.tellFirst(n)
-	}
+	p.book(&p.outs, "publish", key, n)
 }
 
-// Next is the number that is published next.
-func (p *Plant) Next() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.next
-}
-
-// FirstFrom returns a channel with the time at which something comes of number n
-// or a later one: with n from when the gateway was away, of an event that only
-// its new start can have seen.
-func (p *Plant) FirstFrom(n int) <-chan time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.from, p.first = n, make(chan time.Time, 1)
-	return p.first
-}
-
-func (p *Plant) tellFirst(n int) {
-	if p.first != nil && n >= p.from {
+// book notes what came, with the lock held.
+func (p *Plant) book(on *ledger, way, key string, n int) {
+	isNew := p.ups.times[n]+p.outs.times[n] == 0
+	on.add(way, key, n)
+	if isNew && p.first != nil {
 		p.first <- time.Now()
 		p.first = nil
 	}
+}
+
+// FirstNew returns a channel with the time at which something comes of a number
+// that nothing had come of before.
+func (p *Plant) FirstNew() <-chan time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.first = make(chan time.Time, 1)
+	return p.first
 }
 
 // Ticks is how many events of a schedule came to the central FaaS.

@@ -29,6 +29,7 @@ type conn struct {
 	in        *bufio.Reader
 	out       *gather.Writer
 	version   byte
+	bridge    bool
 	keepAlive uint16        // seconds
 	alive     time.Duration // the longest silence; 0 before CONNECT, and for any
 	id        string
@@ -48,11 +49,12 @@ type conn struct {
 
 // topic is what a connection remembers of a topic it publishes to.
 type topic struct {
-	name   string
-	may    bool
-	gen    uint64
-	wanted bool // by the inlet
-	lonely bool // no client subscribes to it
+	name     string
+	may      bool
+	reserved bool
+	gen      uint64
+	wanted   bool // by the inlet
+	lonely   bool // no client subscribes to it
 }
 
 // Serve serves one client until its connection ends.

@@ -49,7 +49,7 @@ func (c *conn) refuse(version byte, r reason) {
 
 // admit checks who the client is, and gives it its session.
 func (c *conn) admit(p *connectPacket) error {
-	c.version, c.keepAlive, c.id = p.version, p.keepAlive, p.id
+	c.version, c.bridge, c.keepAlive, c.id = p.version, p.bridge, p.keepAlive, p.id
 	switch {
 	case p.props.authMethod:
 		return refusedAuth
@@ -65,6 +65,9 @@ func (c *conn) admit(p *connectPacket) error {
 		return fmt.Errorf("user %.64q: %w", p.user, refusedLogin)
 	}
 	c.rights = rights.expand(p.user, c.id)
+	if p.will != nil && reserved(p.will.message.Topic) {
+		p.will = nil
+	}
 	if p.will != nil && !c.rights.mayPublish(p.will.message.Topic) {
 		return fmt.Errorf("will on %q: %w", p.will.message.Topic, refusedRights)
 	}

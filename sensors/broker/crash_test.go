@@ -28,7 +28,7 @@ func TestCrashesUnderLoad(t *testing.T) {
 	}
 	r := start(t, stored(t), func(o *broker.Options) { o.Limits.Queue = 100_000 })
 	r.lasting("sub").subscribe(1, 1, "a/#")
-	l := &load{rig: r, acked: map[int]bool{}, seen: map[int]bool{}}
+	l := &load{rig: r, to: r.addr, acked: map[int]bool{}, seen: map[int]bool{}}
 	for range n {
 		l.run()
 		l.wait(20 + rand.IntN(150))
@@ -51,6 +51,7 @@ func TestCrashesUnderLoad(t *testing.T) {
 // load is a publisher and a subscriber.
 type load struct {
 	*rig
+	to   string // the broker's address
 	stop chan struct{}
 	all  sync.WaitGroup
 
@@ -82,7 +83,7 @@ func (l *load) stopped() bool {
 
 // session connects without failing the test: the broker may be gone.
 func (l *load) session(id string, clean bool) net.Conn {
-	nc, err := net.Dial("tcp", l.addr)
+	nc, err := net.Dial("tcp", l.to)
 	if err != nil {
 		return nil
 	}

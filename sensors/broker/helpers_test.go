@@ -108,10 +108,11 @@ func (r *rig) begin() {
 	if r.Broker, err = broker.New(r.opts); err != nil {
 		r.t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", r.addr)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	var l net.Listener
+	testbed.Eventually(r.t, patience, "the same port again", func() error {
+		l, err = net.Listen("tcp", r.addr) // somebody may have dialled from it
+		return err
+	})
 	r.addr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, over := make(chan error, 1), make(chan struct{})

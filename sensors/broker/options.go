@@ -66,8 +66,12 @@ func (r Rights) expand(user, client string) Rights {
 
 func (r *Rights) mayPublish(topic string) bool {
 	match := func(filter string) bool { return agent.MatchTopic(filter, topic) }
-	return !strings.HasPrefix(topic, "$") && (r.Publish == nil || slices.ContainsFunc(r.Publish, match))
+	return r.Publish == nil || slices.ContainsFunc(r.Publish, match)
 }
+
+// reserved tells that a topic is the broker's own: what clients publish to it
+// is acknowledged and goes nowhere, since other brokers tell of their state so.
+func reserved(topic string) bool { return strings.HasPrefix(topic, "$") }
 
 func (r *Rights) maySubscribe(filter string) bool {
 	covers := func(wide string) bool { return Covers(wide, filter) }

@@ -71,6 +71,7 @@ func (r reason) connectCode() byte {
 // connectPacket is a CONNECT.
 type connectPacket struct {
 	version   byte // 3, 4 or 5
+	bridge    bool // it is a broker: it gets no messages of its own, and sees what is retained
 	clean     bool
 	keepAlive uint16 // seconds, 0 for none
 	id        string
@@ -95,7 +96,8 @@ func parseConnect(body []byte) (*connectPacket, error) {
 	if c.bad {
 		return nil, refusedMalformed
 	}
-	p := &connectPacket{version: versions[name+string(rune(level))]}
+	const bridge = 0x80 // as mosquitto says it; there is no standard for it
+	p := &connectPacket{version: versions[name+string(rune(level&^bridge))], bridge: level&bridge != 0}
 	if p.version == 0 {
 		return nil, refusedVersion
 	}

@@ -64,13 +64,17 @@ func (c *conn) topic(name []byte) (*topic, error) {
 		if err := agent.CheckTopic(t.name); err != nil {
 			return nil, fmt.Errorf("%w: %w", refusedTopic, err)
 		}
-		t.may = c.rights.mayPublish(t.name)
+		t.reserved = reserved(t.name)
+		t.may = t.reserved || c.rights.mayPublish(t.name)
 		if len(c.topics) >= maxTopics {
 			clear(c.topics)
 		}
 		c.topics[t.name] = t
 	}
 	t.gen, t.lonely = gen, true
+	if t.reserved {
+		return t, nil
+	}
 	t.wanted = c.b.opts.Inlet.Wants(t.name)
 	c.b.mu.Lock()
 	c.b.topics.match(t.name, func(*subscription) { t.lonely = false })
@@ -104,7 +108,7 @@ func (c *conn) pass(t *topic, m *Message) {
 	if t.wanted {
 		c.b.opts.Inlet.Offer(m)
 	}
-	if !t.lonely || m.Retain {
+	if !t.lonely || m.Retain && !t.reserved {
 		c.b.mu.Lock()
 		c.b.retain(m, nil)
 		c.b.route(m, nil)
@@ -173,8 +177,10 @@ func (b *Broker) accepted(s *session, m *Message, id uint16, a *ack, in *inbound
 			b.disk.received(s.id, id, d.pay)
 		}
 	}
-	b.retain(m, d)
-	b.route(m, d)
+	if !reserved(m.Topic) {
+		b.retain(m, d)
+		b.route(m, d)
+	}
 	d.pay()
 }
 

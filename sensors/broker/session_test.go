@@ -221,6 +221,26 @@ func TestPublishersAreHeldBack(t *testing.T) {
 	expect[*packets.PubackPacket](p)
 }
 
+// TestReservedTopics: what clients publish to topics with $ goes nowhere.
+func TestReservedTopics(t *testing.T) {
+	in := &inlet{filter: "$SYS/#"}
+	r := start(t, func(o *broker.Options) { o.Inlet = in })
+	c := r.lasting("a")
+	c.subscribe(1, 1, "$SYS/#")
+	for qos := range byte(3) {
+		c.publish("$SYS/broker/state", "1", qos, retained)
+	}
+	w, _ := r.connect("w", true, func(p *packets.ConnectPacket) {
+		p.WillFlag, p.WillTopic, p.WillMessage = true, "$SYS/broker/state", []byte("0")
+	})
+	w.Close()
+	r.clients(1)
+	c.silent("nobody gets it")
+	if st := r.Stats(); st.Retained != 0 || len(in.events()) != 0 {
+		t.Errorf("%+v, events %q", st, in.events())
+	}
+}
+
 func TestSharedSubscription(t *testing.T) {
 	r := start(t)
 	one, two := r.lasting("one"), r.lasting("two")

@@ -23,6 +23,9 @@ func (c *conn) subscribe(body []byte) error {
 		if codes[i] = c.refusedFilter(f); codes[i] != 0 {
 			continue
 		}
+		if c.bridge {
+			f.noLocal, f.asKept = f.share == "", true
+		}
 		codes[i] = f.qos
 		isNew := s.add(f, d)
 		send[i] = f.share == "" && (f.handling == 0 || f.handling == 1 && isNew)

@@ -118,7 +118,7 @@ func (d *dispatches) straight(label uint32) uint32 {
 		if l.left == 0 || l.local != d.local {
 			return label
 		}
-		block := int64(l.targets[min(int(d.place), len(l.targets)-1)])
+		block := int64(l.targets[min(int64(d.place), int64(len(l.targets)-1))])
 		if at := int64(l.blocks) - block; at > 0 && at <= int64(l.left) {
 			return uint32(int64(d.depth-1-l.at) - at)
 		}

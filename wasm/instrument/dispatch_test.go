@@ -34,7 +34,8 @@ func TestJumpsAhead(t *testing.T) {
 }
 
 // TestJumpsThatStay are not led astray: the local variable is another one, the
-// block has ended, or the place lies behind.
+// block has ended, or the place lies behind. A place that no table can have leads
+// to the last one.
 func TestJumpsThatStay(t *testing.T) {
 	head := cat(op(loop, empty), op(block, empty), op(block, empty), op(localGet, 1), op(brTable, 1, 0, 1), op(end))
 	count := cat(op(localGet, 0), int32Const(1), op(0x6a), op(localTee, 0), int32Const(5), op(0x4b), op(iff, empty), op(localGet, 0), op(ret), op(end))
@@ -45,6 +46,8 @@ func TestJumpsThatStay(t *testing.T) {
 		"another local":    cat(head, count, jump(2, 1, 1), op(end), op(end)),
 		"a block that was": cat(head, count, op(end), op(block, empty), jump(1, 0, 1), op(end), op(end)),
 		"behind":           cat(head, count, jump(1, 0, 1), op(end), op(end)),
+		"nowhere":          cat(head, count, jump(1, -1, 1), op(end), op(end)),
+		"far away":         cat(head, count, jump(1, 1<<30, 1), op(end), op(end)),
 		"ahead":            cat(head, count, jump(1, 1, 1), op(end), int32Const(7), op(localSet, 0), op(end)),
 	} {
 		b := build{types: []signature{{[]byte{i32}, []byte{i32}}}, pages: 1}

@@ -66,7 +66,7 @@ func (g *generator) function(typ, funcs int) fn {
 	for _, t := range g.typ.results {
 		code = append(code, g.value(t, funcs)...)
 	}
-	return fn{typ: typ, locals: []byte{i32, i32, i64, i64}, code: code}
+	return fn{typ: typ, locals: []byte{i32, i32, i64, i64, i32}, code: code}
 }
 
 // local gives a local variable of type t.
@@ -132,8 +132,8 @@ func (g *generator) nested(opcode byte, funcs int, before ...byte) []byte {
 }
 
 func (g *generator) statement(funcs int) []byte {
-	choice := g.pick(18)
-	if g.depth > 6 && choice >= 16 {
+	choice := g.pick(20)
+	if g.depth > 6 && (choice == 16 || choice == 17) {
 		choice -= 8
 	}
 	if g.depth > 6 && choice < 4 {
@@ -166,6 +166,8 @@ func (g *generator) statement(funcs int) []byte {
 		return cat(g.value(i32, funcs), op(drop))
 	case 16, 17:
 		return g.machine(funcs)
+	case 18, 19:
+		return g.tight()
 	default:
 		return g.callAny(funcs)
 	}

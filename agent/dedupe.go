@@ -1,0 +1,78 @@
+package agent
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Dedupe has a trigger run once for events that say the same of themselves, as
+// long as it remembers the first: publishers that repeat themselves give their
+// events an id, or a number.
+type Dedupe struct {
+	By     []string      // dotted paths in the event's JSON data, "source" or "meta.seq"; none: every event runs
+	Window time.Duration // how long an event is remembered
+}
+
+// known is what the event says of itself, "" if it lacks one of the fields. It
+// must be called while nobody else uses ev.
+func (d *Dedupe) known(ev *Event) string {
+	if len(d.By) == 0 {
+		return ""
+	}
+	body, err := ev.JSON()
+	if err != nil {
+		return ""
+	}
+	var said []byte
+	for _, path := range d.By {
+		value, ok := field(body, path)
+		if !ok {
+			return ""
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return ""
+		}
+		said = append(append(said, text...), '\n')
+	}
+	return string(said)
+}
+
+// field finds what lies at a dotted path.
+func field(body any, path string) (value any, ok bool) {
+	for part := range strings.SplitSeq(path, ".") {
+		object, isObject := body.(map[string]any)
+		if body, ok = object[part]; !isObject || !ok {
+			return nil, false
+		}
+	}
+	return body, true
+}
+
+// seenKey is where a trigger remembers what an event said of itself.
+func seenKey(trigger, known string) string {
+	sum := sha256.Sum256([]byte(trigger + "\x00" + known))
+	return "seen/" + hex.EncodeToString(sum[:16])
+}
+
+// repeated tells whether another event that said the same has an outcome, be
+// it not durable yet. One that comes again from the dead-letter box, or that was
+// edited there, is not another.
+func (w *worker) repeated(t *task, ev *Event) (bool, error) {
+	if t.known == "" {
+		return false, nil
+	}
+	id, err := w.reads.Get(markScope, seenKey(t.trigger.Name, t.known))
+	return err == nil && id != nil && !strings.HasPrefix(ev.ID, string(id)), err
+}
+
+// remember is the write by which a trigger remembers an event.
+func (w *worker) remember(t *task, ev *Event) Write {
+	return Write{
+		Scope: markScope, Key: seenKey(t.trigger.Name, t.known), Value: []byte(ev.ID),
+		Expires: w.reads.expiry(t.trigger.Dedupe.Window),
+	}
+}
