@@ -11,7 +11,7 @@ BUILD    := $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/arm/6 linux/386 linux/riscv64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test crash powercut faults soak check demo bench fuzz cross examples deps size bench-wasm hostile test-arm clean
+.PHONY: help build test crash powercut faults soak check demo bench fuzz bench-store cross examples deps size bench-wasm hostile test-arm clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +41,11 @@ check: ## run all that must pass before a change is taken (about half an hour)
 demo: build ## show the whole of Skerry on this terminal, without network or settings
 	bin/skerry demo
 
-bench: ## drive mosquitto -> skerry -> mosquitto beside a native subscriber
+bench: ## drive mosquitto -> skerry -> mosquitto beside a native subscriber, a bare broker and Node-RED
 	$(GO) run ./internal/bench
+
+bench-store: ## measure the journal beside Badger: records, bytes written, reopening
+	$(GO) run ./internal/benchstore
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	FUZZTIME=$(FUZZTIME) bash .ci/fuzz.sh

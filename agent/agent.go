@@ -31,6 +31,7 @@ type Options struct {
 	Grace         time.Duration                             // to finish what is queued when stopping; 0 means 3 s
 	OrphanAfter   time.Duration                             // events of a removed function are dead-lettered after it; 0 means a day
 	Linger        time.Duration                             // a group waits so long for company; 0 commits at once
+	Group         int                                       // outcomes that share a sync, at most; 0 means 64
 	Clock         *Clock                                    // by which the store lets state expire; nil: the wall clock, on both sides
 	BreakAfter    int                                       // a function that failed so often in a row is stopped for a while; 0 means 8
 	BreakPause    time.Duration                             // for so long at first, doubled up to 5 min; 0 means 5 s
@@ -74,6 +75,7 @@ type deployed struct {
 // New wires an agent; Run starts it.
 func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	opts.SpillAfter = cmp.Or(opts.SpillAfter, 100*time.Millisecond)
+	opts.Group = cmp.Or(opts.Group, maxGroup)
 	opts.Grace = cmp.Or(opts.Grace, 3*time.Second)
 	opts.OrphanAfter = cmp.Or(opts.OrphanAfter, 24*time.Hour)
 	opts.BreakAfter = cmp.Or(opts.BreakAfter, 8)

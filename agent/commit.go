@@ -44,7 +44,10 @@ const (
 	maxGroupBytes = 1 << 20
 )
 
-func (g *group) full() bool { return len(g.outcomes) >= maxGroup || g.size >= maxGroupBytes }
+// full tells whether the open group takes no more.
+func (c *committer) full() bool {
+	return len(c.open.outcomes) >= c.agent.opts.Group || c.open.size >= maxGroupBytes
+}
 
 type stateKey struct{ scope, key string }
 
@@ -74,7 +77,7 @@ func newCommitter(a *Agent) *committer {
 func (c *committer) join(o *outcome, reads *readSet) joinResult {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.open.full() && !c.closed {
+	for c.full() && !c.closed {
 		c.changed.Wait()
 	}
 	switch {
@@ -123,7 +126,7 @@ func (c *committer) add(o *outcome) {
 		default:
 		}
 	}
-	if g.full() {
+	if c.full() {
 		c.hurryUp()
 	}
 }
@@ -162,7 +165,7 @@ func (c *committer) linger(ctx context.Context) {
 	case <-c.hurry: // of a group before
 	default:
 	}
-	wait := c.agent.opts.Linger > 0 && c.open.sync && !c.open.full() && c.flushing == 0
+	wait := c.agent.opts.Linger > 0 && c.open.sync && !c.full() && c.flushing == 0
 	c.mu.Unlock()
 	if !wait {
 		return

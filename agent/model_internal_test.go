@@ -279,7 +279,7 @@ func (m *model) workers() []*worker {
 // work lets one worker run one task.
 func (m *model) work() {
 	all := m.workers()
-	if len(all) == 0 || m.agent.committer.open.full() {
+	if len(all) == 0 || m.agent.committer.full() {
 		return // it would wait
 	}
 	w := all[m.rng.IntN(len(all))]

@@ -32,9 +32,11 @@ func runBench(ctx context.Context, rounds int, length time.Duration, only string
 		return err
 	}
 	defer os.RemoveAll(dir)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(dir, "skerry"), "./cmd/skerry")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build skerry: %w\n%s", err, out)
+	for program, tags := range map[string]string{"skerry": "", "skerry-sync-each": "synceach"} {
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-o", filepath.Join(dir, program), "./cmd/skerry")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build skerry: %w\n%s", err, out)
+		}
 	}
 	fmt.Printf("%d rounds of %s each, medians; 50 topics, 125-byte events, everything on this machine\n", rounds, length)
 	sync, err := syncTime(dir)

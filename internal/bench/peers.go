@@ -25,15 +25,15 @@ type peer struct {
 // peersOf are those of a scenario, Skerry first.
 func peersOf(s scenario) []peer {
 	if s.embedded {
-		return []peer{{"skerry", skerry("broker: {listen: '%s', name: plant, anonymous: true}")}, {"mochi hook", self("mochi")}}
+		return []peer{{"skerry", skerry("skerry", "broker: {listen: '%s', name: plant, anonymous: true}")}, {"mochi hook", self("mochi")}}
 	}
 	connected := "brokers: [{name: plant, url: 'tcp://%s', inflight: 2000}]"
-	peers := []peer{{"skerry", skerry(connected)}, {"bare paho", self("paho")}}
+	peers := []peer{{"skerry", skerry("skerry", connected)}, {"bare paho", self("paho")}}
 	if s.nodeRED {
 		peers = append(peers, peer{"Node-RED", startNodeRED})
 	}
 	if s.alone {
-		peers = append(peers, peer{"sync each", skerry(connected + "\ncommit: {group: 1}")})
+		peers = append(peers, peer{"sync each", skerry("skerry-sync-each", connected)})
 	}
 	return peers
 }
@@ -51,7 +51,7 @@ func self(name string) func(context.Context, string, string, byte) (*exec.Cmd, e
 
 // skerry publishes the alarm function to a layout and configures an agent with
 // a fresh data directory; config has a place for the address.
-func skerry(config string) func(context.Context, string, string, byte) (*exec.Cmd, error) {
+func skerry(program, config string) func(context.Context, string, string, byte) (*exec.Cmd, error) {
 	return func(ctx context.Context, dir, addr string, qos byte) (*exec.Cmd, error) {
 		home, err := os.MkdirTemp(dir, "gateway-")
 		if err != nil {
@@ -78,6 +78,6 @@ triggers:
 		if err != nil {
 			return nil, err
 		}
-		return exec.CommandContext(ctx, filepath.Join(dir, "skerry"), "run", "-c", filepath.Join(home, "skerry.yaml")), nil
+		return exec.CommandContext(ctx, filepath.Join(dir, program), "run", "-c", filepath.Join(home, "skerry.yaml")), nil
 	}
 }

@@ -1,0 +1,5 @@
+//go:build synceach
+
+package main
+
+const groupSize = 1
