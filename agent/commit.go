@@ -35,7 +35,8 @@ type group struct {
 	outcomes []*outcome
 	size     int64 // bytes of what was decided
 	sync     bool
-	over     bool // settled or dropped
+	over     bool           // settled or dropped
+	blocks   map[string]int // marks: where in frame.Writes each block is
 }
 
 // A group that has so many outcomes, or so many bytes, takes no more.
@@ -110,6 +111,9 @@ func (c *committer) add(o *outcome) {
 		g.size += recordSize(&o.adds[i].Event)
 	}
 	g.frame.Writes = append(g.frame.Writes, o.writes...)
+	if o.marked {
+		c.mark(g, o)
+	}
 	g.frame.Add = append(g.frame.Add, o.adds...)
 	if o.task.seq != 0 {
 		g.frame.Done = append(g.frame.Done, o.task.seq)
@@ -129,6 +133,40 @@ func (c *committer) add(o *outcome) {
 	if c.full() {
 		c.hurryUp()
 	}
+}
+
+// mark enters what is to be remembered of an outcome into the group's frame. The
+// committer's lock is held.
+func (c *committer) mark(g *group, o *outcome) {
+	key, place := blockOf(o.event.Origin.Slot)
+	m := markOf(o.event, o.task.trigger.Name)
+	if i, ok := g.blocks[key]; ok {
+		w := &g.frame.Writes[i]
+		w.Value = remember(w.Value, place, m)
+		c.pending[stateKey{blockScope, key}] = pendingValue{*w, g}
+		return
+	}
+	old, err := c.block(key)
+	if err != nil { // what it holds must not be written over
+		g.frame.Writes = append(g.frame.Writes, markWrite(o.event, o.task.trigger.Name))
+		return
+	}
+	w := Write{Scope: blockScope, Key: key, Value: remember(old, place, m)}
+	g.size += int64(len(key) + len(w.Value))
+	if g.blocks == nil {
+		g.blocks = map[string]int{}
+	}
+	g.blocks[key] = len(g.frame.Writes)
+	g.frame.Writes = append(g.frame.Writes, w)
+	c.pending[stateKey{blockScope, key}] = pendingValue{w, g}
+}
+
+// block reads the marks under key, those that are not durable yet included.
+func (c *committer) block(key string) ([]byte, error) {
+	if p, ok := c.pending[stateKey{blockScope, key}]; ok {
+		return p.write.Value, nil
+	}
+	return c.agent.store.Get(blockScope, key)
 }
 
 // hurryUp ends the lingering, if there is any. The committer's lock is held.

@@ -202,22 +202,26 @@ func (inv *Invocation) Keys(prefix string, limit int) ([]string, error) {
 		return nil, fmt.Errorf("list state %q: %w", prefix, err)
 	}
 	if own {
-		keys = overlayKeys(keys, inv.Effects.Writes, scope, prefix)
+		keys = overlayKeys(keys, inv.Effects.Writes, scope, prefix, limit)
 	}
 	return keys[:min(limit, len(keys))], nil
 }
 
-// overlayKeys merges writes to scope, each of another key, into a sorted list of keys.
-func overlayKeys(keys []string, writes []Write, scope, prefix string) []string {
-	var own []*Write
+// overlayKeys merges writes to scope, each of another key, into a sorted list of
+// keys, until it has limit of them: what lies behind may be left out.
+func overlayKeys(keys []string, writes []Write, scope, prefix string, limit int) []string {
+	own := make([]*Write, 0, len(writes))
 	for i := range writes {
 		if writes[i].Scope == scope && strings.HasPrefix(writes[i].Key, prefix) {
 			own = append(own, &writes[i])
 		}
 	}
 	slices.SortFunc(own, func(a, b *Write) int { return cmp.Compare(a.Key, b.Key) })
-	merged := make([]string, 0, len(keys)+len(own))
+	merged := make([]string, 0, min(limit, len(keys)+len(own)))
 	for _, w := range own {
+		if len(merged) >= limit {
+			return merged
+		}
 		n, found := slices.BinarySearch(keys, w.Key)
 		merged = append(merged, keys[:n]...)
 		if keys = keys[n:]; found {

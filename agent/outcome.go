@@ -19,6 +19,7 @@ type outcome struct {
 	level  Durability
 	grown  [2]int64 // bytes by which the state grows, by space
 	dead   bool
+	marked bool // the committer notes that the trigger is done with the event
 }
 
 // nothing tells that there is nothing for the store to keep.
@@ -155,7 +156,10 @@ func contentType(given string, data []byte) string {
 // delivered again. A run that leaves nothing needs none: it may run again.
 func (w *worker) mark(o *outcome) {
 	if o.event.Origin.Slot != "" && o.level != DurabilityNone && o.task.pend != nil && !o.nothing() {
-		o.writes = append(o.writes, markWrite(o.event, o.task.trigger.Name))
+		o.marked = len(o.event.ID) <= maxMarkID
+		if !o.marked {
+			o.writes = append(o.writes, markWrite(o.event, o.task.trigger.Name))
+		}
 	}
 	if o.task.known != "" && (!o.nothing() || len(o.direct) > 0) {
 		o.writes = append(o.writes, w.remember(o.task, o.event))

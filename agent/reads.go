@@ -99,6 +99,6 @@ func (r *readSet) Keys(scope, prefix string, limit int) ([]string, error) {
 		return keys, err
 	}
 	r.uncommitted = true
-	keys = overlayKeys(keys, own, scope, prefix)
+	keys = overlayKeys(keys, own, scope, prefix, limit)
 	return keys[:min(limit, len(keys))], nil
 }

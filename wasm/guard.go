@@ -172,11 +172,21 @@ func (g *guard) grow(mem api.Memory, pages uint32) uint32 {
 
 // call counts a host call.
 func (g *guard) call() {
-	if g.calls--; g.calls < 0 {
-		g.end(agent.FaultLimit, "made more than %d host calls; raise limits.calls of the function if it needs them", g.maxCalls)
-	}
+	g.count(1)
 	if g.calls%callsPerCheck == 0 {
 		g.check()
+	}
+}
+
+// more counts a host call as n more, because it takes as long as these.
+func (g *guard) more(n int) {
+	g.count(n)
+	g.check()
+}
+
+func (g *guard) count(calls int) {
+	if g.calls -= calls; g.calls < 0 {
+		g.end(agent.FaultLimit, "made more than %d host calls (long lists and names count as several); raise limits.calls of the function if it needs them", g.maxCalls)
 	}
 }
 

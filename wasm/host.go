@@ -145,12 +145,18 @@ func errno(err error) int64 {
 	return errnoIO
 }
 
+// namePerCall is how many bytes of a name take as long as a host call.
+const namePerCall = 4 << 10
+
 // takeName is take for what names something, and comes again and again. Nothing
 // that long names anything.
 func takeName(r *run, mem api.Memory, args []uint64) (string, bool) {
 	b, ok := take(mem, args)
 	if !ok || len(b) > 64<<10 {
 		return "", false
+	}
+	if n := len(b) / namePerCall; n > 0 { // it is copied, and seldom of use
+		r.more(n)
 	}
 	return r.names.of(b), true
 }

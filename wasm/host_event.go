@@ -89,12 +89,18 @@ func logLine(r *run, mem api.Memory, args []uint64) int64 {
 	if !ok || uint64(level) >= uint64(len(logLevels)) {
 		return errnoInvalid
 	}
-	if fx := &r.inv.Effects; fx.Dropped > 0 { // a flood is not worth a copy of each line
-		fx.Dropped++
-		return 0
-	}
-	r.inv.Log(logLevels[level], short(text))
+	r.log(logLevels[level], text)
 	return 0
+}
+
+// log keeps a line of the guest's. Behind the first that is dropped all are: a
+// flood is not worth a copy of each.
+func (r *run) log(level slog.Level, line []byte) {
+	if fx := &r.inv.Effects; fx.Dropped > 0 {
+		fx.Dropped++
+		return
+	}
+	r.inv.Log(level, short(line))
 }
 
 // configGet (key, len, buf, cap) -> length of the value.

@@ -99,7 +99,7 @@ func plugVarSet(r *run, _ api.Module, stack []uint64) {
 
 func plugLog(level slog.Level) func(*run, api.Module, []uint64) {
 	return func(r *run, _ api.Module, stack []uint64) {
-		r.inv.Log(level, short(r.block("log", stack[0])))
+		r.log(level, r.block("log", stack[0]))
 	}
 }
 

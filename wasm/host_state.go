@@ -11,8 +11,11 @@ import (
 // absent as the length of kv_cas's old value means that the key must not exist.
 const absent = math.MaxUint32
 
-// maxListed bounds the keys one kv_list answers with.
-const maxListed = 1000
+const (
+	maxListed     = 1000 // keys that one kv_list answers with, at most
+	keysPerCall   = 16   // of a list that take as long as a host call
+	writesPerCall = 4    // of the run that do: each list sorts them
+)
 
 // kvGet (key, len, buf, cap) -> length of the value.
 func kvGet(r *run, mem api.Memory, args []uint64) int64 {
@@ -91,26 +94,34 @@ func kvCompareAndSet(r *run, mem api.Memory, args []uint64) int64 {
 
 // kvList (prefix, len, limit, buf, cap) -> length of the list: for each key,
 // its length as 16 bits, low byte first, and the key. A limit of 0 or beyond
-// maxListed means maxListed.
+// maxListed means maxListed. It counts as several host calls
+// if there are many keys.
 func kvList(r *run, mem api.Memory, args []uint64) int64 {
 	prefix, ok := takeName(r, mem, args)
 	if !ok {
 		return errnoInvalid
 	}
+	r.more(len(r.inv.Effects.Writes) / writesPerCall)
 	limit := int(min(uint32(args[2])-1, maxListed-1)) + 1
 	keys, err := r.inv.Keys(prefix, limit)
-	r.check() // merging what the run has written takes its time
 	if err != nil {
 		return r.errno(err)
 	}
+	r.more(len(keys) / keysPerCall)
 	size := 0
 	for _, k := range keys {
 		size += 2 + len(k)
 	}
-	list := make([]byte, 0, size)
-	for _, k := range keys {
-		list = binary.LittleEndian.AppendUint16(list, uint16(len(k)))
-		list = append(list, k...)
+	if uint64(size) > uint64(uint32(args[4])) {
+		return int64(size)
 	}
-	return give(mem, args[3:], list)
+	list, ok := mem.Read(uint32(args[3]), uint32(size))
+	if !ok {
+		return errnoInvalid
+	}
+	for _, k := range keys {
+		binary.LittleEndian.PutUint16(list, uint16(len(k)))
+		list = list[2+copy(list[2:], k):]
+	}
+	return int64(size)
 }

@@ -69,7 +69,7 @@ var attacks = []attack{
 	{name: "output flood", module: "outflood", fault: agent.FaultLimit, says: "wrote more than"},
 	{name: "host-call flood", module: "hostflood", fault: agent.FaultLimit, says: "host calls"},
 	{name: "kvflood", fault: agent.FaultLimit, says: "host calls"},
-	{name: "kvlist", fault: agent.FaultTimeout, says: "ran longer than"},
+	{name: "kvlist", fault: agent.FaultLimit, says: "host calls"},
 	{name: "http", fault: agent.FaultLimit, says: "host calls"},
 	{name: "httplines", fault: agent.FaultTimeout, says: "ran longer than"},
 

@@ -61,7 +61,7 @@ func (m *module) start(parent context.Context) error {
 	defer m.logStart(parent)
 	in, err := newInstance(m.code, &m.run, m.abi.config(m))
 	if err != nil {
-		return fmt.Errorf("start the module: %w", m.run.fault(err, m.out.why))
+		return fmt.Errorf("start the module: %w", m.run.fault(err, m.out.why()))
 	}
 	if err := m.abi.start(&m.ctx, in); err != nil {
 		return fmt.Errorf("start the module: %w", errors.Join(m.verdict(err), in.close(parent)))

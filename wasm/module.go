@@ -40,7 +40,7 @@ func newModule(owner *Runtime, fn agent.Function) *module {
 	m := &module{owner: owner, fn: fn}
 	m.run.starts = startTimeout(owner.slow)
 	m.ctx.run = &m.run
-	m.out.emit = func(line string) { m.run.inv.Log(slog.LevelInfo, line) }
+	m.out.emit = func(line []byte) { m.run.log(slog.LevelInfo, line) }
 	m.out.check = m.run.check
 	m.base = m.run.moduleConfig(fn.Name)
 	return m
@@ -194,9 +194,9 @@ func (m *module) verdict(err error) error {
 	switch {
 	case isTrap(err):
 		m.owner.log.Debug("run failed", "function", m.fn.Name, "err", err)
-		return m.run.fault(err, m.out.why)
+		return m.run.fault(err, m.out.why())
 	case errors.As(err, &left):
-		return wrapText(left.verdict, m.out.why)
+		return wrapText(left.verdict, m.out.why())
 	}
 	return err
 }

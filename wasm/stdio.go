@@ -3,7 +3,6 @@ package wasm
 import (
 	"bytes"
 	"errors"
-	"strings"
 )
 
 // maxLine is where a line that does not end is cut.
@@ -11,15 +10,18 @@ const maxLine = 4 << 10
 
 // lineWriter gives each line written to it to emit, without the line end.
 type lineWriter struct {
-	emit  func(line string)
-	check func() // ends the run if its time is over
+	emit  func(line []byte) // which is used again
+	check func()            // ends the run if its time is over
 	buf   []byte
-	why   string // the line that says best why the guest ended
-	last  bool   // why is the last line, and the next replaces it
+	said  []byte // the line that says best why the guest ended
+	last  bool   // said is the last line, and the next replaces it
 }
 
 // begin forgets what an earlier run wrote.
-func (w *lineWriter) begin() { w.why, w.last, w.buf = "", true, w.buf[:0] }
+func (w *lineWriter) begin() { w.said, w.last, w.buf = w.said[:0], true, w.buf[:0] }
+
+// why is the line that says best why the guest ended.
+func (w *lineWriter) why() string { return string(w.said) }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
@@ -47,17 +49,20 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 
 // flush emits what is left of an unfinished line.
 func (w *lineWriter) flush() {
-	line := string(bytes.TrimRight(w.buf, "\r"))
+	line := bytes.TrimRight(w.buf, "\r")
 	w.buf = w.buf[:0]
-	if line == "" {
+	if len(line) == 0 {
 		return
 	}
 	w.emit(line)
 	if w.last {
-		w.why = line
-		w.last = !strings.HasPrefix(line, "panic: ") && !strings.HasPrefix(line, "fatal error: ") // Go's; a stack follows
+		w.said = append(w.said[:0], line...)
+		w.last = !bytes.HasPrefix(line, goPanic) && !bytes.HasPrefix(line, goFatal)
 	}
 }
+
+// What Go says when it ends; a stack follows.
+var goPanic, goFatal = []byte("panic: "), []byte("fatal error: ")
 
 var errOutput = errors.New("output limit reached")
 

@@ -28,10 +28,10 @@ func (s *Store) await(e *entry) error {
 	return e.err
 }
 
-// linger waits for company, at most Options.Linger or until a batch is full.
+// linger waits for company, at most Options.Linger or until lingerBytes wait.
 // It is called with the lock held and lets go of it meanwhile.
 func (s *Store) linger() {
-	if s.opts.Linger <= 0 || s.unsynced >= maxBatch {
+	if s.opts.Linger <= 0 || s.unsynced >= lingerBytes {
 		return
 	}
 	full := make(chan struct{})

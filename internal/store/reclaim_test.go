@@ -239,3 +239,26 @@ func TestAddingStopsBeforeTheDiskIsFull(t *testing.T) {
 	}
 	commit(t, s, agent.Frame{Done: []uint64{added[0].Seq}})
 }
+
+// A segment that only an unsynced Lazy frame has emptied is still needed: a
+// crash takes that frame back.
+func TestLazyFramesAreSyncedBeforeASegmentGoes(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, store.Options{SegmentSize: 64 << 10})
+	const n = 20 // more than one segment
+	move := agent.Frame{Lazy: true, Add: []agent.Record{{Queue: "moved"}}}
+	for range n {
+		move.Done = append(move.Done, commit(t, s, big("q"))[0].Seq)
+	}
+	if err := s.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, move)
+	if err := s.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, copyDir(t, dir), store.Options{})
+	if old, moved := s.Queue("q").Len(), s.Queue("moved").Len(); (old != n || moved != 0) && (old != 0 || moved != 1) {
+		t.Errorf("after a crash %d records are where they were and %d moved", old, moved)
+	}
+}

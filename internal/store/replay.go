@@ -271,8 +271,12 @@ func (s *Store) endJournal(seg *segment, b []byte, sealed bool) error {
 	if torn := len(bytes.TrimRight(rest, "\x00")); torn > 0 {
 		s.log.Warn("unfinished frames at the end of the journal are cut off", "file", seg.path, "bytes", torn)
 	}
-	if seg.damaged {
-		return seg.cut()
+	if !seg.damaged {
+		err := s.seal(seg)
+		if err == nil {
+			return nil
+		}
+		s.log.Warn("the last journal segment is cut and not sealed", "error", err)
 	}
-	return s.seal(seg)
+	return seg.cut()
 }

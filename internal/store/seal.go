@@ -68,17 +68,19 @@ func (t *table) seal(at int64) {
 // cutOnly leaves a segment without a footer; its frames are read at each start.
 func (s *Store) cutOnly(seg *segment) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	seg.damaged = true
-	s.mu.Unlock()
 	return seg.cut()
 }
 
 // cut removes what lies behind the last durable frame. A file that ends there
 // was cut, one that is shorter than it was made and ends elsewhere is damaged.
+// It is called with the lock held.
 func (g *segment) cut() error {
 	if err := g.f.Truncate(g.used); err != nil {
 		return fmt.Errorf("cut journal segment %s: %w", g.path, err)
 	}
+	g.size = g.used
 	return nil
 }
 

@@ -230,6 +230,10 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	if s.full != nil {
+		close(s.full)
+		s.full = nil
+	}
 	for _, q := range s.ix.queues {
 		q.wake()
 	}

@@ -1,0 +1,47 @@
+package wasm_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/wasm"
+)
+
+// What a flood prints or logs beyond its limit is counted, and no work for the
+// garbage collector.
+func TestFloodsLeaveLittleGarbage(t *testing.T) {
+	for _, module := range []string{"printflood", "logflood"} {
+		s := newBench(t, wasm.Options{})
+		fn := s.function("testdata/hostile/" + module + ".wasm")
+		fn.Limits.Fuel = 85_000 // printing begins at 80,000
+		m := s.load(fn)
+		inv := agent.NewInvocation(&fn, view{}, agent.Outside{})
+		allocs := testing.AllocsPerRun(3, func() {
+			inv.Begin(event(""), "t", 1)
+			wantFault(t, m.Invoke(t.Context(), inv), agent.FaultFuel, "raise limits.fuel")
+		})
+		t.Logf("%s: %d lines kept, %d dropped, %.0f allocations", module, len(inv.Effects.Logs), inv.Effects.Dropped, allocs)
+		if inv.Effects.Dropped < 500 || allocs > 500 {
+			t.Errorf("%s: %d lines were dropped, with %.0f allocations", module, inv.Effects.Dropped, allocs)
+		}
+	}
+}
+
+// A list counts as one host call, and one more for each 16 keys.
+func TestLongListsCountAsSeveralCalls(t *testing.T) {
+	m, begin := probeBench(t)
+	state := view{}
+	for i := range 160 {
+		state[fmt.Sprintf("k%03d", i)] = nil
+	}
+	for _, tt := range []struct{ limit, calls int }{{0, 13}, {15, 3}, {32, 5}} {
+		inv := begin(state)
+		if n, _ := probe(t, m, inv, kvList, text("k"), tt.limit, bufAt, 0); n == 0 {
+			t.Error("an empty list")
+		}
+		if inv.Usage.Calls != tt.calls {
+			t.Errorf("a list of at most %d keys counts as %d calls, want %d", tt.limit, inv.Usage.Calls, tt.calls)
+		}
+	}
+}
