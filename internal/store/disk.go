@@ -159,6 +159,16 @@ func (disk) Free(dir string) (int64, error) {
 	return int64(st.Bavail) * int64(st.Bsize), nil
 }
 
+// reserveFor is how much of the file system of dir stays free.
+func reserveFor(dir string) int64 {
+	const usual = 32 << 20
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return usual
+	}
+	return min(usual, int64(st.Blocks)*int64(st.Bsize)/8)
+}
+
 // readFile reads a whole file; an error wrapping os.ErrNotExist if there is none.
 func readFile(fs fileSystem, path string) ([]byte, error) {
 	f, err := fs.Open(path)

@@ -17,7 +17,7 @@ type Options struct {
 	LazySync    time.Duration // latest sync of a Lazy frame that does not say Within; 0 means 100 ms
 	Linger      time.Duration // a commit waits that long for others to share its sync; 0 means not at all
 	Scrub       time.Duration // all that waits and all keys are read over at the start and this often; 0 means 24 h
-	Reserve     int64         // free bytes on the file system below which adding is refused; 0 means 32 MiB
+	Reserve     int64         // free bytes on the file system below which adding is refused; 0 means 32 MiB, or an eighth of a small one
 	// Past tells whether the time at which a value expires is over; nil means by
 	// the wall clock. What it says once, it must say ever after.
 	Past   func(at time.Time) bool
@@ -41,7 +41,6 @@ func (o Options) withDefaults() Options {
 	o.Checkpoint = cmp.Or(o.Checkpoint, time.Minute)
 	o.LazySync = cmp.Or(o.LazySync, 100*time.Millisecond)
 	o.Scrub = cmp.Or(o.Scrub, 24*time.Hour)
-	o.Reserve = cmp.Or(o.Reserve, 32<<20)
 	if o.Past == nil {
 		o.Past = func(at time.Time) bool { return !time.Now().Before(at) }
 	}

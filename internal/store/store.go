@@ -123,6 +123,9 @@ func (s *Store) claim() error {
 	if err := checkFileSystem(s.dir); err != nil {
 		return err
 	}
+	if s.opts.Reserve == 0 {
+		s.opts.Reserve = reserveFor(s.dir)
+	}
 	var err error
 	if s.lock, err = lockDir(s.dir); err != nil {
 		return err
