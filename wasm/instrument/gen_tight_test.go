@@ -5,7 +5,8 @@ package instrument_test
 // the loop has ended.
 func (g *generator) tight() []byte {
 	passes, outside := 1+g.pick(200), len(g.labels)
-	code := cat(int32Const(int32(passes)), op(localSet, g.countdown()))
+	g.labels = append(g.labels, label{}) // of a block around it
+	code := cat(int32Const(int32(passes)), op(localSet, g.countdown()), op(block, empty))
 	switch g.pick(4) {
 	case 0: // with a result
 		g.labels = append(g.labels, label{})
@@ -20,7 +21,7 @@ func (g *generator) tight() []byte {
 		g.labels = append(g.labels, make([]label, places+1)...)
 		for range places {
 			g.labels = g.labels[:len(g.labels)-1]
-			code = cat(code, []byte{end}, g.down(), g.register(), g.jump(p, len(g.labels)-outside-1))
+			code = cat(code, []byte{end}, g.down(len(g.labels)-outside-1), g.register(), g.jump(p, len(g.labels)-outside-2))
 		}
 		code = append(code, end)
 	default:
@@ -29,7 +30,7 @@ func (g *generator) tight() []byte {
 	}
 	g.labels = g.labels[:outside]
 	return cat(
-		code, op(globalGet, globalWork), int64Const(int64(passes)), op(0x7c),
+		code, op(end), op(globalGet, globalWork), int64Const(int64(passes)), op(0x7c),
 		op(localGet, g.countdown()), op(0xac), op(0x7d), op(globalSet, globalWork),
 	)
 }
@@ -38,20 +39,17 @@ func (g *generator) tight() []byte {
 func (g *generator) countdown() int { return len(g.typ.params) + 4 }
 
 func (g *generator) pass() (code []byte) {
-	code = g.down()
+	code = g.down(1)
 	for range g.pick(3) {
 		code = append(code, g.register()...)
 	}
 	return code
 }
 
-// down takes one pass from the countdown, and returns after the last.
-func (g *generator) down() []byte {
-	b := cat(op(localGet, g.countdown()), int32Const(1), op(0x6b), op(localTee, g.countdown()), op(0x45), op(iff, empty))
-	for _, t := range g.typ.results {
-		b = append(b, zero(t)...)
-	}
-	return cat(b, op(ret), op(end))
+// down takes one pass from the countdown, and leaves for the label out after the
+// last.
+func (g *generator) down(out int) []byte {
+	return cat(op(localGet, g.countdown()), int32Const(1), op(0x6b), op(localTee, g.countdown()), op(0x45), op(brIf, out))
 }
 
 // register is a statement that touches local variables and leaves blocks.
