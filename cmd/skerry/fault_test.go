@@ -8,10 +8,7 @@ import (
 	"github.com/skerry-edge/skerry/internal/testbed"
 )
 
-const (
-	memoryBound = 128 << 20         // resident bytes of the gateway, under whatever load
-	leakBound   = 2*centralJobs + 8 // goroutines or files more than before are no leak yet: connections are kept
-)
+const leakBound = 2*centralJobs + 8 // goroutines or files more than before are no leak yet: connections are kept
 
 // links are the gateway's ways to its broker and to the central FaaS.
 type links struct{ broker, central *testbed.Proxy }

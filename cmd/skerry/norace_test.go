@@ -1,0 +1,5 @@
+//go:build !race
+
+package main
+
+const memoryBound = 128 << 20 // resident bytes of the gateway, under whatever load
