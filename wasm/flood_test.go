@@ -22,7 +22,11 @@ func TestFloodsLeaveLittleGarbage(t *testing.T) {
 			wantFault(t, m.Invoke(t.Context(), inv), agent.FaultFuel, "raise limits.fuel")
 		})
 		t.Logf("%s: %d lines kept, %d dropped, %.0f allocations", module, len(inv.Effects.Logs), inv.Effects.Dropped, allocs)
-		if inv.Effects.Dropped < 500 || allocs > 500 {
+		most := 500.0
+		if wasm.Interpreted() {
+			most += 2 * float64(inv.Effects.Dropped) // wazero's interpreter makes some for each call
+		}
+		if inv.Effects.Dropped < 500 || allocs > most {
 			t.Errorf("%s: %d lines were dropped, with %.0f allocations", module, inv.Effects.Dropped, allocs)
 		}
 	}

@@ -56,11 +56,17 @@ func TestStartsForOneRunAreCounted(t *testing.T) {
 func TestWarmCountsInstances(t *testing.T) {
 	s := newBench(t, wasm.Options{})
 	keeper, trap, command := s.function("keeper"), s.function("trap"), s.function("command")
-	s.load(keeper)
-	s.load(keeper)
+	for range 2 {
+		if _, err := invoke(s.load(keeper), &keeper, view{}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.load(command)
 	m := s.load(trap)
-	want := map[string]int{"test/keeper": 2, "test/trap": 1}
+	want := map[string]int{"test/keeper": 2}
+	if !wasm.Interpreted() { // else it begins with its first event
+		want["test/trap"] = 1
+	}
 	if got := s.rt.Warm(); !maps.Equal(got, want) {
 		t.Errorf("loaded: %v, want %v", got, want)
 	}
