@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/sensors/broker"
@@ -48,6 +49,7 @@ type BrokerOptions struct {
 // between.
 type Broker struct {
 	opts      BrokerOptions
+	source    string // URI of its events
 	log       *slog.Logger
 	endpoints []broker.Endpoint
 	tls       *tls.Config // nil for no encryption
@@ -80,7 +82,7 @@ func NewBroker(opts BrokerOptions) (*Broker, error) {
 		return nil, err
 	}
 	opts.Listen = cmp.Or(opts.Listen, "127.0.0.1:1883")
-	b := &Broker{opts: opts, last: errNotRunning, log: cmp.Or(opts.Log, slog.Default()).With("source", opts.Name)}
+	b := &Broker{opts: opts, source: sourceURI(opts.Device, opts.Name), last: errNotRunning, log: cmp.Or(opts.Log, slog.Default()).With("source", opts.Name)}
 	if err := b.configure(); err != nil {
 		return nil, fmt.Errorf("broker %s: %w", opts.Name, err)
 	}
@@ -258,5 +260,5 @@ func (b *Broker) wants(topic string) bool {
 }
 
 func (b *Broker) event(m *message) *agent.Event {
-	return m.event(sourceURI(b.opts.Device, b.opts.Name), b.opts.Name)
+	return m.event(b.source, b.opts.Name, time.Now())
 }

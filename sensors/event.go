@@ -26,12 +26,12 @@ type message struct {
 
 // event makes an Event of a message. The data is shared, not copied: both
 // paho and mochi allocate a payload for each packet and never use it again.
-func (m *message) event(source, via string) *agent.Event {
+func (m *message) event(source, via string, at time.Time) *agent.Event {
 	ev := &agent.Event{
 		Source:      source,
 		Type:        typeMQTT,
 		Subject:     m.topic,
-		Time:        time.Now(),
+		Time:        at,
 		ContentType: contentType(m.data),
 		Data:        m.data,
 		Via:         via,

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/sensors/broker"
 )
 
 // wantedFilters are the subscriptions that the triggers of one source need,
@@ -67,19 +68,5 @@ func covers(wide, narrow string) bool {
 	if strings.HasPrefix(wide, "$share/") || strings.HasPrefix(narrow, "$share/") {
 		return wide == narrow
 	}
-	if strings.HasPrefix(narrow, "$") && !strings.HasPrefix(wide, "$") {
-		return false // wildcards do not match the broker's own topics
-	}
-	w, n := strings.Split(wide, "/"), strings.Split(narrow, "/")
-	for i, level := range w {
-		switch {
-		case level == "#":
-			return true
-		case i == len(n) || n[i] == "#":
-			return false
-		case level != "+" && level != n[i]:
-			return false
-		}
-	}
-	return len(w) == len(n)
+	return broker.Covers(wide, narrow)
 }

@@ -62,7 +62,8 @@ func (l *link) receive(m *mqtt.Message) {
 	if l.closing.Load() {
 		return // not acknowledged: it comes again
 	}
-	l.m.silence.heard(time.Now())
+	now := time.Now()
+	l.m.silence.heard(now)
 	if m.TooLarge > 0 {
 		l.m.drops.tooLarge(l.m.log, m.Topic, m.TooLarge, l.m.opts.MaxPacket)
 		l.refuse(m)
@@ -78,11 +79,11 @@ func (l *link) receive(m *mqtt.Message) {
 		retained: m.Retained, duplicate: m.Duplicate,
 	}
 	if msg.qos == 0 {
-		l.ring.offer(msg.event(l.m.source, l.m.opts.Name), nil)
+		l.ring.offer(msg.event(l.m.source, l.m.opts.Name, now), nil)
 		return
 	}
 	msg.slot = slot(l.m.opts.Name, m.ID)
-	l.enter(msg.event(l.m.source, l.m.opts.Name), l.ack(m))
+	l.enter(msg.event(l.m.source, l.m.opts.Name, now), l.ack(m))
 }
 
 // ack acknowledges m.

@@ -37,7 +37,7 @@ type Writer struct {
 	flushed chan struct{} // closed when the goroutine has ended
 }
 
-// New starts the writer of c. Write blocks while limit bytes wait.
+// New starts the writer of c, for which limit bytes may wait.
 func New(c net.Conn, limit int) *Writer {
 	w := &Writer{conn: c, limit: limit, wake: make(chan struct{}, 1), flushed: make(chan struct{})}
 	w.moved.L = &w.mu
@@ -45,33 +45,16 @@ func New(c net.Conn, limit int) *Writer {
 	return w
 }
 
-// Write takes b and returns; it blocks only while the limit is reached.
-func (w *Writer) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for len(w.buf) >= w.limit && w.err == nil && !w.closing {
-		w.moved.Wait()
-	}
-	return w.put(b)
-}
-
-// TryWrite is Write that gives ErrFull instead of blocking.
+// TryWrite takes b, or gives ErrFull while the limit is reached.
 func (w *Writer) TryWrite(b []byte) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.buf) >= w.limit {
-		return ErrFull
-	}
-	_, err := w.put(b)
-	return err
+	return w.Encode(false, func(buf []byte) []byte { return append(buf, b...) })
 }
 
-// Add is Write that never blocks: for what is bounded otherwise.
+// Add takes b however much waits: for what is bounded otherwise.
 func (w *Writer) Add(b []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, err := w.put(b)
-	return err
+	return w.put(func(buf []byte) []byte { return append(buf, b...) })
 }
 
 // Encode has encode append one packet to what waits. While the limit is reached
@@ -85,6 +68,11 @@ func (w *Writer) Encode(mayWait bool, encode func([]byte) []byte) error {
 		}
 		w.moved.Wait()
 	}
+	return w.put(encode)
+}
+
+// put is Encode without a limit. The lock is held.
+func (w *Writer) put(encode func([]byte) []byte) error {
 	if w.err != nil {
 		return w.err
 	}
@@ -94,18 +82,6 @@ func (w *Writer) Encode(mayWait bool, encode func([]byte) []byte) error {
 	w.buf = encode(w.buf)
 	w.signal()
 	return nil
-}
-
-func (w *Writer) put(b []byte) (int, error) {
-	if w.err != nil {
-		return 0, w.err
-	}
-	if w.closing {
-		return 0, net.ErrClosed
-	}
-	w.buf = append(w.buf, b...)
-	w.signal()
-	return len(b), nil
 }
 
 func (w *Writer) signal() {

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -117,11 +116,7 @@ func (c *Conn) greet() (present bool, err error) {
 	if w := c.opts.Will; w != nil {
 		p.WillFlag, p.WillTopic, p.WillMessage, p.WillQos, p.WillRetain = true, w.Topic, w.Payload, w.QoS, w.Retain
 	}
-	var b bytes.Buffer
-	if err := p.Write(&b); err != nil {
-		return false, err
-	}
-	if _, err := c.out.Write(b.Bytes()); err != nil {
+	if err := c.put(true, func(b []byte) []byte { return appendPacket(b, p) }); err != nil {
 		return false, err
 	}
 	answer, err := c.in.next()
@@ -190,7 +185,7 @@ func (c *Conn) ping(stop <-chan struct{}) {
 
 // lose ends the connection; the first cause counts.
 func (c *Conn) lose(cause error) {
-	if errors.Is(cause, context.DeadlineExceeded) || isTimeout(cause) {
+	if isTimeout(cause) {
 		cause = errSilent
 	}
 	c.mu.Lock()
