@@ -45,17 +45,20 @@ func newLoad(ctx context.Context, addr string, s scenario) (*load, error) {
 	for i := range s.conns {
 		c, err := l.connect(ctx, addr, "plant"+strconv.Itoa(i), nil)
 		if err != nil {
-			return nil, errors.Join(err, l.close())
+			l.close()
+			return nil, err
 		}
 		l.pubs = append(l.pubs, c)
 	}
 	var err error
 	if l.sub, err = l.connect(ctx, addr, "alarms", l.onAlarm); err != nil {
-		return nil, errors.Join(err, l.close())
+		l.close()
+		return nil, err
 	}
 	answer := make(chan error, 1)
 	if err := l.sub.Subscribe(alarmTopic, s.qos, func(_ byte, err error) { answer <- err }); err != nil {
-		return nil, errors.Join(err, l.close())
+		l.close()
+		return nil, err
 	}
 	return l, <-answer
 }
@@ -75,13 +78,12 @@ func (l *load) connect(ctx context.Context, addr, id string, receive func(*mqtt.
 	return c, nil
 }
 
-func (l *load) close() error {
+func (l *load) close() {
 	for _, c := range append(l.pubs, l.sub) {
 		if c != nil {
 			c.Close()
 		}
 	}
-	return nil
 }
 
 func (l *load) onAlarm(m *mqtt.Message) {

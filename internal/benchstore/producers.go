@@ -161,11 +161,16 @@ func feed(ctx context.Context, e engine, producers, group int, every, length tim
 
 // written is what this process has sent to the disk so far.
 func written() (n float64, err error) {
-	b, err := os.ReadFile("/proc/self/io")
+	return ofThisProcess("io", "\nwrite_bytes:")
+}
+
+// ofThisProcess is the number behind a label in a file of /proc/self.
+func ofThisProcess(file, label string) (n float64, err error) {
+	b, err := os.ReadFile("/proc/self/" + file)
 	if err != nil {
 		return 0, err
 	}
-	_, rest, _ := strings.Cut(string(b), "\nwrite_bytes: ")
+	_, rest, _ := strings.Cut(string(b), label)
 	_, err = fmt.Sscan(rest, &n)
 	return n, err
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -141,11 +140,6 @@ func processorTime() time.Duration {
 
 // anonymous is the resident memory of this process without files, in MB.
 func anonymous() (mb float64, err error) {
-	b, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(b), "\nRssAnon:")
-	_, err = fmt.Sscan(rest, &mb)
-	return mb / 1000, err
+	kb, err := ofThisProcess("status", "\nRssAnon:")
+	return kb / 1000, err
 }
