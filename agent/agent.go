@@ -24,7 +24,7 @@ type Options struct {
 	Device        string
 	DefaultBroker string                                    // for publishes of events that came through no broker
 	Publishers    map[string]Publisher                      // by broker name
-	Compile       func(expr string) (Predicate, error)      // for Trigger.When; nil refuses triggers that have one
+	Language      Language                                  // of conditions and templates; nil refuses triggers that have any
 	Secrets       func(name string) (value string, ok bool) // nil: none
 	Fetch         Fetcher                                   // for outbound requests of functions; nil: none
 	SpillAfter    time.Duration                             // an event unacknowledged for so long goes to the inbox; 0 means 100 ms
@@ -278,11 +278,11 @@ func (a *Agent) addRoute(next *deployed, t *Trigger) error {
 		return fmt.Errorf("trigger %s: there is no function %q", t.Name, t.Function)
 	}
 	if t.When != "" {
-		if a.opts.Compile == nil {
+		if a.opts.Language == nil {
 			return fmt.Errorf("trigger %s: conditions cannot be compiled here", t.Name)
 		}
 		var err error
-		if rt.when, err = a.opts.Compile(t.When); err != nil {
+		if rt.when, _, err = a.opts.Language.Condition(t.When, nil); err != nil {
 			return fmt.Errorf("trigger %s: when: %w", t.Name, err)
 		}
 	}

@@ -12,7 +12,8 @@ import (
 // long as it remembers the first: publishers that repeat themselves give their
 // events an id, or a number.
 type Dedupe struct {
-	By     []string      // dotted paths in the event's JSON data, "source" or "meta.seq"; none: every event runs
+	By     []string      // dotted paths in the event's JSON data, "source" or "meta.seq"; or
+	Key    string        // expression over the event. Neither: every event runs
 	Window time.Duration // how long an event is remembered
 }
 

@@ -12,7 +12,7 @@ import (
 type Event struct {
 	ID          string    // unique per device; given by the agent when a trigger matches, unless the source knows it
 	Source      string    // URI reference: "/gw7/mqtt/plant"
-	Type        string    // "io.skerry.mqtt", "io.skerry.schedule", "io.skerry.emit"
+	Type        string    // "io.skerry.mqtt", "io.skerry.schedule", "io.skerry.http" …
 	Subject     string    // the MQTT topic, the schedule's trigger, or the emitting function
 	Time        time.Time // when the source saw it, wall clock
 	ContentType string    // media type of Data; "" when unknown
@@ -22,6 +22,11 @@ type Event struct {
 	QoS      uint8  // MQTT quality of service it arrived with, 0 or 1
 	Retained bool   // MQTT retained message, not news
 	Origin   Origin
+
+	// Answer is told, at most once and from any goroutine, what a trigger made of
+	// the event: the function's result (nil if it set none), or why the event went
+	// to the dead-letter box. A crash forgets it. Nil: nobody asks.
+	Answer func(result []byte, err error)
 
 	body    any // Data as JSON, decoded once for all triggers
 	bodyErr error

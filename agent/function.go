@@ -25,6 +25,8 @@ type Function struct {
 	Limits      Limits
 	Permissions Permissions
 	Isolation   Isolation
+	Priority    uint8         // 0 to 9: who runs first when the processor is busy
+	Rule        bool          // no module: its result is the event, and its trigger's Then does the rest
 	KeepWarm    bool          // never close idle instances
 	IdleAfter   time.Duration // an instance unused for so long is closed; 0 means 5 min
 }
@@ -86,76 +88,6 @@ func (p *Permissions) MayPublish(topic string) bool {
 
 // MayInvoke tells whether name ("central/…" or "local/…") was granted.
 func (p *Permissions) MayInvoke(name string) bool { return slices.Contains(p.Invoke, name) }
-
-// Trigger is a rule that starts a Function: source, filter, condition.
-type Trigger struct {
-	Name           string // "app/trigger"
-	Function       string // "app/function"
-	Via            string // name of the Source: a broker of this device, or ViaSchedule
-	Filter         string // MQTT topic filter without any $share prefix; for a schedule the trigger's own name
-	Share          string // MQTT shared subscription group; "" for none
-	QoS            uint8  // to subscribe with: 0 or 1
-	IgnoreRetained bool
-	Schedule       Schedule
-	When           string // condition over the event; "" matches all
-	Dedupe         Dedupe
-	Unordered      bool // events of one topic need not run in order: none waits for another
-	Durability     Durability
-	Within         time.Duration // of DurabilityInterval
-	Retry          Retry
-	Then           []Then
-}
-
-// ViaSchedule is the Via of triggers and events of the schedule source.
-const ViaSchedule = "schedule"
-
-// Schedule is a time rule: exactly one of Every and Cron is set.
-type Schedule struct {
-	Every    time.Duration
-	Cron     string // five fields, as in crontab(5), or "@daily" and its like
-	TimeZone string // IANA name; "" is the device's local time
-}
-
-// Durability says when the outcome of a run counts as kept.
-type Durability uint8
-
-const (
-	// DurabilityDefault is DurabilitySync for events of QoS 1 and schedules,
-	// DurabilityNone for events of QoS 0.
-	DurabilityDefault Durability = iota
-	// DurabilitySync keeps the outcome on disk before anything leaves.
-	DurabilitySync
-	// DurabilityInterval keeps the outcome on disk at most Trigger.Within after
-	// it counts. A crash loses what came in the last of these intervals.
-	DurabilityInterval
-	// DurabilityNone lets publishes leave at once, past the store; the rest
-	// reaches the disk with the next synced group, or within 100 ms. A crash in
-	// between loses it.
-	DurabilityNone
-)
-
-// Retry says what happens to an event whose run failed.
-type Retry struct {
-	MaxAttempts int           // runs before the event is dead-lettered; 0 means 5
-	Backoff     time.Duration // before the second run, doubled after each, at most 5 min; 0 means 1 s
-	DeadLetter  string        // MQTT topic that is told of each dead letter; "" for none
-}
-
-// Then sends a function's result onwards without the function's doing.
-type Then struct {
-	Publish string // MQTT topic; or
-	Invoke  string // "central/<target>" or "local/<function>"
-	On      On
-}
-
-// On says after which outcomes a Then applies.
-type On uint8
-
-const (
-	OnOutput On = iota // a committed run that set a result
-	OnError            // a dead-lettered event; data is {"error","event","function","topic","data"}
-	OnAlways           // both
-)
 
 // Deployment is this gateway's share of what the fleet runs.
 type Deployment struct {

@@ -64,10 +64,45 @@ type Queues interface {
 	Record(seq uint64) (Record, error)
 }
 
-// Predicate is a compiled condition of a trigger.
+// Language compiles what triggers say in expressions and templates. Captures are
+// the names of the trigger's captures, which they may use. Errors are a sentence
+// that says what is wrong, and where in the text.
+type Language interface {
+	// Condition takes a condition apart: when all of it holds that stateless and
+	// stateful say, it holds. Stateful looks at Terms.State. Either may be nil.
+	Condition(text string, captures []string) (stateless, stateful Predicate, err error)
+	// Value compiles an expression that yields a value of JSON.
+	Value(text string, captures []string) (Value, error)
+	// Template compiles what a Then sends.
+	Template(text string, captures []string) (Template, error)
+}
+
+// Terms is what expressions look at.
+type Terms struct {
+	Event   *Event
+	Trigger *Trigger                         // whose captures they use
+	State   func(key string) ([]byte, error) // of the function, nil if there is no such key; for what is stateful
+	Result  []byte                           // of the function; for templates
+}
+
+// Predicate is a compiled condition, or a part of one. It may be used by many
+// goroutines.
 type Predicate interface {
 	// Match reports whether the event passes. An error counts as no match.
-	Match(ev *Event) (bool, error)
+	Match(t Terms) (bool, error)
+}
+
+// Value is a compiled expression. It may be used by many goroutines.
+type Value interface {
+	// Value yields what encoding/json would decode into any: nil, bool, float64
+	// (or int), string, []any, map[string]any.
+	Value(t Terms) (any, error)
+}
+
+// Template is compiled. It may be used by many goroutines.
+type Template interface {
+	// Render yields JSON, or a text if the template is one.
+	Render(t Terms) ([]byte, error)
 }
 
 var (

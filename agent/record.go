@@ -43,6 +43,7 @@ type Record struct {
 	Reason    string    // of a dead letter: what went wrong last
 	Origin    string    // of a dead letter: the queue it came from
 	Retain    bool      // of a publish
+	Ready     bool      // of an event: it is past the gate of its trigger, and gathered; the function is what is left
 	Event     Event     // the follow-up as an event, the publish (Subject is its topic), or the event that waits
 }
 

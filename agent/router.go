@@ -109,7 +109,7 @@ func accepted(ev *Event, found []*route) []*route {
 			continue
 		}
 		if rt.when != nil {
-			if ok, err := rt.when.Match(ev); err != nil || !ok {
+			if ok, err := rt.when.Match(Terms{Event: ev, Trigger: rt.trigger}); err != nil || !ok {
 				if err != nil {
 					rt.fn.stats.conditionErrors.Add(1)
 				}

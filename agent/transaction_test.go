@@ -157,12 +157,7 @@ func TestThenSendsTheResult(t *testing.T) {
 
 func TestConditionsDecideBeforeTheFunctionRuns(t *testing.T) {
 	b := start(t, newMemory(), guests{"app/f": count}, agent.Options{
-		Compile: func(expr string) (agent.Predicate, error) {
-			if expr == "bad" {
-				return nil, errors.New("unexpected token")
-			}
-			return equals(expr), nil
-		},
+		Language: equalTo{},
 	})
 	tr := on("app/f", "s")
 	tr.When = "hot"
@@ -179,6 +174,16 @@ func TestConditionsDecideBeforeTheFunctionRuns(t *testing.T) {
 	}
 }
 
+// equalTo is a language whose conditions are the data that fits.
+type equalTo struct{ agent.Language }
+
+func (equalTo) Condition(text string, _ []string) (stateless, stateful agent.Predicate, err error) {
+	if text == "bad" {
+		return nil, nil, errors.New("unexpected token")
+	}
+	return equals(text), nil, nil
+}
+
 type equals string
 
-func (e equals) Match(ev *agent.Event) (bool, error) { return string(ev.Data) == string(e), nil }
+func (e equals) Match(t agent.Terms) (bool, error) { return string(t.Event.Data) == string(e), nil }

@@ -26,6 +26,7 @@ type AppFunction struct {
 	Limits      AppLimits         `json:"limits,omitzero"`
 	Permissions AppPermissions    `json:"permissions,omitzero"`
 	Isolation   string            `json:"isolation,omitempty"` // "warm" (default) or "fresh"
+	Priority    *int              `json:"priority,omitempty"`  // 0 to 9, absent is 5
 	KeepWarm    bool              `json:"keepWarm,omitempty"`
 	IdleAfter   Duration          `json:"idleAfter,omitempty"`
 }
@@ -62,23 +63,92 @@ type AppPermissions struct {
 	HTTP    []string `json:"http,omitzero"`    // see agent.ParseHTTPGrant
 }
 
-// AppTrigger starts a function: by a message, or by a schedule.
+// AppTrigger starts a function, or without one is a rule: what it does stands
+// in Then alone. Exactly one of MQTT, Schedule, HTTP, Source and Inside is set.
 type AppTrigger struct {
-	Name       string           `json:"name,omitempty"`
-	Function   string           `json:"function"`
+	Name       string           `json:"name,omitempty"` // required for a rule
+	Function   string           `json:"function,omitempty"`
 	MQTT       *MQTTTrigger     `json:"mqtt,omitempty"`
 	Schedule   *ScheduleTrigger `json:"schedule,omitempty"`
+	HTTP       *HTTPTrigger     `json:"http,omitempty"`
+	Source     *SourceTrigger   `json:"source,omitempty"`
+	Inside     *InsideTrigger   `json:"inside,omitempty"`
 	When       string           `json:"when,omitempty"`
+	Key        string           `json:"key,omitempty"` // expression; absent is the topic
 	Dedupe     *AppDedupe       `json:"dedupe,omitempty"`
+	OnChange   []string         `json:"onChange,omitempty"` // expressions
+	Deadband   *AppDeadband     `json:"deadband,omitempty"`
+	RateLimit  *AppRateLimit    `json:"rateLimit,omitempty"`
+	Debounce   *AppDebounce     `json:"debounce,omitempty"`
+	Batch      *AppBatch        `json:"batch,omitempty"`
+	Window     *AppWindow       `json:"window,omitempty"`
 	Order      string           `json:"order,omitempty"`      // "topic" (default) or "none"
 	Durability string           `json:"durability,omitempty"` // "sync", "none" or "interval(50ms)"
 	Retry      *AppRetry        `json:"retry,omitempty"`
 	Then       []AppThen        `json:"then,omitempty"`
 }
 
-// AppDedupe has a trigger run once for events that say the same in some fields.
+// HTTPTrigger takes what is posted to /in/<path> of the device.
+type HTTPTrigger struct {
+	Path string `json:"path"` // "orders/{id}": levels as in a topic filter
+}
+
+// SourceTrigger takes the events of a source that the device names: files, the
+// lines of a file, the lines that a process prints.
+type SourceTrigger struct {
+	Name  string `json:"name"`            // in the device's skerry.yaml
+	Topic string `json:"topic,omitempty"` // filter; absent is "#"
+}
+
+// InsideTrigger takes what happens to the agent itself.
+type InsideTrigger struct {
+	Topic string `json:"topic"` // filter: "link/+/down"
+}
+
+// AppDeadband lets a number through that differs enough; By or Percent is set.
+type AppDeadband struct {
+	Of      string  `json:"of"` // expression
+	By      float64 `json:"by,omitempty"`
+	Percent float64 `json:"percent,omitempty"`
+}
+
+// AppRateLimit lets Count events of a key through in any time of Per.
+type AppRateLimit struct {
+	Count int      `json:"count"`
+	Per   Duration `json:"per"`
+}
+
+// AppDebounce lets the last event of a key through after a pause.
+type AppDebounce struct {
+	Quiet  Duration `json:"quiet"`
+	AtMost Duration `json:"atMost,omitempty"` // it runs then, pause or not
+}
+
+// AppBatch gathers events of a key; what is reached first ends it.
+type AppBatch struct {
+	Count int      `json:"count,omitempty"`
+	Bytes Quantity `json:"bytes,omitempty"` // of data
+	Time  Duration `json:"time,omitempty"`  // since the first
+}
+
+// AppWindow gathers events of a key by time; exactly one of Tumbling, Sliding
+// and Session is set.
+type AppWindow struct {
+	Tumbling Duration `json:"tumbling,omitempty"` // length
+	Sliding  Duration `json:"sliding,omitempty"`  // length
+	Every    Duration `json:"every,omitempty"`    // of Sliding
+	Session  Duration `json:"session,omitempty"`  // the pause that ends it
+	AtMost   Duration `json:"atMost,omitempty"`   // of Session
+	Time     string   `json:"time,omitempty"`     // expression; absent is when the event came
+	Lateness Duration `json:"lateness,omitempty"`
+	Late     string   `json:"late,omitempty"` // "drop" (default) or "run"
+}
+
+// AppDedupe has a trigger run once for events that say the same: in some fields,
+// or in an expression. One of By and Key is set.
 type AppDedupe struct {
-	By     []string `json:"by"`               // dotted paths in the event's JSON data
+	By     []string `json:"by,omitempty"`     // dotted paths in the event's JSON data
+	Key    string   `json:"key,omitempty"`    // expression
 	Window Duration `json:"window,omitempty"` // 0 is 10 min
 }
 
@@ -95,6 +165,8 @@ type ScheduleTrigger struct {
 	Every    Duration `json:"every,omitempty"`
 	Cron     string   `json:"cron,omitempty"`
 	TimeZone string   `json:"timezone,omitempty"` // IANA name, for Cron
+	Missed   string   `json:"missed,omitempty"`   // "skip" (default), "once" or "all"
+	Jitter   Duration `json:"jitter,omitempty"`
 }
 
 // AppRetry says what happens after a failed run.
@@ -106,8 +178,11 @@ type AppRetry struct {
 
 // AppThen sends a result onwards; exactly one of Publish and Invoke is set.
 type AppThen struct {
-	Publish string `json:"publish,omitempty"`
+	Publish string `json:"publish,omitempty"` // topic, in which {name} is what was captured
+	QoS     *int   `json:"qos,omitempty"`     // of Publish; absent is 1
+	Retain  bool   `json:"retain,omitempty"`  // of Publish
 	Invoke  string `json:"invoke,omitempty"`
+	Data    any    `json:"data,omitempty"` // template: any JSON, with ${expression} in its texts; absent is the outcome
 	When    string `json:"when,omitempty"` // "output" (default), "error" or "always"
 }
 

@@ -16,6 +16,7 @@ const (
 	flagRetain = 1 << iota
 	flagRetained
 	flagRedelivered
+	flagReady
 	knownFlags = 1<<iota - 1
 )
 
@@ -47,6 +48,9 @@ func recordFlags(r *agent.Record) (flags byte) {
 	}
 	if r.Event.Origin.Redelivered {
 		flags |= flagRedelivered
+	}
+	if r.Ready {
+		flags |= flagReady
 	}
 	return flags
 }
@@ -80,6 +84,7 @@ func decodeRecord(b []byte) (agent.Record, error) {
 	rec.Retain = flags&flagRetain != 0
 	rec.Event.Retained = flags&flagRetained != 0
 	rec.Event.Origin.Redelivered = flags&flagRedelivered != 0
+	rec.Ready = flags&flagReady != 0
 	if r.bad || r.left() > 0 || flags&^knownFlags != 0 {
 		return agent.Record{}, fmt.Errorf("record: %w", errDamaged)
 	}

@@ -61,6 +61,21 @@ type run struct {
 	env map[string]any
 }
 
+// Language implements agent.Language.
+type Language struct{}
+
+// Condition implements agent.Language.
+func (Language) Condition(text string, _ []string) (stateless, stateful agent.Predicate, err error) {
+	stateless, err = Compile(text)
+	return stateless, nil, err
+}
+
+// Value implements agent.Language.
+func (Language) Value(string, []string) (agent.Value, error) { return nil, errors.ErrUnsupported }
+
+// Template implements agent.Language.
+func (Language) Template(string, []string) (agent.Template, error) { return nil, errors.ErrUnsupported }
+
 // Compile makes a condition of expr. Errors are one sentence that says what is
 // wrong and, where known, at which column.
 func Compile(text string) (agent.Predicate, error) {
@@ -117,10 +132,10 @@ func yieldsTruth(program *vm.Program) error {
 }
 
 // Match evaluates the condition for ev.
-func (p *predicate) Match(ev *agent.Event) (bool, error) {
+func (p *predicate) Match(t agent.Terms) (bool, error) {
 	r := p.runs.Get().(*run)
 	for _, set := range p.fill {
-		set(r.env, ev)
+		set(r.env, t.Event)
 	}
 	out, err := r.vm.Run(p.program, r.env)
 	clear(r.env) // the pool keeps no event alive

@@ -21,6 +21,8 @@ func event(data string) *agent.Event {
 	}
 }
 
+func terms(data string) agent.Terms { return agent.Terms{Event: event(data)} }
+
 // rules are conditions on reading, with what they yield.
 var rules = []struct {
 	expr string
@@ -95,7 +97,7 @@ func TestMatch(t *testing.T) {
 			continue
 		}
 		for range 2 { // what is reused must be clean
-			if got, err := p.Match(event(reading)); err != nil || got != tt.want {
+			if got, err := p.Match(terms(reading)); err != nil || got != tt.want {
 				t.Errorf("%s = %v, %v, want %v", tt.expr, got, err, tt.want)
 			}
 		}
@@ -121,7 +123,7 @@ func TestDataThatIsNoObject(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Compile(%s): %v", tt.expr, err)
 		}
-		if got, err := p.Match(event(tt.data)); err != nil || got != tt.want {
+		if got, err := p.Match(terms(tt.data)); err != nil || got != tt.want {
 			t.Errorf("%s on %s = %v, %v, want %v", tt.expr, tt.data, got, err, tt.want)
 		}
 	}
@@ -141,7 +143,7 @@ func TestRuntimeErrorsAreNoMatch(t *testing.T) {
 			t.Errorf("Compile(%s): %v", tt.expr, err)
 			continue
 		}
-		got, err := p.Match(event(reading))
+		got, err := p.Match(terms(reading))
 		if got || err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s = %v, %v, want an error of one line with %q", tt.expr, got, err, tt.want)
 		}
@@ -237,7 +239,7 @@ func TestOnePredicateManyGoroutines(t *testing.T) {
 				data = `{"temperature":90}`
 			}
 			for range 200 {
-				if got, err := p.Match(event(data)); err != nil || got != (i%2 == 0) {
+				if got, err := p.Match(terms(data)); err != nil || got != (i%2 == 0) {
 					t.Errorf("%s = %v, %v", data, got, err)
 					return
 				}
@@ -260,11 +262,11 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		ev := event(data)
-		first, err := p.Match(ev)
+		first, err := p.Match(agent.Terms{Event: ev})
 		if err != nil && first {
 			t.Errorf("%q matches and fails: %v", text, err)
 		}
-		if again, _ := p.Match(ev); again != first {
+		if again, _ := p.Match(agent.Terms{Event: ev}); again != first {
 			t.Errorf("%q on %q gives %v, then %v", text, data, first, again)
 		}
 	})
@@ -287,7 +289,7 @@ func BenchmarkMatch(b *testing.B) {
 			ev := event(sensor)
 			b.ReportAllocs()
 			for b.Loop() {
-				if ok, err := p.Match(ev); !ok || err != nil {
+				if ok, err := p.Match(agent.Terms{Event: ev}); !ok || err != nil {
 					b.Fatal(ok, err)
 				}
 			}
@@ -303,7 +305,7 @@ func BenchmarkFresh(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if ok, err := p.Match(event(sensor)); !ok || err != nil {
+		if ok, err := p.Match(terms(sensor)); !ok || err != nil {
 			b.Fatal(ok, err)
 		}
 	}
