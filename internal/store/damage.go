@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 
@@ -47,13 +48,22 @@ func (s *Store) keepAside(path string) {
 		s.log.Warn("no copy of a damaged segment is kept, the disk is nearly full", "file", path)
 		return
 	}
-	b, err := readFile(s.opts.files, path)
-	if err == nil {
-		err = s.opts.files.Replace(to, b)
-	}
+	err = s.copyAside(path, to)
 	if err != nil {
 		s.log.Warn("no copy of a damaged segment is kept", "file", path, "error", err)
 	}
+}
+
+func (s *Store) copyAside(path, to string) error {
+	f, err := s.opts.files.Open(path)
+	if err != nil {
+		return err
+	}
+	b, _, err := readWhole(f)
+	if err == nil {
+		err = s.opts.files.Replace(to, b)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // Status tells what is on disk and why commits fail, if they do.

@@ -187,6 +187,41 @@ func readFile(fs fileSystem, path string) ([]byte, error) {
 	return b, errors.Join(err, f.Close())
 }
 
+// readWhole is readFile around what the disk cannot read.
+func readWhole(f file) (b []byte, unreadable int, err error) {
+	size, err := f.Size()
+	if err != nil || size == 0 {
+		return nil, 0, err
+	}
+	b = make([]byte, size)
+	unreadable, err = readAround(f, b, 0)
+	return b, unreadable, err
+}
+
+// page is what a disk gives up at once where it can no longer be read.
+const page = 4096
+
+// readAround fills b from off on. What the disk cannot give (EIO: a worn sector)
+// is left zero and counted, so that the rest is not lost with it.
+func readAround(f io.ReaderAt, b []byte, off int64) (unreadable int, err error) {
+	_, err = f.ReadAt(b, off)
+	if !errors.Is(err, unix.EIO) {
+		return 0, err
+	}
+	for at := 0; at < len(b); {
+		n := min(page-int((off+int64(at))%page), len(b)-at)
+		switch _, err := f.ReadAt(b[at:at+n], off+int64(at)); {
+		case errors.Is(err, unix.EIO):
+			clear(b[at : at+n])
+			unreadable += n
+		case err != nil:
+			return unreadable, err
+		}
+		at += n
+	}
+	return unreadable, nil
+}
+
 const exfatMagic = 0x2011bab0
 
 // checkFileSystem refuses file systems that cannot keep the promises.

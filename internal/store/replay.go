@@ -111,8 +111,8 @@ func (s *Store) openSegment(path string, number uint64) (*found, error) {
 		return nil, errors.Join(fmt.Errorf("open journal segment: %w", err), f.Close())
 	}
 	area, tail := make([]byte, min(headerArea, size)), make([]byte, min(trailerBytes, size))
-	_, err = f.ReadAt(area, 0)
-	if _, err2 := f.ReadAt(tail, size-int64(len(tail))); size > 0 && (err != nil || err2 != nil) {
+	worn, err := readAround(f, area, 0)
+	if _, err2 := readAround(f, tail, size-int64(len(tail))); size > 0 && (err != nil || err2 != nil) {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", path, errors.Join(err, err2)), f.Close())
 	}
 	h, err := decodeHeader(area)
@@ -126,16 +126,16 @@ func (s *Store) openSegment(path string, number uint64) (*found, error) {
 	case !broken && h.number != number:
 		return nil, errors.Join(fmt.Errorf("journal segment %s was renamed; give it back its name %s", path, segmentName(h.number)), f.Close())
 	case broken:
-		b, err := readFile(s.opts.files, path)
+		b, unreadable, err := readWhole(f)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), f.Close())
 		}
-		if len(bytes.Trim(b, "\x00")) == 0 {
+		if worn += unreadable; worn == 0 && len(bytes.Trim(b, "\x00")) == 0 {
 			return nil, errors.Join(f.Close(), s.opts.files.Remove(path))
 		}
 	}
 	seg := newSegment(path, f, h, size)
-	seg.number, seg.damaged = number, broken
+	seg.number, seg.damaged, seg.unreadable = number, broken, worn > 0
 	s.segs = append(s.segs, seg)
 	s.ix.segs[uint32(number)] = seg
 	at := &found{seg: seg, broken: broken}
@@ -165,7 +165,7 @@ func (s *Store) replaySegment(f *found, newest bool, expected uint64) (uint64, e
 func (s *Store) judge(broken []*segment, leftover func(*segment) bool) error {
 	for _, seg := range broken {
 		s.keepAside(seg.path)
-		if !leftover(seg) {
+		if seg.unreadable || !leftover(seg) {
 			s.damage(1, "a journal segment has no intact header and is skipped; more than one frame may be lost", "file", seg.path)
 			continue
 		}
@@ -180,17 +180,18 @@ func (s *Store) judge(broken []*segment, leftover func(*segment) bool) error {
 // replayFrames does so frame by frame: there is no footer, or it is damaged.
 func (s *Store) replayFrames(f *found, newest bool, expected uint64) (uint64, error) {
 	seg := f.seg
-	b, err := readFile(s.opts.files, seg.path)
+	b, unreadable, err := readWhole(seg.f)
 	if err != nil {
 		return 0, fmt.Errorf("read journal: %w", err)
 	}
+	seg.unreadable = seg.unreadable || unreadable > 0
 	found := scanFrames(b, &seg.h)
 	frames := found.frames
 	for len(frames) > 0 && frames[len(frames)-1].seq >= f.below {
 		frames = frames[:len(frames)-1]
 	}
 	sealed := found.sealed || seg.size < int64(seg.h.size) && seg.size != int64(found.end)
-	if newest && !sealed {
+	if newest && !sealed && !seg.unreadable {
 		frames = cutTorn(frames, seg.h.first)
 	}
 	expected = s.skipTo(seg.h.first, expected, seg)
@@ -261,6 +262,12 @@ func (s *Store) replayFrame(seg *segment, b []byte, fr frameAt) error {
 // endJournal cuts what lies behind the last frame, so that it can never come
 // back, and makes sure that what was accepted is on disk.
 func (s *Store) endJournal(seg *segment, b []byte, sealed bool) error {
+	if seg.unreadable { // what was acknowledged may lie there: nothing is cut
+		seg.damaged = true
+		s.damage(1, "the disk cannot read a part of the newest journal segment: replace it soon", "file", seg.path)
+		s.keepAside(seg.path)
+		return nil
+	}
 	if sealed {
 		seg.damaged = true
 		s.damage(1, "the end of a closed journal segment is damaged", "file", seg.path)

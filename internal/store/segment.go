@@ -9,6 +9,8 @@ import (
 	"io"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/skerry-edge/skerry/agent"
 )
 
@@ -100,9 +102,10 @@ type segment struct {
 	byQueue map[uint32]int
 	bytes   int64 // of stored records, of those that are done too
 
-	notes    *notes // what the footer must tell besides; nil once sealed
-	damaged  bool   // never sealed, so that each start finds the damage again
-	verified bool   // every waiting record was read since the start
+	notes      *notes // what the footer must tell besides; nil once sealed
+	damaged    bool   // never sealed, so that each start finds the damage again
+	unreadable bool   // the disk failed to read a part of it at the start
+	verified   bool   // every waiting record was read since the start
 }
 
 // notes is what the frames of a segment did besides adding and moving records.
@@ -155,8 +158,14 @@ func (g *segment) note(p *payload, w writeFrame) {
 // read fills b from off on; what the file has lost is damage.
 func (g *segment) read(b []byte, off int64) error {
 	_, err := g.f.ReadAt(b, off)
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, unix.EIO) { // the system has tried for long; one more costs little
+		_, err = g.f.ReadAt(b, off)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%s is cut short: %w", g.path, errDamaged)
+	case errors.Is(err, unix.EIO):
+		return fmt.Errorf("the disk cannot read a part of %s: %w", g.path, errDamaged)
 	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", g.path, err)
