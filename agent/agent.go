@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +35,7 @@ type Options struct {
 	Clock         *Clock                                    // by which the store lets state expire; nil: the wall clock, on both sides
 	BreakAfter    int                                       // a function that failed so often in a row is stopped for a while; 0 means 8
 	BreakPause    time.Duration                             // for so long at first, doubled up to 5 min; 0 means 5 s
+	Watch         Watcher                                   // is told what functions do; nil: nobody
 	Log           *slog.Logger
 }
 
@@ -49,6 +50,10 @@ type Agent struct {
 	ids       *ids // set by Run before the first offer
 	counts    counters
 	order     atomic.Int64
+	gates     gates
+	asides    *asides
+	turns     *turns
+	taps      taps                       // who looks at events
 	start     chan func(context.Context) // to Run: functions that begin or end
 	spillNow  chan struct{}              // to spill: an event came that has to wait
 
@@ -63,13 +68,6 @@ type Agent struct {
 	applied  chan struct{}            // closed by the first Apply
 	once     sync.Once
 	current  atomic.Pointer[deployed]
-}
-
-// deployed is a Deployment with what it takes to run it.
-type deployed struct {
-	Deployment
-	router    *router
-	functions map[string]*function
 }
 
 // New wires an agent; Run starts it.
@@ -88,7 +86,9 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	a.applied, a.removed = make(chan struct{}), map[string]chan struct{}{}
 	a.spillNow, a.spaces = make(chan struct{}, 1), map[string]*space{}
 	a.ledger.bySlot = map[string]*pending{}
-	a.current.Store(&deployed{router: newRouter(), functions: map[string]*function{}})
+	a.gates.gone, a.turns = map[string]time.Time{}, newTurns(runtime.GOMAXPROCS(0))
+	a.asides = newAsides(a)
+	a.current.Store(a.deployment(Deployment{}))
 	a.committer = newCommitter(a)
 	return a
 }
@@ -108,6 +108,9 @@ func (a *Agent) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := a.asides.load(a.store); err != nil {
+		return err
+	}
 	commits, stopCommits := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopCommits()
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
@@ -119,6 +122,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	workers, work := errgroup.WithContext(work)
 	workers.Go(func() error { return a.spill(work) })
 	workers.Go(func() error { return a.tidy(work) })
+	workers.Go(func() error { return a.asides.run(work) })
 	workers.Go(func() error { return a.runFunctions(work) })
 
 	err = a.runSources(ctx)
@@ -187,104 +191,4 @@ func (a *Agent) closeModules(ctx context.Context) {
 	for _, fn := range a.current.Load().functions {
 		fn.close(ctx)
 	}
-}
-
-// Apply replaces what runs by d: whole, or not at all. A function that changed
-// is loaded before anything is switched; events that wait for it then run in
-// the new one. Nothing is lost and no order is broken by it. Run must be
-// running. A *LoadError names every function that cannot be loaded.
-func (a *Agent) Apply(ctx context.Context, d Deployment) error {
-	a.applying.Lock()
-	defer a.applying.Unlock()
-	old := a.current.Load()
-	next := &deployed{Deployment: d, router: newRouter(), functions: map[string]*function{}}
-	fresh, err := a.prepare(ctx, old, next)
-	if err != nil {
-		for _, fn := range fresh {
-			fn.close(ctx)
-		}
-		return fmt.Errorf("apply generation %d: %w", d.Generation, err)
-	}
-	a.current.Store(next)
-	for name, fn := range old.functions {
-		if next.functions[name] == fn {
-			continue
-		}
-		fn.retire()
-		if next.functions[name] == nil {
-			a.removed[name] = fn.buried
-			if err := a.begin(ctx, func(ctx context.Context) { a.bury(ctx, fn) }); err != nil {
-				return err
-			}
-		}
-	}
-	for _, fn := range fresh {
-		if err := a.begin(ctx, fn.run); err != nil {
-			return err
-		}
-	}
-	for _, s := range a.sources {
-		s.Follow(d.Triggers)
-	}
-	a.once.Do(func() { close(a.applied) })
-	return nil
-}
-
-// begin has Run run f.
-func (a *Agent) begin(ctx context.Context, f func(context.Context)) error {
-	select {
-	case a.start <- f:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("apply: %w", ctx.Err())
-	}
-}
-
-// prepare fills next, keeping functions that did not change, and returns those
-// that are new, on error too.
-func (a *Agent) prepare(ctx context.Context, old, next *deployed) (fresh []*function, err error) {
-	refused := map[string]error{}
-	for _, spec := range next.Functions {
-		prev := old.functions[spec.Name]
-		if prev != nil && prev.same(&spec) {
-			next.functions[spec.Name] = prev
-			continue
-		}
-		fn, err := a.load(ctx, spec, prev)
-		if err != nil {
-			refused[spec.Name] = err
-			continue
-		}
-		if prev == nil {
-			fn.after = a.removed[spec.Name]
-		}
-		fresh = append(fresh, fn)
-		next.functions[spec.Name] = fn
-	}
-	if len(refused) > 0 {
-		return fresh, &LoadError{refused}
-	}
-	for i := range next.Triggers {
-		if err := a.addRoute(next, &next.Triggers[i]); err != nil {
-			return fresh, err
-		}
-	}
-	return fresh, nil
-}
-
-func (a *Agent) addRoute(next *deployed, t *Trigger) error {
-	rt := &route{trigger: t, fn: next.functions[t.Function]}
-	if rt.fn == nil {
-		return fmt.Errorf("trigger %s: there is no function %q", t.Name, t.Function)
-	}
-	if t.When != "" {
-		if a.opts.Language == nil {
-			return fmt.Errorf("trigger %s: conditions cannot be compiled here", t.Name)
-		}
-		var err error
-		if rt.when, _, err = a.opts.Language.Condition(t.When, nil); err != nil {
-			return fmt.Errorf("trigger %s: when: %w", t.Name, err)
-		}
-	}
-	return next.router.add(rt)
 }

@@ -54,13 +54,23 @@ func (b *breaker) enter(now time.Time) (ok, probe bool, wait time.Duration) {
 const probeCheck = 20 * time.Millisecond
 
 // isOpen tells whether nothing may run now.
-func (b *breaker) isOpen() bool {
+func (b *breaker) isOpen(clock *Clock) bool {
 	if !b.trouble.Load() {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return time.Now().Before(b.until)
+	return clock.time().Before(b.until)
+}
+
+// opens is when a run may begin again; zero: now.
+func (b *breaker) opens() time.Time {
+	if !b.trouble.Load() {
+		return time.Time{}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.until
 }
 
 // withdraw ends a probe that did not run.

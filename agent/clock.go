@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,8 +21,9 @@ import (
 // Both go on from where they were after a restart, and never back. The zero
 // Clock does not work; see NewClock.
 type Clock struct {
-	wall func() (now time.Time, right bool)
-	born time.Time // with the monotonic reading
+	wall  func() (now time.Time, right bool)
+	born  time.Time     // with the monotonic reading
+	moved *atomic.Int64 // how far a clock that is moved by hand is from born; nil: it runs by itself
 
 	mu     sync.Mutex
 	ran    time.Duration // by the agent, before born
@@ -53,6 +55,26 @@ func NewClock(wall func() (now time.Time, right bool)) *Clock {
 	return &Clock{wall: wall, born: time.Now(), floor: notBefore, asked: -askClock}
 }
 
+// NewManualClock makes a clock that shows start, rightly, until it is moved: see
+// Agent.Advance.
+func NewManualClock(start time.Time) *Clock {
+	c := &Clock{born: start.Round(0), moved: &atomic.Int64{}, floor: start.Round(0), asked: -askClock}
+	c.wall = func() (time.Time, bool) { now := c.time(); return now, now.After(notBefore) }
+	return c
+}
+
+// time is what pauses and deadlines in memory are measured by: it runs evenly,
+// whatever becomes of the wall clock.
+func (c *Clock) time() time.Time {
+	if c == nil || c.moved == nil {
+		return time.Now()
+	}
+	return c.born.Add(time.Duration(c.moved.Load()))
+}
+
+// passed is the time since the clock was made.
+func (c *Clock) passed() time.Duration { return c.time().Sub(c.born) }
+
 // In is when what is written now expires after ttl.
 func (c *Clock) In(ttl time.Duration) time.Time {
 	c.mu.Lock()
@@ -61,7 +83,7 @@ func (c *Clock) In(ttl time.Duration) time.Time {
 	if c.right {
 		return now.Add(ttl)
 	}
-	return firstRun.Add(c.ran + time.Since(c.born) + ttl)
+	return firstRun.Add(c.ran + c.passed() + ttl)
 }
 
 // Past tells whether at, from In, is over.
@@ -69,14 +91,21 @@ func (c *Clock) Past(at time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at.Before(notBefore) {
-		return !at.After(firstRun.Add(c.ran + time.Since(c.born)))
+		return !at.After(firstRun.Add(c.ran + c.passed()))
 	}
 	return !at.After(c.now())
 }
 
+// Reached is the latest time that is known to have come: true time is not before it.
+func (c *Clock) Reached() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now().Round(0)
+}
+
 // now is the latest time that is known to have come.
 func (c *Clock) now() time.Time {
-	passed := time.Since(c.born)
+	passed := c.passed()
 	if passed-c.asked >= askClock {
 		c.asked = passed
 		var now time.Time
@@ -110,7 +139,7 @@ func (c *Clock) resume(view View) error {
 // keep notes in the store where the clock is, now and then.
 func (c *Clock) keep(ctx context.Context, store Store, last bool) error {
 	c.mu.Lock()
-	passed := time.Since(c.born)
+	passed := c.passed()
 	if !last && passed-c.marked < keepClock {
 		c.mu.Unlock()
 		return nil

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // counters are totals since start.
@@ -20,6 +19,7 @@ type counters struct {
 type functionStats struct {
 	invocations, failures, dead, dropped atomic.Int64
 	conflicts, conditionErrors           atomic.Int64
+	gated, late                          atomic.Int64
 	fuel, memory, denied                 atomic.Int64
 	latency                              histogram // of a run
 
@@ -102,12 +102,13 @@ func (fn *function) status() FunctionStatus {
 	s := FunctionStatus{
 		Name: fn.Name, Digest: fn.Digest, Invocations: st.invocations.Load(), Failures: st.failures.Load(),
 		Dead: st.dead.Load(), Dropped: st.dropped.Load(), Conflicts: st.conflicts.Load(),
-		ConditionErrors: st.conditionErrors.Load(), Inbox: int(fn.inbox.events.Load()),
+		ConditionErrors: st.conditionErrors.Load(), Gated: st.gated.Load(), Late: st.late.Load(), Inbox: int(fn.inbox.events.Load()),
 		P50us: st.latency.percentile(50), P99us: st.latency.percentile(99),
 		Fuel: st.fuel.Load(), MemoryBytes: st.memory.Load(), Denied: st.denied.Load(), Workers: len(fn.workers),
 	}
+	s.AsideBytes = fn.inbox.aside.Load()
 	s.StateBytes = fn.spaces[ownSpace].bytes.Load()
-	s.Breaker, s.Opened = fn.breaker.status(time.Now())
+	s.Breaker, s.Opened = fn.breaker.status(fn.agent.now())
 	st.mu.Lock()
 	s.LastError, s.Refused = st.last, slices.Clone(st.refused)
 	if len(st.faults) > 0 {

@@ -31,6 +31,8 @@ func (a *Agent) tidy(ctx context.Context) error {
 			select {
 			case <-a.applied: // before that nobody knows what was removed
 				lost.bury(ctx, a, now)
+				a.gates.tidy(ctx, a, now)
+				a.asides.tidy(ctx, a, now)
 			default:
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 )
@@ -19,10 +20,22 @@ type Dedupe struct {
 
 // known is what the event says of itself, "" if it lacks one of the fields. It
 // must be called while nobody else uses ev.
-func (d *Dedupe) known(ev *Event) string {
-	if len(d.By) == 0 {
-		return ""
+func (tr *compiled) known(ev *Event, stats *functionStats) string {
+	switch d := &tr.Dedupe; {
+	case tr.dedupe != nil:
+		text, err := keyText(tr.dedupe, Terms{Event: ev, Trigger: &tr.Trigger})
+		if err != nil && !errors.Is(err, errNoKey) {
+			stats.conditionErrors.Add(1)
+		}
+		return text
+	case len(d.By) > 0:
+		return d.known(ev)
 	}
+	return ""
+}
+
+// known is what the event's data say at the paths.
+func (d *Dedupe) known(ev *Event) string {
 	body, err := ev.JSON()
 	if err != nil {
 		return ""

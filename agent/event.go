@@ -1,11 +1,6 @@
 package agent
 
-import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"time"
-)
+import "time"
 
 // Event is one observation, shaped like a CloudEvent (CloudEvents 1.0).
 // Once offered it is shared between triggers and must not be changed.
@@ -28,9 +23,7 @@ type Event struct {
 	// to the dead-letter box. A crash forgets it. Nil: nobody asks.
 	Answer func(result []byte, err error)
 
-	body    any // Data as JSON, decoded once for all triggers
-	bodyErr error
-	decoded bool
+	doc *document // what is known about Data as JSON
 }
 
 // Origin lets the agent recognise an event that its source delivers again
@@ -39,18 +32,4 @@ type Origin struct {
 	Slot        string // where a redelivery would come again: MQTT session and packet id, "plant/17"
 	Hash        uint64 // of topic and data: a new event in a used slot has another hash or Redelivered false
 	Redelivered bool   // the source says so (MQTT DUP)
-}
-
-var errNoJSON = errors.New("event data is not JSON")
-
-// JSON returns Data decoded as by encoding/json into any, decoding it at most
-// once. It must be called from one goroutine at a time until it has returned.
-func (e *Event) JSON() (any, error) {
-	if !e.decoded {
-		e.decoded = true
-		if err := json.Unmarshal(e.Data, &e.body); err != nil {
-			e.bodyErr = fmt.Errorf("%w: %w", errNoJSON, err)
-		}
-	}
-	return e.body, e.bodyErr
 }

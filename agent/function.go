@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,14 @@ const (
 	// IsolationFresh gives every run the state of the initialised instance.
 	IsolationFresh
 )
+
+// same tells whether g is what f is. A deployment asks for each of its functions.
+func (f *Function) same(g *Function) bool {
+	return f.Name == g.Name && f.Digest == g.Digest && f.Size == g.Size && maps.Equal(f.Env, g.Env) &&
+		slices.Equal(f.Secrets, g.Secrets) && f.Limits == g.Limits && f.Permissions.same(&g.Permissions) &&
+		f.Isolation == g.Isolation && f.Priority == g.Priority && f.Rule == g.Rule && f.KeepWarm == g.KeepWarm &&
+		f.IdleAfter == g.IdleAfter
+}
 
 // App is the application that Function belongs to.
 func (f *Function) App() string {
@@ -86,8 +95,16 @@ func (p *Permissions) MayPublish(topic string) bool {
 	return slices.ContainsFunc(p.Publish, func(filter string) bool { return MatchTopic(filter, topic) })
 }
 
-// MayInvoke tells whether name ("central/…" or "local/…") was granted.
-func (p *Permissions) MayInvoke(name string) bool { return slices.Contains(p.Invoke, name) }
+func (p *Permissions) same(q *Permissions) bool {
+	return slices.Equal(p.Publish, q.Publish) && slices.Equal(p.Invoke, q.Invoke) && slices.Equal(p.HTTP, q.HTTP)
+}
+
+// MayInvoke tells whether where ("central/" or "local/") and name were granted.
+func (p *Permissions) MayInvoke(where, name string) bool {
+	return slices.ContainsFunc(p.Invoke, func(granted string) bool {
+		return len(granted) == len(where)+len(name) && strings.HasPrefix(granted, where) && strings.HasSuffix(granted, name)
+	})
+}
 
 // Deployment is this gateway's share of what the fleet runs.
 type Deployment struct {

@@ -19,15 +19,18 @@ type Invocation struct {
 	Effects  Effects
 	Usage    Usage
 
+	trigger  *Trigger  // for what it captures; nil: nothing
 	scopes   [2]string // of state: own and shared
 	grown    [2]int64  // bytes by which this run lets them grow
 	bounds   bounds    // nil: none
 	view     View
 	outside  Outside
 	grants   []HTTPGrant
-	requests int            // outbound, of this run
-	arena    []byte         // what Effects copied, one behind the other
-	index    map[string]int // of Effects.Writes by key; behind what was written since it was looked at
+	requests int        // outbound, of this run
+	arena    []byte     // what Effects copied, one behind the other; when it is full there is a larger one
+	index    writeIndex // of Effects.Writes
+	listed   []int32    // of Effects.Writes, those of the last list
+	large    int        // so many runs more may use what a large one needed
 }
 
 // Outside is what runs reach beyond the store. Nil fields offer nothing.
@@ -109,33 +112,43 @@ func NewInvocation(fn *Function, view View, outside Outside) *Invocation {
 }
 
 // Begin clears the effects of the last run and sets what the next one is about.
-// The memory of the effects is used again, unless Detach was called or it is
-// more than runs usually take: one big run does not hold it for ever.
+// The memory of the effects is used again, unless Detach was called. What is
+// more than runs usually take is left to the next few, so that a function
+// that fails with it again and again makes no garbage, and one large run does
+// not hold it for ever.
 func (inv *Invocation) Begin(ev *Event, trigger string, attempt int) {
 	inv.Event, inv.Trigger, inv.Attempt = ev, trigger, attempt
 	fx := &inv.Effects
-	*fx = Effects{
-		Writes: reuse(fx.Writes), Publishes: reuse(fx.Publishes), Followups: reuse(fx.Followups),
-		Emits: reuse(fx.Emits), Logs: reuse(fx.Logs),
+	if len(fx.Writes) > keptEffects || fx.size > keptArena {
+		inv.large = keptRuns
 	}
-	if cap(inv.arena) > keptArena {
+	keep := inv.large > 0
+	if keep {
+		inv.large--
+	}
+	fx.Result, fx.Err, fx.Dropped, fx.size = nil, "", 0, 0
+	fx.Writes, fx.Publishes, fx.Followups = reuse(fx.Writes, keep), reuse(fx.Publishes, keep), reuse(fx.Followups, keep)
+	fx.Emits, fx.Logs, inv.listed = reuse(fx.Emits, keep), reuse(fx.Logs, keep), reuse(inv.listed, keep)
+	if most := cap(inv.arena); most > largeArena || most > keptArena && !keep {
 		inv.arena = nil
 	}
-	inv.forgetIndex()
+	inv.index.forget(keep)
 	inv.Usage, inv.requests, inv.arena = Usage{}, 0, inv.arena[:0]
 	inv.grown = [2]int64{}
 }
 
-// What is kept from one run to the next.
+// What is kept from one run to the next, and for how many of them if it is more.
 const (
 	keptArena   = 64 << 10 // bytes
+	largeArena  = 2 << 20  // bytes that are kept at most
 	keptEffects = 256      // of a kind
+	keptRuns    = 64
 )
 
 // reuse empties s for the next run. Its elements are cleared, or they would hold
 // the memory that they point to.
-func reuse[T any](s []T) []T {
-	if cap(s) > keptEffects {
+func reuse[T any](s []T, keep bool) []T {
+	if cap(s) > keptEffects && !keep {
 		return nil
 	}
 	clear(s)
@@ -151,15 +164,15 @@ func (inv *Invocation) Detach() *Effects {
 	}
 	taken := *fx
 	*fx, inv.arena = Effects{}, nil
-	inv.forgetIndex()
+	inv.index.forget(false)
 	return &taken
 }
 
 // keep copies b, never to nil. What is kept was charged before, which bounds the
 // arena.
 func (inv *Invocation) keep(b []byte) []byte {
-	if inv.arena == nil {
-		inv.arena = make([]byte, 0, max(64, len(b)))
+	if cap(inv.arena)-len(inv.arena) < max(len(b), 1) {
+		inv.arena = make([]byte, 0, max(64, 2*cap(inv.arena), len(b)))
 	}
 	n := len(inv.arena)
 	inv.arena = append(inv.arena, b...)
@@ -183,9 +196,14 @@ func (u *Usage) refuse(text string) {
 	}
 }
 
-// Publish sends data to topic once the run has committed. Data is copied.
+// Publish sends data to topic once the run has committed. Data is copied. "{name}"
+// in topic is what the trigger captured from the topic of the event.
 func (inv *Invocation) Publish(topic string, data []byte, qos uint8, retain bool) error {
-	_, _, err := SplitBroker(topic)
+	topic, err := expand(topic, inv.trigger, inv.Event.Subject)
+	if err != nil {
+		return err
+	}
+	_, _, err = SplitBroker(topic)
 	if err != nil || CheckTopic(topic) != nil || qos > 2 {
 		return fmt.Errorf("publish to %.80q with QoS %d: %w", topic, qos, ErrInvalid)
 	}
@@ -203,7 +221,7 @@ func (inv *Invocation) Publish(topic string, data []byte, qos uint8, retain bool
 // Followup asks the central FaaS bound to target to do something, once the run
 // has committed. Data is copied.
 func (inv *Invocation) Followup(target, contentType string, data []byte) error {
-	if !inv.Function.Permissions.MayInvoke("central/" + target) {
+	if !inv.Function.Permissions.MayInvoke("central/", target) {
 		return inv.deny("follow-up to central/"+clip(target), "permissions.invoke")
 	}
 	if err := inv.charge(len(contentType)+len(data), true); err != nil {
@@ -217,7 +235,7 @@ func (inv *Invocation) Followup(target, contentType string, data []byte) error {
 // Emit gives another function of the same app an event, once the run has
 // committed. Data is copied.
 func (inv *Invocation) Emit(function string, data []byte) error {
-	if !inv.Function.Permissions.MayInvoke("local/" + function) {
+	if !inv.Function.Permissions.MayInvoke("local/", function) {
 		return inv.deny("emit to local/"+clip(function), "permissions.invoke")
 	}
 	if err := inv.charge(len(data), true); err != nil {

@@ -187,38 +187,41 @@ func (inv *Invocation) CompareAndSet(key string, old, value []byte) (bool, error
 // Keys returns at most limit keys that start with prefix, sorted, as this run
 // sees them. A prefix that begins with a slash lists the state of the app.
 func (inv *Invocation) Keys(prefix string, limit int) ([]string, error) {
-	scope := inv.scopes[spaceOf(prefix)]
-	own, deleted := false, 0
-	for i := range inv.Effects.Writes {
-		if w := &inv.Effects.Writes[i]; w.Scope == scope && strings.HasPrefix(w.Key, prefix) {
-			own = true
-			if w.Value == nil {
-				deleted++
-			}
+	scope, writes := inv.scopes[spaceOf(prefix)], inv.Effects.Writes
+	inv.listed = matching(inv.listed[:0], writes, scope, prefix)
+	deleted := 0
+	for _, i := range inv.listed {
+		if writes[i].Value == nil {
+			deleted++
 		}
 	}
 	keys, err := inv.view.Keys(scope, prefix, limit+deleted)
 	if err != nil {
 		return nil, fmt.Errorf("list state %q: %w", prefix, err)
 	}
-	if own {
-		keys = overlayKeys(keys, inv.Effects.Writes, scope, prefix, limit)
+	if len(inv.listed) > 0 {
+		keys = overlayKeys(keys, writes, inv.listed, limit)
 	}
 	return keys[:min(limit, len(keys))], nil
 }
 
-// overlayKeys merges writes to scope, each of another key, into a sorted list of
-// keys, until it has limit of them: what lies behind may be left out.
-func overlayKeys(keys []string, writes []Write, scope, prefix string, limit int) []string {
-	own := make([]*Write, 0, len(writes))
+// matching appends the positions of the writes to keys of scope that start with prefix.
+func matching(found []int32, writes []Write, scope, prefix string) []int32 {
 	for i := range writes {
 		if writes[i].Scope == scope && strings.HasPrefix(writes[i].Key, prefix) {
-			own = append(own, &writes[i])
+			found = append(found, int32(i))
 		}
 	}
-	slices.SortFunc(own, func(a, b *Write) int { return cmp.Compare(a.Key, b.Key) })
+	return found
+}
+
+// overlayKeys merges some of writes, each of another key, into a sorted list of
+// keys, until it has limit of them: what lies behind may be left out.
+func overlayKeys(keys []string, writes []Write, own []int32, limit int) []string {
+	slices.SortFunc(own, func(a, b int32) int { return cmp.Compare(writes[a].Key, writes[b].Key) })
 	merged := make([]string, 0, min(limit, len(keys)+len(own)))
-	for _, w := range own {
+	for _, i := range own {
+		w := &writes[i]
 		if len(merged) >= limit {
 			return merged
 		}
@@ -234,27 +237,10 @@ func overlayKeys(keys []string, writes []Write, scope, prefix string, limit int)
 	return append(merged, keys...)
 }
 
-// fewWrites are looked through one by one: quicker than a map, and without memory.
-const fewWrites = 32
-
 // written finds this run's own write of key, the last one.
 func (inv *Invocation) written(key string) *Write {
 	writes := inv.Effects.Writes
-	if len(writes) <= fewWrites {
-		for i := range writes {
-			if writes[i].Key == key {
-				return &writes[i]
-			}
-		}
-		return nil
-	}
-	if inv.index == nil {
-		inv.index = make(map[string]int, 2*fewWrites)
-	}
-	for i := len(inv.index); i < len(writes); i++ {
-		inv.index[writes[i].Key] = i
-	}
-	if i, ok := inv.index[key]; ok {
+	if i := inv.index.find(writes, key); i >= 0 {
 		return &writes[i]
 	}
 	return nil
@@ -267,13 +253,4 @@ func (inv *Invocation) write(w Write) {
 		return
 	}
 	inv.Effects.Writes = append(inv.Effects.Writes, w)
-}
-
-// forgetIndex empties the index, or drops one that is large.
-func (inv *Invocation) forgetIndex() {
-	if len(inv.index) > keptEffects {
-		inv.index = nil
-		return
-	}
-	clear(inv.index)
 }

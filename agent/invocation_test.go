@@ -81,7 +81,7 @@ func TestAddBeyondTheOutput(t *testing.T) {
 	}
 }
 
-// TestBigRunIsForgotten wants what one run took given back by the next.
+// TestBigRunIsForgotten wants what one run took given back by those that follow.
 func TestBigRunIsForgotten(t *testing.T) {
 	inv := granted(16 << 20)
 	before := heap()
@@ -96,11 +96,44 @@ func TestBigRunIsForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	inv.Begin(&agent.Event{}, "app/t", 1)
+	for range 100 {
+		inv.Begin(&agent.Event{}, "app/t", 1)
+	}
 	if held := heap() - before; held > 512<<10 {
-		t.Errorf("%d KiB are held by a run that decided nothing", held>>10)
+		t.Errorf("%d KiB are held by runs that decided nothing", held>>10)
 	}
 	runtime.KeepAlive(inv)
+}
+
+// TestLargeRunsThatFailMakeNoGarbage writes and lists much, and commits nothing.
+func TestLargeRunsThatFailMakeNoGarbage(t *testing.T) {
+	inv := granted(1 << 20)
+	keys, value := make([]string, 4000), make([]byte, 100)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("k%04d", i)
+	}
+	run := func() {
+		inv.Begin(&agent.Event{}, "app/t", 1)
+		for _, k := range keys {
+			if err := inv.Set(k, value, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := inv.Keys("k", 10); err != nil || !slices.Equal(got, keys[:10]) {
+			t.Fatalf("%v, %v", got, err)
+		}
+	}
+	run()
+	run() // finds out how much memory it takes
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 10 {
+		run()
+	}
+	runtime.ReadMemStats(&after)
+	if garbage := (after.TotalAlloc - before.TotalAlloc) / 10; garbage > 16<<10 {
+		t.Errorf("%d bytes of garbage in each run of %d writes", garbage, len(keys))
+	}
 }
 
 // TestSlicesHoldNothing is the same for a run whose slices are used again.

@@ -5,17 +5,19 @@ import (
 	"errors"
 	"hash/fnv"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// modelFunctions are both started by every event. Strict also emits to lazy.
-var modelFunctions = []string{"app/strict", "app/lazy"}
+// modelFunctions are all started by every event. Strict also emits to lazy; gated
+// has a gate.
+var modelFunctions = []string{"app/strict", "app/lazy", "app/gated"}
 
 func newModel(t *testing.T, seed uint64) *model {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	m := &model{t: t, rng: rng, disk: newModelDisk(rng), redriven: map[string]bool{}}
+	m := &model{t: t, rng: rng, disk: newModelDisk(rng), redriven: map[string]bool{}, gated: map[string]bool{}, regated: map[string]bool{}}
 	m.disk.during = m.during
 	m.boot()
 	return m
@@ -23,7 +25,8 @@ func newModel(t *testing.T, seed uint64) *model {
 
 // boot starts an agent on what is on disk.
 func (m *model) boot() {
-	m.agent = New(m.disk, m, nil, Options{Device: "gw7", DefaultBroker: "plant", BreakAfter: 6, BreakPause: time.Second})
+	m.agent = New(m.disk, m, nil, Options{Device: "gw7", DefaultBroker: "plant", BreakAfter: 6, BreakPause: time.Second, Language: modelLanguage{}})
+	m.agent.turns = newTurns(64) // runs are nested here
 	m.agent.hash = func(scope, key string) uint64 {
 		h := fnv.New64a()
 		h.Write([]byte(scope + "\x00" + key))
@@ -53,9 +56,12 @@ func (m *model) deploy(version string) {
 		if name == "app/lazy" {
 			tr.Durability, tr.Within = DurabilityInterval, modelInterval
 		}
+		if name == "app/gated" {
+			tr.Gate.OnChange = []string{"part"}
+		}
 		d.Functions, d.Triggers = append(d.Functions, f), append(d.Triggers, tr)
 	}
-	old, next := m.agent.current.Load(), &deployed{Deployment: d, router: newRouter(), functions: map[string]*function{}}
+	old, next := m.agent.current.Load(), m.agent.deployment(d)
 	fresh, err := m.agent.prepare(context.Background(), old, next)
 	if err != nil {
 		m.t.Fatal(err)
@@ -70,6 +76,21 @@ func (m *model) deploy(version string) {
 		}
 	}
 }
+
+// modelLanguage has one word.
+type modelLanguage struct{ Language }
+
+func (modelLanguage) Value(string, []string) (Value, error) { return modelPart{}, nil }
+
+// modelPart is what the gate goes by: the eighth event of all has another one.
+type modelPart struct{}
+
+func (modelPart) Value(t Terms) (any, error) {
+	n, err := strconv.Atoi(string(t.Event.Data))
+	return part(n), err
+}
+
+func part(n int) int { return n / 8 }
 
 func (m *model) Load(_ context.Context, fn Function) (Module, error) {
 	return modelGuest{m, fn.Name}, nil

@@ -40,13 +40,13 @@ func TestModel(t *testing.T) {
 		})
 	}
 	t.Logf("%d seeds: %+v", count, total)
-	if count >= 100 && slices.Contains([]int{total.Cuts, total.Lost, total.Dead, total.Conflicts, total.Spilled, total.Failed, total.Redriven}, 0) {
+	if count >= 100 && slices.Contains([]int{total.Cuts, total.Lost, total.Dead, total.Conflicts, total.Spilled, total.Failed, total.Redriven, total.Gated}, 0) {
 		t.Errorf("something never happened, so that the test shows nothing: %+v", total)
 	}
 }
 
 // modelCounts tells what happened.
-type modelCounts struct{ Events, Cuts, Lost, Dead, Conflicts, Spilled, Failed, Redriven int }
+type modelCounts struct{ Events, Cuts, Lost, Dead, Conflicts, Spilled, Failed, Redriven, Gated int }
 
 func (c *modelCounts) add(o *modelCounts) {
 	c.Events += o.Events
@@ -57,6 +57,7 @@ func (c *modelCounts) add(o *modelCounts) {
 	c.Spilled += o.Spilled
 	c.Failed += o.Failed
 	c.Redriven += o.Redriven
+	c.Gated += o.Gated
 }
 
 // model is a broker that keeps what is not acknowledged, an agent, and a disk.
@@ -71,6 +72,8 @@ type model struct {
 	depth  int  // runs under way
 
 	redriven map[string]bool // function and event: out of order
+	gated    map[string]bool // data of events that the gate kept back
+	regated  map[string]bool // keys of which the gated function had an event out of order
 	counts   modelCounts
 }
 
@@ -108,6 +111,7 @@ func (m *model) run() {
 	}
 	m.weigh()
 	m.weighOrder()
+	m.weighGate()
 	m.weighSpaces()
 }
 
@@ -166,6 +170,7 @@ func (m *model) redrive() {
 		l := letters[m.rng.IntN(len(letters))]
 		f.IDs = append(f.IDs, l.ID)
 		m.redriven[l.Function+" "+l.Event] = true
+		m.regated[l.Topic] = m.regated[l.Topic] || l.Function == "app/gated"
 	}
 	if n, err := m.agent.DeadBox().Redrive(context.Background(), f, nil); err == nil {
 		m.counts.Redriven += n
@@ -250,6 +255,9 @@ func (m *model) offer(e *modelEvent, again bool) {
 // redeliver has the broker send what it has no acknowledgement of, in order.
 func (m *model) redeliver() {
 	for _, e := range m.unacked() {
+		if m.gated[strconv.Itoa(e.n)] { // it left no mark, and is asked again
+			m.regated[e.key] = true
+		}
 		m.offer(e, true)
 	}
 }
@@ -290,8 +298,12 @@ func (m *model) work() {
 	if t == nil {
 		return
 	}
-	conflicts := w.fn.stats.conflicts.Load()
+	conflicts, gated := w.fn.stats.conflicts.Load(), w.fn.stats.gated.Load()
+	ev := t.ev
 	w.handle(context.Background(), t)
+	if ev != nil && w.fn.stats.gated.Load() > gated {
+		m.gated[string(ev.Data)] = true
+	}
 	m.counts.Conflicts += int(w.fn.stats.conflicts.Load() - conflicts)
 	w.mu.Lock()
 	w.runs = nil

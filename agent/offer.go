@@ -1,6 +1,9 @@
 package agent
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Offer gives the agent an event. See the type Offer for the contract.
 func (a *Agent) Offer(ev *Event, done func(error)) {
@@ -10,6 +13,8 @@ func (a *Agent) Offer(ev *Event, done func(error)) {
 	routes := a.current.Load().router.match(ev, few[:0])
 	if len(routes) == 0 {
 		a.counts.filtered.Add(1)
+		ev.Forget() // before somebody keeps it
+		a.tapped(ev)
 		acknowledge(done)
 		return
 	}
@@ -32,7 +37,17 @@ func (a *Agent) Offer(ev *Event, done func(error)) {
 	if ev.ID == "" {
 		ev.ID = a.ids.next()
 	}
+	if ev.Answer != nil {
+		ev.Answer = once(ev.Answer)
+	}
+	a.tapped(ev)
 	a.dispatch(ev, routes, done)
+}
+
+// once is answer for the first of several triggers that has an outcome.
+func once(answer func([]byte, error)) func([]byte, error) {
+	var first sync.Once
+	return func(result []byte, err error) { first.Do(func() { answer(result, err) }) }
 }
 
 func acknowledge(done func(error)) {
@@ -55,15 +70,20 @@ func (a *Agent) dispatch(ev *Event, routes []*route, done func(error)) {
 		a.ledger.add(p)
 	}
 	now := time.Now()
-	for _, rt := range routes {
-		key := ev.Subject
-		if rt.trigger.Unordered {
-			key = ev.ID
+	var few [8]*task
+	tasks := few[:0]
+	for _, rt := range routes { // all, before one of them runs: expressions decode the data
+		key, known := rt.keyOf(ev)
+		tasks = append(tasks, &task{
+			ev: ev, trigger: rt.trigger, key: key, known: known, order: a.order.Add(1),
+			offered: now, pend: p, answer: ev.Answer,
+		})
+		if rt.trigger.aside != nil {
+			tasks[len(tasks)-1].arrived = a.now()
 		}
-		a.enqueue(&task{
-			ev: ev, trigger: rt.trigger, key: key, known: rt.trigger.Dedupe.known(ev), order: a.order.Add(1),
-			offered: now, pend: p,
-		}, rt.fn)
+	}
+	for i, rt := range routes {
+		a.enqueue(tasks[i], rt.fn)
 	}
 }
 

@@ -2,8 +2,8 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -19,7 +19,11 @@ type outcome struct {
 	level  Durability
 	grown  [2]int64 // bytes by which the state grows, by space
 	dead   bool
-	marked bool // the committer notes that the trigger is done with the event
+	passed bool   // a stage before the function did not let it through
+	result []byte // of the function, nil if it set none
+	cause  error  // of a dead letter
+	aside  *asideChange // of what is put aside; nil: it stays
+	marked bool   // the committer notes that the trigger is done with the event
 }
 
 // nothing tells that there is nothing for the store to keep.
@@ -27,34 +31,42 @@ func (o *outcome) nothing() bool {
 	return len(o.writes) == 0 && len(o.adds) == 0 && o.task.seq == 0
 }
 
-// outcome turns the effects of a run that succeeded into records and writes.
-func (w *worker) outcome(t *task, ev *Event) *outcome {
+// outcome turns the effects of a run that succeeded into records and writes. An
+// error wraps ErrReject: what its trigger does with the result makes no sense.
+func (w *worker) outcome(t *task, ev *Event) (*outcome, error) {
 	fx := w.inv.Detach()
-	o := &outcome{task: t, worker: w, event: ev, writes: fx.Writes, grown: w.inv.grown}
+	o := &outcome{task: t, worker: w, event: ev, grown: w.inv.grown}
+	o.writes, o.adds = append(fx.Writes, w.staged.writes...), w.staged.adds
 	o.level = t.durability()
-	if fx.Result != nil {
-		then(fx, w.fn.App(), t.trigger, OnOutput, fx.Result)
+	if o.result = fx.Result; fx.Result != nil && len(t.trigger.Then) > 0 {
+		if err := w.then(fx, t, ev, OnOutput, fx.Result); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrReject, err)
+		}
 	}
 	w.addOutputs(o, fx)
 	w.mark(o)
-	return o
+	return o, nil
 }
 
 // deadOutcome is the dead letter of a task, and what else its trigger wants to
 // happen then.
 func (w *worker) deadOutcome(t *task, ev *Event, cause error) *outcome {
-	o := &outcome{task: t, worker: w, event: ev, level: DurabilitySync, dead: true}
+	o := &outcome{task: t, worker: w, event: ev, level: DurabilitySync, dead: true, cause: cause}
 	o.adds = append(o.adds, Record{
 		Queue: QueueDead, Kind: KindDead, Key: t.key, Function: w.fn.Name, Trigger: t.trigger.Name,
-		Attempts: t.attempts, Reason: cause.Error(), Origin: QueueInbox(w.fn.Name), Event: *ev,
+		Attempts: t.attempts, Reason: cause.Error(), Origin: QueueInbox(w.fn.Name), Ready: t.ready, Event: *ev,
 	})
 	notice := deadNotice(w.fn.Name, ev, cause)
 	var fx Effects
-	then(&fx, w.fn.App(), t.trigger, OnError, notice)
+	err := w.then(&fx, t, ev, OnError, notice)
 	if topic := t.trigger.Retry.DeadLetter; topic != "" {
-		fx.Publishes = append(fx.Publishes, Publish{Topic: topic, Data: notice, QoS: 1})
+		err = errors.Join(err, publish(&fx, t, ev, Publish{Topic: topic, Data: notice, QoS: 1}))
+	}
+	if err != nil { // the letter is what counts
+		w.fn.agent.opts.Log.Error("cannot tell of a dead letter as its trigger says", "trigger", t.trigger.Name, "event", ev.ID, "err", err)
 	}
 	w.addOutputs(o, &fx)
+	w.tellFailure(o, notice)
 	w.mark(o)
 	return o
 }
@@ -73,24 +85,6 @@ func deadNotice(function string, ev *Event, cause error) []byte {
 		return nil
 	}
 	return text
-}
-
-// then adds what the trigger does with the outcome of its function.
-func then(fx *Effects, app string, t *Trigger, on On, data []byte) {
-	for _, th := range t.Then {
-		if th.On != on && th.On != OnAlways {
-			continue
-		}
-		target, central := strings.CutPrefix(th.Invoke, "central/")
-		switch {
-		case th.Publish != "":
-			fx.Publishes = append(fx.Publishes, Publish{Topic: th.Publish, Data: data, QoS: 1})
-		case central:
-			fx.Followups = append(fx.Followups, Followup{Target: target, Data: data})
-		default:
-			fx.Emits = append(fx.Emits, Emit{Function: app + "/" + strings.TrimPrefix(th.Invoke, "local/"), Data: data})
-		}
-	}
 }
 
 // addOutputs makes a record of each output. Their ids are derived from the
@@ -180,6 +174,7 @@ func (w *worker) admit(o *outcome) error {
 		}
 		fn := functions[r.Function]
 		switch {
+		case r.Ready: // it was counted while it was put aside
 		case fn == nil:
 			return fmt.Errorf("%w: emitted to %s, which does not run here", ErrReject, r.Function)
 		case len(r.Event.ID) > maxChain:
@@ -197,10 +192,19 @@ func (a *Agent) settled(o *outcome) {
 	if o.dead {
 		a.counts.dead.Add(1)
 		fn.stats.dead.Add(1)
-	} else if !t.offered.IsZero() {
+	} else if !t.offered.IsZero() && !o.passed {
 		a.counts.latency.add(time.Since(t.offered))
 	}
+	if t.answer != nil && !o.passed {
+		t.answer(o.result, o.cause)
+	}
+	if a.opts.Watch != nil {
+		a.opts.Watch.Settled(&Outcome{o.event, t.trigger.Name, fn.Name, o.dead, o.writes, o.adds})
+	}
 	fn.inbox.remove(t)
+	if o.aside != nil {
+		a.asides.settled(o.aside)
+	}
 	functions := a.current.Load().functions
 	for i := range o.adds {
 		switch r := &o.adds[i]; r.Kind {

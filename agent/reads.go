@@ -66,12 +66,34 @@ func (r *readSet) expiry(ttl time.Duration) time.Time {
 	return time.Now().Add(ttl)
 }
 
+// past tells whether at, from expiry, is over.
+func (r *readSet) past(at time.Time) bool {
+	if clock := r.committer.agent.opts.Clock; clock != nil {
+		return clock.Past(at)
+	}
+	return !at.After(time.Now())
+}
+
 // Get implements View.
 func (r *readSet) Get(scope, key string) ([]byte, error) {
 	c := r.committer
 	n := c.slot(scope, key)
 	c.mu.Lock()
 	r.reads = append(r.reads, read{n, c.slots[n]})
+	p, ok := c.pending[stateKey{scope, key}]
+	c.mu.Unlock()
+	if ok {
+		r.uncommitted = true
+		return p.write.Value, nil
+	}
+	return c.agent.store.Get(scope, key)
+}
+
+// peek is Get of what only those write who wrote something else that was read,
+// too: no other worker can come between.
+func (r *readSet) peek(scope, key string) ([]byte, error) {
+	c := r.committer
+	c.mu.Lock()
 	p, ok := c.pending[stateKey{scope, key}]
 	c.mu.Unlock()
 	if ok {
@@ -99,6 +121,6 @@ func (r *readSet) Keys(scope, prefix string, limit int) ([]string, error) {
 		return keys, err
 	}
 	r.uncommitted = true
-	keys = overlayKeys(keys, own, scope, prefix, limit)
+	keys = overlayKeys(keys, own, matching(nil, own, scope, prefix), limit)
 	return keys[:min(limit, len(keys))], nil
 }

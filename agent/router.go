@@ -13,9 +13,8 @@ type router struct {
 
 // route is one trigger with what it needs to decide.
 type route struct {
-	trigger *Trigger
+	trigger *compiled
 	fn      *function
-	when    Predicate // nil matches all
 }
 
 // node is one level of a topic.
@@ -108,8 +107,8 @@ func accepted(ev *Event, found []*route) []*route {
 		if ev.Retained && rt.trigger.IgnoreRetained {
 			continue
 		}
-		if rt.when != nil {
-			if ok, err := rt.when.Match(Terms{Event: ev, Trigger: rt.trigger}); err != nil || !ok {
+		if rt.trigger.stateless != nil {
+			if ok, err := rt.trigger.stateless.Match(Terms{Event: ev, Trigger: &rt.trigger.Trigger}); err != nil || !ok {
 				if err != nil {
 					rt.fn.stats.conditionErrors.Add(1)
 				}

@@ -11,6 +11,10 @@ const maxConflicts = 100
 
 // handle runs one task and hands its outcome to the committer.
 func (w *worker) handle(ctx context.Context, t *task) {
+	if t.gather != nil {
+		w.tick(t)
+		return
+	}
 	ev, err := w.event(t)
 	if err != nil {
 		w.withdrawProbe()
@@ -19,8 +23,9 @@ func (w *worker) handle(ctx context.Context, t *task) {
 	}
 	for range maxConflicts {
 		w.reads.forget()
-		again, err := w.repeated(t, ev)
-		if again {
+		w.staged = staged{}
+		run, err := w.stages(t, ev)
+		if !run && err == nil {
 			if w.pass(t, ev) {
 				return
 			}
@@ -28,19 +33,27 @@ func (w *worker) handle(ctx context.Context, t *task) {
 		}
 		if err == nil {
 			w.inv.Begin(ev, t.trigger.Name, t.attempts+1)
+			w.inv.trigger = &t.trigger.Trigger
 			err = w.invoke(ctx)
 		}
 		if err != nil && ctx.Err() != nil {
 			w.withdrawProbe()
 			return // interrupted by the stop: neither an attempt nor acknowledged
 		}
+		if errors.Is(err, errPutOff) {
+			w.putOff(t, err)
+			return
+		}
 		if err != nil {
 			w.failed(t, ev, err)
 			return
 		}
 		w.leave(t)
-		o := w.outcome(t, ev)
-		if err := w.admit(o); err != nil {
+		o, err := w.outcome(t, ev)
+		if err == nil {
+			err = w.admit(o)
+		}
+		if err != nil {
 			w.stay(t)
 			w.failed(t, ev, err)
 			return
@@ -55,16 +68,21 @@ func (w *worker) handle(ctx context.Context, t *task) {
 	w.failed(t, ev, errors.New("its state was changed by other workers each time it ran"))
 }
 
-// pass ends a task whose event another one has said before; false asks to look
-// again, because that one was dropped.
+// pass ends a task that a stage before the function did not let through; false
+// asks to look again, because what it went by was changed or dropped.
 func (w *worker) pass(t *task, ev *Event) bool {
 	w.leave(t)
-	if w.settleOrJoin(&outcome{task: t, worker: w, event: ev, level: t.durability()}) {
+	o := &outcome{task: t, worker: w, event: ev, level: t.durability(), passed: true, writes: w.staged.writes, adds: w.staged.adds, aside: w.staged.aside}
+	w.mark(o)
+	if w.settleOrJoin(o) {
 		w.withdrawProbe()
-		w.fn.agent.counts.duplicates.Add(1)
+		if w.staged.count != nil {
+			w.staged.count.Add(1)
+		}
 		return true
 	}
 	w.stay(t)
+	w.fn.stats.conflicts.Add(1)
 	return false
 }
 
@@ -77,7 +95,9 @@ func (w *worker) event(t *task) (*Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.known = t.trigger.Dedupe.known(&rec.Event)
+	if !t.ready {
+		t.known = t.trigger.known(&rec.Event, w.fn.stats)
+	}
 	return &rec.Event, nil
 }
 
@@ -96,11 +116,16 @@ func (w *worker) vanished(t *task, err error) {
 
 func (w *worker) invoke(ctx context.Context) error {
 	a, stats := w.fn.agent, w.fn.stats
+	a.turns.take(w.claim)
 	start := time.Now()
 	err := w.mod.Invoke(ctx, w.inv)
+	a.turns.give(w.claim)
 	stats.latency.add(time.Since(start))
 	stats.ran(&w.inv.Usage)
 	a.counts.invocations.Add(1)
+	if a.opts.Watch != nil {
+		a.opts.Watch.Ran(w.inv, err)
+	}
 	for _, line := range w.inv.Effects.Logs {
 		a.opts.Log.Log(ctx, line.Level, "function says", "function", w.fn.Name,
 			"event", w.inv.Event.ID, "text", line.Text)
@@ -145,6 +170,7 @@ func (w *worker) worked() {
 	if !w.fn.breaker.succeeded() {
 		return
 	}
+	w.tell("unparked", unparked{w.fn.Name})
 	w.fn.agent.opts.Log.Info("a function works again: the events that waited run", "function", w.fn.Name)
 	for _, other := range w.fn.workers {
 		other.signal()
@@ -154,7 +180,10 @@ func (w *worker) worked() {
 // broke notes that a run failed; too often in a row, and the function stops.
 func (w *worker) broke(ev *Event, err error) {
 	b, opts := &w.fn.breaker, &w.fn.agent.opts
-	if pause := b.failed(ev.ID, err, w.probe, opts, time.Now()); pause > 0 {
+	if pause := b.failed(ev.ID, err, w.probe, opts, w.fn.agent.now()); pause > 0 {
+		if !w.probe {
+			w.tell("parked", parked{w.fn.Name, err.Error(), time.Now().Add(pause)})
+		}
 		opts.Log.Error("a function keeps failing and is stopped for a while: its events wait; skerry status shows when one may try again",
 			"function", w.fn.Name, "pause", pause, "err", err)
 		w.fn.agent.askSpill() // what waits will wait for long
@@ -190,7 +219,7 @@ func (w *worker) failed(t *task, ev *Event, err error) {
 	a.opts.Log.Warn("a function failed; its event waits for another try", "function", w.fn.Name,
 		"event", ev.ID, "attempt", t.attempts, "wait", wait, "err", err)
 	w.mu.Lock()
-	t.due = time.Now().Add(wait)
+	t.due = a.now().Add(wait)
 	w.hold(t)
 	a.spillSoon(t)
 	seq := t.seq

@@ -3,8 +3,6 @@ package agent
 import (
 	"context"
 	"math"
-	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +43,7 @@ func (a *Agent) load(ctx context.Context, spec Function, prev *function) (*funct
 	}
 	a.openSpaces(fn)
 	for range max(1, spec.Limits.Concurrency) {
-		mod, err := a.loader.Load(ctx, spec)
+		mod, err := a.module(ctx, spec)
 		if err != nil {
 			fn.close(ctx)
 			return nil, err
@@ -55,7 +53,13 @@ func (a *Agent) load(ctx context.Context, spec Function, prev *function) (*funct
 	return fn, nil
 }
 
-func (fn *function) same(spec *Function) bool { return reflect.DeepEqual(fn.Function, *spec) }
+// module is an instance of a function's module.
+func (a *Agent) module(ctx context.Context, spec Function) (Module, error) {
+	if spec.Rule {
+		return passOn{}, nil
+	}
+	return a.loader.Load(ctx, spec)
+}
 
 // run takes over what waits, then works until ctx ends or retire is called.
 func (fn *function) run(ctx context.Context) {
@@ -128,17 +132,17 @@ func (fn *function) fromInbox(stub Stub) *task {
 	}
 	fn.inbox.add(stub.Size)
 	return &task{
+		ready:   rec.Ready,
 		trigger: fn.agent.trigger(rec.Trigger, fn.Name), key: rec.Key,
 		order:    int64(stub.Seq) + math.MinInt64, // before anything of this start
-		attempts: stub.Attempts, due: sooner(stub.NotBefore), seq: stub.Seq, size: stub.Size,
+		attempts: stub.Attempts, due: sooner(stub.NotBefore, fn.agent.now()), seq: stub.Seq, size: stub.Size,
 	}
 }
 
 // sooner is when a task that waited on disk is due: not later than any pause
 // lasts, since the clock may have been wrong when that was written down, and
 // from now on by what really passes, since it may be set.
-func sooner(due time.Time) time.Time {
-	now := time.Now()
+func sooner(due, now time.Time) time.Time {
 	wait := due.Sub(now)
 	if wait > maxBackoff {
 		return now
@@ -148,13 +152,11 @@ func sooner(due time.Time) time.Time {
 
 // trigger finds a trigger of the current deployment, or stands in for one that
 // is gone with its defaults.
-func (a *Agent) trigger(name, function string) *Trigger {
-	triggers := a.current.Load().Triggers
-	i := slices.IndexFunc(triggers, func(t Trigger) bool { return t.Name == name })
-	if i < 0 {
-		return &Trigger{Name: name, Function: function}
+func (a *Agent) trigger(name, function string) *compiled {
+	if tr := a.current.Load().triggers[name]; tr != nil {
+		return tr
 	}
-	return &triggers[i]
+	return &compiled{Trigger: Trigger{Name: name, Function: function}}
 }
 
 // insert gives tasks to their workers, in order of arrival.
@@ -188,10 +190,14 @@ func (fn *function) deliver(rec *Record, ev *Event) {
 	}
 	size := recordSize(ev)
 	fn.inbox.add(size)
-	fn.agent.enqueue(&task{
+	t := &task{
 		ev: ev, trigger: fn.agent.trigger(rec.Trigger, fn.Name), key: rec.Key,
-		order: fn.agent.order.Add(1), seq: rec.Seq, size: size,
-	}, fn)
+		order: fn.agent.order.Add(1), seq: rec.Seq, size: size, ready: rec.Ready,
+	}
+	if !t.ready {
+		t.known = t.trigger.known(ev, fn.stats)
+	}
+	fn.agent.enqueue(t, fn)
 }
 
 // worker is the one that runs all tasks of key.
@@ -207,10 +213,11 @@ type inboxUse struct {
 	limit  atomic.Int64
 	bytes  atomic.Int64
 	events atomic.Int64
+	aside  atomic.Int64 // bytes that are put aside, see Gather
 }
 
 // hasRoom tells whether another n bytes may wait.
-func (u *inboxUse) hasRoom(n int64) bool { return u.bytes.Load()+n <= u.limit.Load() }
+func (u *inboxUse) hasRoom(n int64) bool { return u.bytes.Load()+u.aside.Load()+n <= u.limit.Load() }
 
 func (u *inboxUse) add(n int64) {
 	u.bytes.Add(n)

@@ -71,6 +71,9 @@ func (a *Agent) countState(scope string) (size int64) {
 
 // grew notes that an outcome has joined a group (1) or was dropped again (-1).
 func (fn *function) grew(o *outcome, sign int64) {
+	if o.aside != nil {
+		fn.agent.asides.grew(o.aside.rule, sign*o.aside.cost)
+	}
 	for i, n := range o.grown {
 		if n != 0 {
 			fn.spaces[i].bytes.Add(sign * n)

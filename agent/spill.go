@@ -132,7 +132,7 @@ func (w *worker) overdue(limit time.Time) []spilt {
 		}
 		tasks = append(tasks, spilt{t, Record{
 			Queue: QueueInbox(w.fn.Name), Kind: KindEvent, Key: t.key, Function: w.fn.Name,
-			Trigger: t.trigger.Name, Attempts: t.attempts, NotBefore: t.due, Event: *t.ev,
+			Trigger: t.trigger.Name, Attempts: t.attempts, NotBefore: t.due, Ready: t.ready, Event: *t.ev,
 		}})
 	}
 	for _, t := range tasks {
@@ -167,7 +167,7 @@ func (w *worker) unacked() []*task {
 // isBehind tells whether what waits the longest is on disk because it waited
 // long, or the function is stopped: what came later will wait, too.
 func (w *worker) isBehind() bool {
-	return w.fn.breaker.isOpen() || w.head < len(w.queue) && w.queue[w.head].order <= w.behind
+	return w.fn.breaker.isOpen(w.fn.agent.opts.Clock) || w.head < len(w.queue) && w.queue[w.head].order <= w.behind
 }
 
 // spilled notes which tasks are durable now and acknowledges their events.

@@ -45,7 +45,10 @@ type FunctionStatus struct {
 	Dead            int64            `json:"dead"`
 	Dropped         int64            `json:"dropped"`
 	Conflicts       int64            `json:"conflicts"`        // runs repeated unseen because another worker changed what they had read
-	ConditionErrors int64            `json:"condition_errors"` // events whose condition could not be evaluated
+	ConditionErrors int64            `json:"condition_errors"` // expressions that could not be evaluated, such as a condition
+	Gated           int64            `json:"gated"`            // events that what a trigger keeps in mind did not let through
+	Late            int64            `json:"late"`             // events that came after their windows had closed
+	AsideBytes      int64            `json:"aside_bytes"`      // what waits to be gathered counts so much in limits.inbox
 	Queued          int              `json:"queued"`           // events waiting in memory
 	Inbox           int              `json:"inbox"`            // events waiting on disk
 	Retrying        int              `json:"retrying"`         // keys held back by a failed event

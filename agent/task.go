@@ -10,14 +10,19 @@ import (
 // task is one event for one trigger, until its outcome is durable.
 type task struct {
 	ev       *Event // nil: only on disk, read by seq when its turn comes
-	trigger  *Trigger
+	trigger  *compiled
 	key      string // tasks of one key run in order
 	known    string // what the event says of itself, see Dedupe; "": nothing
+	ready    bool   // it is past the stages before the function, see Record.Ready
 	order    int64  // of arrival
 	attempts int    // failed runs so far
 	due      time.Time
 	offered  time.Time
-	pend     *pending // who waits for the outcome; nil once it is durable
+	arrived  time.Time                      // by the Agent's now, if the trigger gathers; zero: not in this run of the agent
+	gather   *gathering                     // of a task that closes what was put aside; nil: it has an event
+	at       int64                          // when it fell due, by the clock of gather
+	answer   func(result []byte, err error) // see Event.Answer; nil: nobody asks
+	pend     *pending                       // who waits for the outcome; nil once it is durable
 
 	// guarded by the worker's mu
 	seq      uint64        // inbox record; 0: none
@@ -56,7 +61,7 @@ func (t *task) within(level Durability) time.Duration {
 
 // volatile tells that nobody would miss the task: it may be dropped when there
 // is no room. The worker's lock is held.
-func (t *task) volatile() bool { return t.pend == nil && t.seq == 0 }
+func (t *task) volatile() bool { return t.pend == nil && t.seq == 0 && t.gather == nil }
 
 // pending is an event whose source waits until every trigger it started has a
 // durable outcome.

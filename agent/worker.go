@@ -16,6 +16,14 @@ type worker struct {
 	inv   *Invocation
 	reads *readSet
 
+	staged staged                           // by the stages before the function, of the attempt under way
+	own    Event                            // what expressions look at
+	terms  Terms                            // of the attempt under way, see look
+	reader func(key string) ([]byte, error) // state, for Terms
+	unread error                            // why the state could not be read
+
+	claim *claim // to a turn
+
 	wake chan struct{}
 
 	spillMu sync.Mutex // held during an inbox write
@@ -39,7 +47,12 @@ func newWorker(fn *function, mod Module) *worker {
 		fn: fn, mod: mod, wake: make(chan struct{}, 1),
 		parked: map[string]*parkedKey{}, behind: math.MinInt64, reads: &readSet{committer: fn.agent.committer, spaces: &fn.spaces},
 	}
-	w.inv = NewInvocation(&fn.Function, w.reads, Outside{Secrets: fn.agent.opts.Secrets, Fetch: fn.agent.opts.Fetch})
+	w.reader, w.claim = w.state, newClaim(&fn.Function)
+	outside := Outside{Secrets: fn.agent.opts.Secrets}
+	if fetch := fn.agent.opts.Fetch; fetch != nil {
+		outside.Fetch = away{fetch, fn.agent.turns, w.claim}
+	}
+	w.inv = NewInvocation(&fn.Function, w.reads, outside)
 	return w
 }
 
@@ -67,7 +80,7 @@ func (w *worker) next(ctx context.Context) *task {
 			return nil
 		default:
 		}
-		t, wait := w.take(time.Now())
+		t, wait := w.take(w.fn.agent.now())
 		if t != nil {
 			return t
 		}
@@ -174,7 +187,7 @@ func (w *worker) postpone(tasks []*task, wait time.Duration) {
 	w.mu.Lock()
 	for _, t := range tasks {
 		t.leaving = false
-		t.due = time.Now().Add(wait)
+		t.due = w.fn.agent.now().Add(wait)
 		w.hold(t)
 	}
 	w.mu.Unlock()
@@ -219,5 +232,5 @@ func (w *worker) eachTask(f func(*task)) {
 func (w *worker) busy() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.runs != nil || len(w.redo) > 0 || len(w.queue) > w.head && !w.fn.breaker.isOpen()
+	return w.runs != nil || len(w.redo) > 0 || len(w.queue) > w.head && !w.fn.breaker.isOpen(w.fn.agent.opts.Clock)
 }

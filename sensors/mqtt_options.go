@@ -47,6 +47,10 @@ type MQTTOptions struct {
 	Inflight  int           // events not acknowledged yet; 0 means 1000
 	Notes     Notes         // nil: subscribe anew after every start
 	Log       *slog.Logger  // nil: slog.Default()
+
+	// Linked is told when the connection is there, with nil, and when it is lost or
+	// cannot be made at first, with the reason. It must not wait. Nil: nobody is.
+	Linked func(why error)
 }
 
 const (

@@ -20,11 +20,16 @@ func (m *MQTT) Run(ctx context.Context, offer agent.Offer) error {
 	m.warnPlain()
 	m.session.load()
 	var logged time.Time
+	down := false
 	for ctx.Err() == nil {
 		up, err := m.connection(ctx, offer)
 		if ctx.Err() != nil {
 			break
 		}
+		if up > 0 || !down {
+			m.linked(err)
+		}
+		down = true
 		wait, lasted := m.lost(up, err)
 		if lasted || time.Since(logged) > logAgain {
 			m.log.Warn("no connection to the broker", "broker", m.to.String(), "error", err)
@@ -34,6 +39,13 @@ func (m *MQTT) Run(ctx context.Context, offer agent.Offer) error {
 	}
 	m.setLast(errors.New("stopped"))
 	return nil
+}
+
+// linked tells whoever wants to know that the connection is there, or why not.
+func (m *MQTT) linked(why error) {
+	if m.opts.Linked != nil {
+		m.opts.Linked(why)
+	}
 }
 
 // pause waits for d or until ctx ends.
@@ -78,6 +90,7 @@ func (m *MQTT) connection(ctx context.Context, offer agent.Offer) (up time.Durat
 	m.session.connected(present, l.sure)
 	m.setLast(nil)
 	m.link.Store(l)
+	m.linked(nil)
 	l.serve(ctx)
 	return time.Since(l.since), l.why()
 }

@@ -3,45 +3,43 @@ package sensors
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/robfig/cron/v3"
 
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// minEvery is the shortest period of a schedule.
-const minEvery = 100 * time.Millisecond
+// ScheduleOptions say what a schedule goes by. The zero value works.
+type ScheduleOptions struct {
+	Clock Clock
+	Notes Notes        // may write lazily, see position; nil: ticks missed while the agent is off are not made up
+	Log   *slog.Logger // nil: slog.Default()
+}
 
-// Schedule is the source of events that the clock causes. Ticks that fall due
-// while the agent is off, or while the machine sleeps, are not made up.
+// Schedule is the source of events that the clock causes. Every goes by time
+// that really passes; cron, and what makes up for missed ticks, by the wall
+// clock, and only while that can be gone by.
 type Schedule struct {
 	device  string
+	opts    ScheduleOptions
 	log     *slog.Logger
-	changed chan struct{} // capacity 1: Follow gave other triggers
+	changed chan struct{} // capacity 1: Follow gave other triggers, or there is room again
+
+	clock wallClock // of Run
 
 	mu      sync.Mutex
 	plans   map[string]*plan // by trigger
+	gone    []*plan          // that Run has to end
 	faults  []string
 	waiting map[*tick]struct{}
+	blind   bool // some plan waits for a clock that can be gone by
 }
 
-// plan is one trigger's schedule with its next due time.
-type plan struct {
-	rule  agent.Schedule
-	next  func(time.Time) time.Time
-	due   time.Time
-	since time.Time // wall clock when due was found
-}
-
-// tick is an event whose outcome is awaited.
+// tick is an event whose outcome is awaited, and that is lost when the agent
+// stops.
 type tick struct {
 	ev    *agent.Event
 	delay time.Duration // before it is offered again
@@ -51,56 +49,11 @@ type tick struct {
 var _ agent.Source = (*Schedule)(nil)
 
 // NewSchedule makes the schedule source of a device.
-func NewSchedule(device string, log *slog.Logger) *Schedule {
+func NewSchedule(device string, opts ScheduleOptions) *Schedule {
 	return &Schedule{
-		device: device, log: cmp.Or(log, slog.Default()).With("source", agent.ViaSchedule),
+		device: device, opts: opts, log: cmp.Or(opts.Log, slog.Default()).With("source", agent.ViaSchedule),
 		changed: make(chan struct{}, 1), plans: map[string]*plan{}, waiting: map[*tick]struct{}{},
 	}
-}
-
-// CheckSchedule refuses schedules that could never run as meant.
-func CheckSchedule(s agent.Schedule) error {
-	_, err := parseSchedule(s)
-	return err
-}
-
-var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
-
-// parseSchedule returns the function that gives the first due time after a time.
-func parseSchedule(s agent.Schedule) (func(time.Time) time.Time, error) {
-	switch {
-	case (s.Every != 0) == (s.Cron != ""):
-		return nil, errors.New("a schedule needs either every or cron")
-	case s.Cron != "":
-		return parseCron(s)
-	case s.TimeZone != "":
-		return nil, errors.New("a time zone goes with cron, not with every")
-	case s.Every < minEvery:
-		return nil, fmt.Errorf("every %s is too often: %s at least", s.Every, minEvery)
-	}
-	return func(t time.Time) time.Time { return t.Add(s.Every) }, nil
-}
-
-func parseCron(s agent.Schedule) (func(time.Time) time.Time, error) {
-	if strings.Contains(s.Cron, "TZ=") || strings.HasPrefix(s.Cron, "@every") {
-		return nil, fmt.Errorf("cron %q: set the time zone with timezone, and periods with every", s.Cron)
-	}
-	zone := time.Local
-	if s.TimeZone != "" {
-		var err error
-		if zone, err = time.LoadLocation(s.TimeZone); err != nil {
-			return nil, fmt.Errorf("time zone %q is unknown: use a name like Europe/Berlin", s.TimeZone)
-		}
-	}
-	rule, err := cronParser.Parse(s.Cron)
-	if err != nil {
-		return nil, fmt.Errorf("cron %q: %w; five fields are needed, as in \"*/5 * * * *\"", s.Cron, err)
-	}
-	next := func(t time.Time) time.Time { return rule.Next(t.In(zone)) }
-	if next(time.Now()).IsZero() {
-		return nil, fmt.Errorf("cron %q never falls due", s.Cron)
-	}
-	return next, nil
 }
 
 // Follow implements agent.Source. A trigger whose schedule stays the same
@@ -124,7 +77,13 @@ func (s *Schedule) Follow(triggers []agent.Trigger) {
 			s.faults = append(s.faults, fmt.Sprintf("trigger %s: %v", t.Name, err))
 			continue
 		}
-		plans[t.Name] = &plan{rule: t.Schedule, next: next, since: now.Round(0), due: next(now)}
+		plans[t.Name] = &plan{name: t.Name, rule: t.Schedule, next: next, born: now}
+	}
+	for name, old := range s.plans {
+		if plans[name] != old {
+			old.over = plans[name] == nil
+			s.gone = append(s.gone, old)
+		}
 	}
 	s.plans = plans
 	signal(s.changed)
@@ -132,13 +91,9 @@ func (s *Schedule) Follow(triggers []agent.Trigger) {
 
 // Run implements agent.Source.
 func (s *Schedule) Run(ctx context.Context, offer agent.Offer) error {
+	s.clock = wallClock{Clock: s.opts.Clock, begun: time.Now()}
 	for ctx.Err() == nil {
-		now := time.Now()
-		for _, t := range s.dueAt(now) {
-			offer(t.ev, func(err error) { s.done(t, err) })
-		}
-		wait := s.untilNext(time.Now())
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(s.turn(offer))
 		select {
 		case <-timer.C:
 		case <-s.changed:
@@ -146,94 +101,120 @@ func (s *Schedule) Run(ctx context.Context, offer agent.Offer) error {
 		}
 		timer.Stop()
 	}
+	s.close()
 	return nil
 }
 
-// Status tells how the source is.
-func (s *Schedule) Status() agent.SourceStatus {
+// maxWait bounds the sleep, so that a clock that was set is soon noticed.
+const maxWait = time.Minute
+
+// turn offers what is due, and tells how long nothing will be.
+func (s *Schedule) turn(offer agent.Offer) time.Duration {
+	plans := s.current()
+	now := s.clock.now()
+	wait := s.retry(now.ran, offer)
+	blind := false
+	for _, p := range plans {
+		switch {
+		case p.makesUp() && now.usable:
+			wait = min(wait, s.keep(p, now, offer))
+		case p.rule.Every > 0:
+			wait = min(wait, s.every(p, now, offer))
+			blind = blind || p.makesUp()
+		case now.usable:
+			wait = min(wait, s.cron(p, now, offer))
+		default:
+			blind = true
+		}
+	}
+	if blind {
+		wait = min(wait, askTrust)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return agent.SourceStatus{
-		Name: agent.ViaSchedule, Kind: "schedule", Connected: true,
-		Filters: sortedKeys(s.plans), Inflight: len(s.waiting), Note: joinNotes(nil, s.faults...),
-	}
+	s.blind = blind
+	return max(wait, 0)
 }
 
-// dueAt collects the ticks to offer now: new ones, and failed ones again.
-func (s *Schedule) dueAt(now time.Time) (ticks []*tick) {
+// current is the plans there are, sorted; those that are gone are ended.
+func (s *Schedule) current() []*plan {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for t := range s.waiting {
-		if !t.again.IsZero() && !now.Before(t.again) {
-			t.again = time.Time{}
-			ticks = append(ticks, t)
-		}
-	}
-	slices.SortFunc(ticks, func(a, b *tick) int { return a.ev.Time.Compare(b.ev.Time) })
+	gone := s.gone
+	s.gone = nil
+	plans := make([]*plan, 0, len(s.plans))
 	for _, name := range sortedKeys(s.plans) {
-		p := s.plans[name]
-		if now.Before(p.due) {
-			p.bringForward(now)
-			continue
-		}
-		due := p.due
-		p.advance(now)
-		if p.rule.Cron != "" && now.Sub(due) > maxWait {
-			continue // the machine slept, or its clock was set
-		}
-		if s.late(name) {
-			s.log.Warn("schedule skipped: its last event is not processed yet", "trigger", name)
-			continue
-		}
-		t := &tick{ev: s.event(name, due), delay: firstRetry}
-		s.waiting[t] = struct{}{}
-		ticks = append(ticks, t)
+		plans = append(plans, s.plans[name])
 	}
-	return ticks
+	s.mu.Unlock()
+	for _, p := range gone {
+		if err := p.end(s.opts.Notes); err != nil {
+			s.log.Warn("cannot remove the note of a trigger that is gone; should it come back, it makes up for the ticks in between", "trigger", p.name, "error", err)
+		}
+	}
+	return plans
+}
+
+// close ends the source: outcomes under way are waited for a moment.
+func (s *Schedule) close() {
+	var all sync.WaitGroup
+	for _, p := range s.current() {
+		if p.pos == nil {
+			continue
+		}
+		all.Go(func() {
+			if err := p.pos.close(); err != nil {
+				s.log.Warn("cannot note the last tick; some may come again", "trigger", p.name, "error", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// retry offers again what failed; it tells when the next is to be.
+func (s *Schedule) retry(now time.Time, offer agent.Offer) time.Duration {
+	s.mu.Lock()
+	var due []*tick
+	wait := maxWait
+	for t := range s.waiting {
+		switch {
+		case t.again.IsZero():
+		case now.Before(t.again):
+			wait = min(wait, t.again.Sub(now))
+		default:
+			t.again = time.Time{}
+			due = append(due, t)
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(due, func(a, b *tick) int { return a.ev.Time.Compare(b.ev.Time) })
+	for _, t := range due {
+		offer(t.ev, func(err error) { s.done(t, err) })
+	}
+	return wait
 }
 
 // maxLate is how many events of one trigger may wait for their outcome.
 const maxLate = 16
 
-func (s *Schedule) late(name string) bool {
+// once offers a tick that is lost when the agent stops. Of a trigger with many
+// that wait it is left out.
+func (s *Schedule) once(p *plan, ev *agent.Event, offer agent.Offer) {
+	t := &tick{ev: ev, delay: firstRetry}
+	s.mu.Lock()
 	n := 0
-	for t := range s.waiting {
-		if t.ev.Subject == name {
+	for other := range s.waiting {
+		if other.ev.Subject == p.name {
 			n++
 		}
 	}
-	return n >= maxLate
-}
-
-// advance sets the next due time after now, keeping the phase. Due times that
-// have gone by are left out.
-func (p *plan) advance(now time.Time) {
-	if p.rule.Every > 0 {
-		p.due = p.due.Add((now.Sub(p.due)/p.rule.Every + 1) * p.rule.Every)
+	if n >= maxLate {
+		s.mu.Unlock()
+		s.log.Warn("schedule skipped: its last event is not processed yet", "trigger", p.name)
 		return
 	}
-	p.since, p.due = now.Round(0), p.next(now)
-}
-
-// bringForward makes a plan fall due earlier whose clock was set back by more
-// than a little: it would wait until the time of day it had seen before, which
-// may be years away. Every has no use for it, its due times count what really
-// passes.
-func (p *plan) bringForward(now time.Time) {
-	if p.rule.Cron != "" && now.Before(p.since.Add(-maxWait)) {
-		p.since, p.due = now.Round(0), p.next(now)
-	}
-}
-
-func (s *Schedule) event(name string, due time.Time) *agent.Event {
-	data, err := json.Marshal(map[string]string{"trigger": name, "due": due.Format(time.RFC3339)})
-	if err != nil { // strings always encode
-		data = []byte("{}")
-	}
-	return &agent.Event{
-		Source: "/" + s.device + "/schedule", Type: typeSchedule, Subject: name, Time: time.Now(),
-		ContentType: "application/json", Data: data, Via: agent.ViaSchedule, QoS: 1,
-	}
+	s.waiting[t] = struct{}{}
+	s.mu.Unlock()
+	offer(ev, func(err error) { s.done(t, err) })
 }
 
 // done takes the outcome of a tick.
@@ -250,20 +231,36 @@ func (s *Schedule) done(t *tick, err error) {
 	signal(s.changed)
 }
 
-// maxWait bounds the sleep, so that a clock that was set is soon noticed.
-const maxWait = time.Minute
-
-func (s *Schedule) untilNext(now time.Time) time.Duration {
+// Status tells how the source is.
+func (s *Schedule) Status() agent.SourceStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wait := maxWait
-	for _, p := range s.plans {
-		wait = min(wait, p.due.Sub(now))
+	st := agent.SourceStatus{
+		Name: agent.ViaSchedule, Kind: "schedule", Connected: true,
+		Filters: sortedKeys(s.plans), Inflight: len(s.waiting),
 	}
-	for t := range s.waiting {
-		if !t.again.IsZero() {
-			wait = min(wait, t.again.Sub(now))
+	notes := slices.Clone(s.faults)
+	if s.blind {
+		notes = append(notes, "nothing keeps the clock right (is an NTP client running?): cron, and what makes up for missed ticks, wait until something does, or for clock.wait")
+	}
+	for _, name := range st.Filters {
+		p := s.plans[name]
+		if p.pos != nil {
+			st.Inflight += p.pos.waiting()
+			notes = append(notes, errorText(p.pos.err()))
+		}
+		notes = append(notes, errorText(p.fault))
+		if p.dropped {
+			notes = append(notes, fmt.Sprintf("trigger %s missed more than %d ticks: the oldest are left out", name, maxMissed))
 		}
 	}
-	return max(wait, 0)
+	st.Note = joinNotes(nil, notes...)
+	return st
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

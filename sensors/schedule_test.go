@@ -26,6 +26,10 @@ func TestCheckSchedule(t *testing.T) {
 		{agent.Schedule{Every: time.Millisecond}, "too often"},
 		{agent.Schedule{Every: -time.Second}, "too often"},
 		{agent.Schedule{Every: time.Second, TimeZone: "UTC"}, "goes with cron"},
+		{agent.Schedule{Every: time.Second, Jitter: time.Second, Missed: agent.MissedAll}, ""},
+		{agent.Schedule{Every: time.Second, Jitter: 2 * time.Second}, "longer than the period"},
+		{agent.Schedule{Cron: "@daily", Jitter: -1}, "between 0s and"},
+		{agent.Schedule{Cron: "@daily", Jitter: 25 * time.Hour}, "between 0s and"},
 		{agent.Schedule{Cron: "* * * * * *"}, "five fields"},
 		{agent.Schedule{Cron: "61 * * * *"}, "five fields"},
 		{agent.Schedule{Cron: "0 0 31 2 *"}, "never falls due"},
@@ -45,16 +49,26 @@ func TestCheckSchedule(t *testing.T) {
 func clock(t *testing.T, s *sink, test func(src *sensors.Schedule)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		src := sensors.NewSchedule("gw7", quiet())
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- src.Run(ctx, s.offer) }()
+		src, stop := runSchedule(t, s, sensors.ScheduleOptions{})
 		test(src)
+		stop()
+	})
+}
+
+// runSchedule runs a schedule in a bubble until stop is called.
+func runSchedule(t *testing.T, s *sink, opts sensors.ScheduleOptions) (src *sensors.Schedule, stop func()) {
+	t.Helper()
+	opts.Log = quiet()
+	src = sensors.NewSchedule("gw7", opts)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- src.Run(ctx, s.offer) }()
+	return src, func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	})
+	}
 }
 
 // until lets time pass, in a bubble.

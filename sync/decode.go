@@ -74,9 +74,7 @@ func (d *decoder) err() error {
 }
 
 func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
-	d.lines[path] = n.Line
-	if n.Kind == yaml.AliasNode || n.Anchor != "" {
-		d.failAt(n.Line, path, "anchors and aliases are not read: write the value out")
+	if d.lines[path] = n.Line; d.aliased(n, path) {
 		return
 	}
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
@@ -98,9 +96,21 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
 		d.mapping(n, v, path)
 	case reflect.Slice:
 		d.sequence(n, v, path)
+	case reflect.Interface:
+		if value := d.anything(n, path, 0); value != nil {
+			v.Set(reflect.ValueOf(value))
+		}
 	default:
 		d.scalar(n, v, path)
 	}
+}
+
+func (d *decoder) aliased(n *yaml.Node, path string) bool {
+	if n.Kind != yaml.AliasNode && n.Anchor == "" {
+		return false
+	}
+	d.failAt(n.Line, path, "anchors and aliases are not read: write the value out")
+	return true
 }
 
 // text accepts whole numbers too: a size may be written without quotes.

@@ -6,7 +6,7 @@ type App struct {
 	APIVersion string                 `json:"apiVersion"`
 	Kind       string                 `json:"kind"`
 	Metadata   AppMetadata            `json:"metadata"`
-	Functions  map[string]AppFunction `json:"functions"`
+	Functions  map[string]AppFunction `json:"functions,omitempty"` // none in an app of rules alone
 	Triggers   []AppTrigger           `json:"triggers,omitempty"`
 }
 

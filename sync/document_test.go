@@ -54,14 +54,25 @@ assignments:
   - {app: overheat, version: none}
 `
 
+// strict is a language that only says what is wrong.
+type strict func(text string) error
+
+func (s strict) Condition(text string, _ []string) (stateless, stateful agent.Predicate, err error) {
+	return nil, nil, s(text)
+}
+func (s strict) Value(text string, _ []string) (agent.Value, error)       { return nil, s(text) }
+func (s strict) Template(text string, _ []string) (agent.Template, error) { return nil, s(text) }
+
+func refuseBad(text string) error {
+	if strings.Contains(text, "bad") {
+		return errors.New("unknown name bad")
+	}
+	return nil
+}
+
 // strictChecks refuse what contains "bad".
 var strictChecks = fleetsync.Checks{
-	When: func(c string) error {
-		if strings.Contains(c, "bad") {
-			return errors.New("unknown name bad")
-		}
-		return nil
-	},
+	Language: strict(refuseBad),
 	Schedule: func(s agent.Schedule) error {
 		if strings.Contains(s.Cron, "bad") {
 			return errors.New("bad is no minute")
@@ -107,16 +118,14 @@ func TestAppVariantsAreRefused(t *testing.T) {
 		{"local/threshold]", "local/other]", `permissions.invoke[1]: "local/other": this app has no function`},
 		{"name: hot\n", "name: tick\n", "a second trigger is called"},
 		{"    function: threshold\n", "    function: other\n", `app.yaml:18: triggers[0].function: this app has no function "other"`},
-		{"mqtt: {", "batch: {size: 3}\n    mqtt: {", "app.yaml:19: triggers[0].batch: batches are not supported"},
-		{"mqtt: {topic: sensors/+/temperature, broker: hall, qos: 0, retained: ignore}", "http: {path: /x}", "app.yaml:19: triggers[0].http: HTTP triggers are not supported"},
 		{"sensors/+/temperature", "sensors/#/temperature", "app.yaml:19: triggers[0].mqtt.topic: topic filter"},
-		{"sensors/+/temperature", "$share/g", "triggers[0].mqtt.topic: a shared subscription is $share/<group>/<filter>"},
+		{"sensors/+/temperature", "$share/g", `triggers[0].mqtt.topic: "$share/g": a shared subscription is $share/<group>/<filter>`},
 		{"qos: 0", "qos: 3", "triggers[0].mqtt.qos: 3 is out of range: 0 to 2"},
 		{"retained: ignore", "retained: maybe", "app.yaml:19: triggers[0].mqtt.retained"},
 		{"data.t > 30", "bad > 1", "app.yaml:20: triggers[0].when: unknown name bad"},
 		{"durability: sync", "durability: always", `app.yaml:21: triggers[0].durability: "always" is not one of sync, none, interval(50ms)`},
-		{"durability: sync", "dedupe: {window: 1m}", "app.yaml:21: triggers[0].dedupe: it names 1 to 4 fields"},
-		{"durability: sync", "dedupe: {by: [id], window: 48h}", "app.yaml:21: triggers[0].dedupe.window: 48h0m0s is out of range: 1s to 24h"},
+		{"durability: sync", "dedupe: {window: 1m}", "app.yaml:21: triggers[0].dedupe: it has either by, 1 to 4 fields"},
+		{"durability: sync", "dedupe: {by: [id], window: 48h}", "app.yaml:21: triggers[0].dedupe.window: 48h is out of range: 1s to 24h"},
 		{"durability: sync", "durability: interval(2d)", `app.yaml:21: triggers[0].durability: "2d" is no duration`},
 		{"durability: sync", "durability: interval(2m)", `app.yaml:21: triggers[0].durability: 2m is longer than 1m`},
 		{"maxAttempts: 3", "maxAttempts: 0", "app.yaml:22: triggers[0].retry.maxAttempts"},
@@ -380,7 +389,7 @@ func TestBindingNamesTheNextStep(t *testing.T) {
 	}
 	hot := d.Triggers[0]
 	if d.Generation != 9 || hot.Via != "hall" || hot.QoS != 0 || hot.Unordered || hot.Durability != agent.DurabilitySync || hot.Retry.MaxAttempts != 3 ||
-		hot.Then[0] != (agent.Then{Invoke: "central/notify", On: agent.OnError}) || hot.Then[1] != (agent.Then{Publish: "out/topic"}) {
+		hot.Then[0] != (agent.Then{Invoke: "central/notify", On: agent.OnError}) || hot.Then[1] != (agent.Then{Publish: "out/topic", QoS: 1}) {
 		t.Errorf("trigger %+v", hot)
 	}
 	if tick := d.Triggers[1]; tick.Schedule.TimeZone != "Europe/Berlin" || tick.Durability != agent.DurabilityInterval || tick.Within != 250*time.Millisecond || !tick.Unordered || len(tick.Dedupe.By) != 2 || tick.Dedupe.Window != time.Hour {

@@ -178,7 +178,7 @@ func TestNothingIsAppliedWhenNothingCachedFits(t *testing.T) {
 
 func TestAppThatThisReleaseCannotReadIsHeldBack(t *testing.T) {
 	b := newBench(t, "oci-layout:"+t.TempDir())
-	old := fleetsync.Checks{When: func(string) error { return errors.New("first line\nsecond line") }}
+	old := fleetsync.Checks{Language: strict(func(string) error { return errors.New("first line\nsecond line") })}
 	p := b.pullerOf(b.ref, device(), old)
 	b.publish(b.app("rollup", "1.0.0", 1, 5000), "")
 	check(t, p)

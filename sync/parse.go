@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -11,7 +12,7 @@ import (
 // Checks are what other rooms know about parts of a document. A nil check
 // passes everything.
 type Checks struct {
-	When     func(condition string) error
+	Language agent.Language // of conditions, expressions and templates
 	Schedule func(agent.Schedule) error
 	// Module refuses a module that cannot run within memory, the function's
 	// limit in bytes. Imports are the functions of skerry_v1 that it imports
@@ -87,6 +88,46 @@ func (d *decoder) name(path, name string) {
 	if !nameForm.MatchString(name) {
 		d.fail(path, "%.80q is no name: use lower case letters, digits and hyphens, at most 63", name)
 	}
+}
+
+// present gives those of the keys that path has, be they readable or not.
+func (d *decoder) present(path string, keys ...string) []string {
+	var there []string
+	for _, key := range keys {
+		if d.lines[path+"."+key] > 0 {
+			there = append(there, key)
+		}
+	}
+	return there
+}
+
+// required tells of the first key that path lacks.
+func (d *decoder) required(path, example string, keys ...string) {
+	for _, key := range keys {
+		if d.lines[path+"."+key] == 0 {
+			d.fail(path, "%s is missing: %s", key, example)
+			return
+		}
+	}
+}
+
+// between checks a duration; 0, which is none, passes.
+func (d *decoder) between(path string, t Duration, low, high time.Duration) {
+	if v := time.Duration(t); v != 0 && (v < low || v > high) {
+		d.fail(path, "%s is out of range: %s to %s", brief(v), brief(low), brief(high))
+	}
+}
+
+// brief is a duration without what is zero of it: 24h, not 24h0m0s.
+func brief(d time.Duration) string {
+	text := d.String()
+	if whole, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = whole + "m"
+	}
+	if whole, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = whole + "h"
+	}
+	return text
 }
 
 func (d *decoder) within(path string, n *int, low, high int) {

@@ -150,7 +150,7 @@ func (p *Puller) rerun(ctx context.Context, kept *pinned, chosen []candidate, re
 	if err != nil {
 		return nil, fmt.Errorf("restore the kept deployment: %w", err)
 	}
-	for _, fn := range deployment.Functions {
+	for _, fn := range withModules(deployment.Functions) {
 		if !p.cache.HasBlob(fn.Digest) {
 			return nil, fmt.Errorf("restore the kept deployment: module %s of %s is not in the cache; it is fetched when the registry answers", fn.Digest.Short(), fn.Name)
 		}

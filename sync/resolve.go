@@ -101,6 +101,9 @@ const (
 	isolationFresh = "fresh"
 )
 
+// usualPriority is that of a function that states none, and of rules.
+const usualPriority = 5
+
 func (f *AppFunction) bind(name string, device *Device) agent.Function {
 	isolation := map[string]agent.Isolation{isolationFresh: agent.IsolationFresh}[f.Isolation]
 	return agent.Function{
@@ -111,7 +114,7 @@ func (f *AppFunction) bind(name string, device *Device) agent.Function {
 			Invoke:  slices.Clone(f.Permissions.Invoke),
 			HTTP:    slices.Clone(f.Permissions.HTTP),
 		},
-		Isolation: isolation, KeepWarm: f.KeepWarm, IdleAfter: time.Duration(f.IdleAfter),
+		Isolation: isolation, Priority: uint8(or(f.Priority, usualPriority)), KeepWarm: f.KeepWarm, IdleAfter: time.Duration(f.IdleAfter),
 	}
 }
 
@@ -141,12 +144,6 @@ func (l *AppLimits) bind(device *Device) agent.Limits {
 		Calls:       or(l.Calls, d.Calls),
 	}
 }
-
-// Orders that a trigger may ask for.
-const (
-	orderTopic = "topic"
-	orderNone  = "none"
-)
 
 // durability reads "sync", "none" and "interval(50ms)"; "" is the default.
 func durability(text string) (agent.Durability, time.Duration, error) {
@@ -178,51 +175,4 @@ func or(n *int, absent int) int {
 		return absent
 	}
 	return *n
-}
-
-func (b *binding) trigger(app string, t *AppTrigger) {
-	full := app + "/" + t.Name
-	out := agent.Trigger{
-		Name: full, Function: app + "/" + t.Function, When: t.When,
-	}
-	if d := t.Dedupe; d != nil {
-		out.Dedupe = agent.Dedupe{By: slices.Clone(d.By), Window: cmp.Or(time.Duration(d.Window), 10*time.Minute)}
-	}
-	out.Unordered = t.Order == orderNone
-	out.Durability, out.Within, _ = durability(t.Durability) // it was checked
-	if t.MQTT != nil {
-		b.mqtt(&out, t.MQTT)
-	} else {
-		out.Via, out.Filter, out.Schedule = agent.ViaSchedule, full, t.Schedule.rule()
-	}
-	if t.Retry != nil {
-		out.Retry = agent.Retry{MaxAttempts: or(t.Retry.MaxAttempts, 0), Backoff: time.Duration(t.Retry.Backoff), DeadLetter: t.Retry.DeadLetter}
-	}
-	for _, then := range t.Then {
-		b.needs("trigger "+full, []string{then.Invoke})
-		on := map[string]agent.On{"error": agent.OnError, "always": agent.OnAlways}[then.When]
-		out.Then = append(out.Then, agent.Then{Publish: then.Publish, Invoke: then.Invoke, On: on})
-	}
-	b.out.Triggers = append(b.out.Triggers, out)
-}
-
-func (b *binding) mqtt(out *agent.Trigger, m *MQTTTrigger) {
-	have := b.device.Brokers
-	switch {
-	case len(have) == 0:
-		b.fail("trigger %s listens to MQTT, and this device has no broker: add one under brokers: in skerry.yaml", out.Name)
-	case m.Broker == "":
-		out.Via = have[0]
-	case slices.Contains(have, m.Broker):
-		out.Via = m.Broker
-	default:
-		b.fail("trigger %s names the broker %q, which this device does not have; it has %s: name one of them, or add it under brokers: in skerry.yaml",
-			out.Name, m.Broker, strings.Join(have, ", "))
-	}
-	var err error
-	if out.Share, out.Filter, err = splitShare(m.Topic); err != nil {
-		b.fail("trigger %s: %w", out.Name, err)
-	}
-	out.QoS = uint8(min(or(m.QoS, 1), 1))
-	out.IgnoreRetained = m.Retained == "ignore"
 }

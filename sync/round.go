@@ -159,8 +159,14 @@ func (p *Puller) documents(ctx context.Context, news *artefact, chosen []agent.A
 	return out, nil
 }
 
+// withModules leaves rules out.
+func withModules(functions []agent.Function) []agent.Function {
+	return slices.DeleteFunc(slices.Clone(functions), func(fn agent.Function) bool { return fn.Rule })
+}
+
 // modules puts what is missing into the cache, after making room.
 func (p *Puller) modules(ctx context.Context, functions []agent.Function, next *pinned) error {
+	functions = withModules(functions)
 	for _, fn := range functions {
 		if !slices.Contains(next.Blobs, fn.Digest) {
 			next.Blobs = append(next.Blobs, fn.Digest)

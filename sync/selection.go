@@ -16,6 +16,8 @@ type Device struct {
 	Brokers []string // names; the first is the default
 	Targets []string // names
 	Secrets []string // names
+	Sources []string // names of the sources of its own: files, processes
+	HTTP    bool     // it takes requests, for triggers with http
 	Arch    string   // GOARCH; also the label "arch", unless Labels has one
 	// Interpreted says that WebAssembly is not compiled here, see DefaultLimits.
 	Interpreted bool

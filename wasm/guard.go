@@ -50,14 +50,14 @@ func (s *stop) Error() string { return s.text }
 // fuel, when its stack is used up, and to have more memory.
 type guard struct {
 	parent   context.Context // of the run: ends when the agent stops
-	deadline time.Time
+	deadline instant
 	timeout  time.Duration
-	slice    int64     // fuel given at a time
-	ticked   time.Time // when it was given
-	turned   time.Time // when others had their turn
-	fuel     int64     // limit; 0: none
-	granted  int64     // fuel given since the run began
-	calls    int       // host calls left
+	slice    int64   // fuel given at a time
+	ticked   instant // when it was given
+	turned   instant // when others had their turn
+	fuel     int64   // limit; 0: none
+	granted  int64   // fuel given since the run began
+	calls    int     // host calls left
 	maxCalls int
 	pages    uint32 // limit of memory
 	stack    int32  // limit of the call stack, bytes
@@ -81,8 +81,8 @@ func (g *guard) check() {
 	g.giveTurn(at)
 }
 
-func (g *guard) checkAt(at time.Time) {
-	if at.After(g.deadline) {
+func (g *guard) checkAt(at instant) {
+	if at > g.deadline {
 		g.end(agent.FaultTimeout, "ran longer than %v; raise limits.timeout of the function if it needs more", g.timeout)
 	}
 	if g.parent.Err() != nil {
@@ -108,7 +108,7 @@ func (g *guard) grant(used int64) (int64, *stop) {
 func (g *guard) tick(left int64) int64 {
 	at := now()
 	g.checkAt(at)
-	g.adapt(at.Sub(g.ticked))
+	g.adapt(at - g.ticked)
 	g.ticked = g.giveTurn(at)
 	next, s := g.grant(g.granted - left)
 	if s != nil {
@@ -120,8 +120,8 @@ func (g *guard) tick(left int64) int64 {
 
 // giveTurn lets the scheduler run what waits, if it is time: Go itself would let
 // it wait for 10 ms. It returns the time, which was at.
-func (g *guard) giveTurn(at time.Time) time.Time {
-	if at.Sub(g.turned) > turn {
+func (g *guard) giveTurn(at instant) instant {
+	if at-g.turned > turn {
 		runtime.Gosched()
 		at = now()
 		g.turned = at
@@ -129,11 +129,13 @@ func (g *guard) giveTurn(at time.Time) time.Time {
 	return at
 }
 
-// epoch is what now counts from.
-var epoch = time.Now()
+// instant is a time to compare with others: since epoch, by one clock where
+// time.Now reads two. 0 is long ago, also where time is that of a test.
+type instant = time.Duration
 
-// now is time.Now for comparisons: it reads one clock where that reads two.
-func now() time.Time { return epoch.Add(time.Since(epoch)) }
+var epoch = time.Now().Add(-50 * 365 * 24 * time.Hour)
+
+func now() instant { return time.Since(epoch) }
 
 // adapt sizes the slice by how long the last one took.
 func (g *guard) adapt(took time.Duration) {

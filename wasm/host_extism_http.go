@@ -35,7 +35,7 @@ func plugRequest(r *run, mod api.Module, stack []uint64) {
 		r.failed("http_request", err)
 	}
 	req.Body = bytes.Clone(body)
-	ctx, cancel := context.WithDeadline(r.parent, r.deadline)
+	ctx, cancel := context.WithDeadline(r.parent, epoch.Add(r.deadline))
 	defer cancel()
 	res, err := r.inv.Fetch(ctx, req)
 	r.check()

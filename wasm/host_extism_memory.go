@@ -42,6 +42,9 @@ func (p *plugMemory) taken() int64 { return int64(len(p.buf)) + int64(cap(p.bloc
 
 // reset forgets all blocks. What a plug-in finds in new ones afterwards is 0.
 func (p *plugMemory) reset() {
+	if p.buf == nil { // as in all guests that are no plug-ins
+		return
+	}
 	if len(p.buf) > plugKept {
 		p.unmap()
 		return

@@ -47,7 +47,7 @@ func (r *run) fetch(text []byte) int64 {
 		r.refuse("http: " + err.Error())
 		return errnoInvalid
 	}
-	ctx, cancel := context.WithDeadline(r.parent, r.deadline)
+	ctx, cancel := context.WithDeadline(r.parent, epoch.Add(r.deadline))
 	defer cancel()
 	res, err := r.inv.Fetch(ctx, req)
 	r.check()

@@ -133,6 +133,7 @@ func (h *harmful) end() {
 // again runs one attack as a worker would: one event after the other.
 func (h *harmful) again(t *testing.T, s *bench, a *attack, fn agent.Function) {
 	var m agent.Module
+	inv := agent.NewInvocation(&fn, view{}, agent.Outside{}) // of all runs, as a worker has it
 	for h.ctx.Err() == nil {
 		var err error
 		if m == nil {
@@ -145,7 +146,6 @@ func (h *harmful) again(t *testing.T, s *bench, a *attack, fn agent.Function) {
 			}
 			continue
 		}
-		inv := agent.NewInvocation(&fn, view{}, agent.Outside{})
 		inv.Begin(event(a.data), "t", 1)
 		begun := time.Now()
 		err = m.Invoke(h.ctx, inv)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/skerry-edge/skerry/wasm/instrument"
 	"github.com/tetratelabs/wazero"
@@ -23,7 +22,7 @@ type instance struct {
 	globals []api.MutableGlobal
 	pages   uint32 // when it had started
 	started int64  // fuel that this took
-	born    time.Time
+	born    instant
 	runs    int
 	image   *image       // of the initialised instance; nil when warm
 	handle  api.Function // for the ABI: looking functions up costs more than calling them

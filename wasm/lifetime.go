@@ -23,7 +23,7 @@ func (m *module) ready(parent context.Context) error {
 		return m.start(parent)
 	}
 	switch fresh := m.fn.Isolation == agent.IsolationFresh; {
-	case in.mod.IsClosed(), in.runs >= maxRuns, m.used.Sub(in.born) > maxAge:
+	case in.mod.IsClosed(), in.runs >= maxRuns, m.used-in.born > maxAge:
 	case in.runs == 0:
 		return nil
 	case fresh && in.image != nil && in.mem.Size()/pageBytes == in.pages: // memory cannot shrink
@@ -117,11 +117,11 @@ func (m *module) pace(ctx context.Context) {
 	}
 	m.failed = false
 	at := now()
-	if rested := at.Add(-failBurst * failEvery); m.paced.Before(rested) {
+	if rested := at - failBurst*failEvery; m.paced < rested {
 		m.paced = rested
 	}
-	m.paced = m.paced.Add(failEvery)
-	if wait := m.paced.Sub(at); wait > 0 {
+	m.paced += failEvery
+	if wait := m.paced - at; wait > 0 {
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		select {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ type run struct {
 	random   bool          // random numbers were drawn while starting
 	answer   []byte        // of the last http call
 	names    names
-	ended    time.Time  // the last run, or the start
+	ended    instant    // the last run, or the start
 	refusal  string     // why a host call was refused, the last one
 	told     bool       // by the call that goes on
 	plug     plugMemory // of an Extism plug-in
@@ -41,15 +42,16 @@ func (r *run) begin(parent context.Context, fn *agent.Function, inv *agent.Invoc
 		timeout = max(timeout, r.starts)
 	}
 	at := now()
-	if at.Sub(r.ended) > rest {
+	if at-r.ended > rest {
 		r.turned = at
 	}
-	at = r.giveTurn(at)
-	r.guard = guard{
-		parent: parent, deadline: at.Add(timeout), timeout: timeout, fuel: fn.Limits.Fuel,
-		slice: cmp.Or(r.slice, firstSlice), ticked: at, turned: r.turned,
-		calls: fn.Limits.Calls, maxCalls: fn.Limits.Calls, pages: pagesFor(fn.Limits.Memory), stack: stackFor(fn.Limits.Memory),
-	}
+	r.ticked = r.giveTurn(at)
+	r.parent, r.deadline, r.timeout = parent, r.ticked+timeout, timeout
+	r.slice = cmp.Or(r.slice, firstSlice)
+	r.fuel, r.granted = fn.Limits.Fuel, 0
+	r.calls, r.maxCalls = fn.Limits.Calls, fn.Limits.Calls
+	r.pages, r.stack = pagesFor(fn.Limits.Memory), stackFor(fn.Limits.Memory)
+	r.refused, r.stacked, r.reason = false, false, nil
 	if starting {
 		r.fuel = 0
 	}
@@ -98,7 +100,7 @@ func runOf(ctx context.Context) *run {
 
 // sleep serves the guest's sleeps, no longer than the run may last.
 func (r *run) sleep(ns int64) {
-	t := time.NewTimer(min(time.Duration(max(ns, 0)), time.Until(r.deadline)))
+	t := time.NewTimer(min(time.Duration(max(ns, 0)), r.deadline-now()))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -204,25 +206,27 @@ func wrapText(err error, text string) error {
 	return fmt.Errorf("%w: %s", err, text)
 }
 
-// names keeps the short strings a guest passes again and again (topics,
-// targets, keys), so that they are made once.
-type names map[string]string
+// names keeps the short strings that a guest passes again and again (topics,
+// targets, keys), so that they are made once: of each hash the last one.
+type names []string
 
 const (
 	maxNames   = 256
 	maxNameLen = 128
 )
 
+var nameSeed = maphash.MakeSeed()
+
 func (n *names) of(b []byte) string {
-	if s, ok := (*n)[string(b)]; ok {
-		return s
+	if len(b) > maxNameLen {
+		return string(b)
 	}
-	s := string(b)
-	if len(b) <= maxNameLen && len(*n) < maxNames {
-		if *n == nil {
-			*n = names{}
-		}
-		(*n)[s] = s
+	if *n == nil {
+		*n = make(names, maxNames)
 	}
-	return s
+	name := &(*n)[maphash.Bytes(nameSeed, b)%maxNames]
+	if *name != string(b) {
+		*name = string(b)
+	}
+	return *name
 }

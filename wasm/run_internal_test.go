@@ -19,7 +19,7 @@ func TestTurns(t *testing.T) {
 		fn := &agent.Function{Limits: agent.DefaultLimits}
 		r := &run{}
 		pass := func(d time.Duration) { <-time.After(d) }
-		since := func() time.Duration { return now().Sub(r.turned) }
+		since := func() time.Duration { return now() - r.turned }
 		begin := func() { r.begin(t.Context(), fn, startInvocation(fn), false) }
 		begin()
 		if since() != 0 {
@@ -72,7 +72,8 @@ type oneModule []byte
 
 func (m oneModule) Blob(agent.Digest) ([]byte, error) { return m, nil }
 
-// TestShortRunsTakeTheirTime makes two runs of one host call each.
+// TestShortRunsTakeTheirTime makes two runs of one host call each, where even
+// those take long.
 func TestShortRunsTakeTheirTime(t *testing.T) {
 	bin, err := os.ReadFile("testdata/probe.wasm")
 	if err != nil {
@@ -85,7 +86,7 @@ func TestShortRunsTakeTheirTime(t *testing.T) {
 	}
 	event.Data[64] = 'k'
 	synctest.Test(t, func(t *testing.T) {
-		rt := NewRuntime(oneModule(bin), Options{})
+		rt := NewRuntime(oneModule(bin), Options{Interpret: true})
 		fn := agent.Function{Name: "probe", Limits: agent.DefaultLimits, KeepWarm: true}
 		fn.Digest = agent.Digest(fmt.Sprintf("sha256:%x", sha256.Sum256(bin)))
 		m, err := rt.Load(t.Context(), fn)
@@ -99,7 +100,7 @@ func TestShortRunsTakeTheirTime(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if ago := now().Sub(m.(*module).run.turned); ago != 2*slowly {
+		if ago := now() - m.(*module).run.turned; ago != 2*slowly {
 			t.Errorf("two runs of %v without rest, and the last turn was %v ago", slowly, ago)
 		}
 		if err := rt.Close(t.Context()); err != nil {

@@ -160,7 +160,7 @@ func (r *Runtime) closeIdle() {
 		r.mu.Unlock()
 		next := time.Hour
 		for _, m := range live {
-			if wait, ok := m.closeIfIdle(time.Now()); ok {
+			if wait, ok := m.closeIfIdle(now()); ok {
 				next = min(next, wait)
 			}
 		}

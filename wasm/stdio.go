@@ -49,6 +49,9 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 
 // flush emits what is left of an unfinished line.
 func (w *lineWriter) flush() {
+	if len(w.buf) == 0 {
+		return
+	}
 	line := bytes.TrimRight(w.buf, "\r")
 	w.buf = w.buf[:0]
 	if len(line) == 0 {

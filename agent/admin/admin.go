@@ -18,12 +18,13 @@ import (
 // maxSocketPath is what Linux allows for the path of a unix socket.
 const maxSocketPath = 107
 
-// Handler serves GET /v1/status as JSON (agent.Status), and the dead-letter box
-// at POST /v1/deadletters/{list,redrive,drop}.
-func Handler(status func() agent.Status, box Letters) http.Handler {
+// Handler serves GET /v1/status as JSON (agent.Status), the dead-letter box at
+// POST /v1/deadletters/{list,redrive,drop}, and GET /v1/events as a recording.
+func Handler(status func() agent.Status, box Letters, events Events) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, status()) })
 	serveLetters(mux, box)
+	serveEvents(mux, status, events)
 	return mux
 }
 
@@ -93,6 +94,10 @@ func Status(ctx context.Context, path string) (s agent.Status, err error) {
 	return s, err
 }
 
+func noAgent(path string, err error) error {
+	return fmt.Errorf("%w on %s: start one with skerry run, or name its socket with --socket (%w)", ErrNoAgent, path, err)
+}
+
 // call sends in as JSON to the agent behind the socket at path, and reads its
 // answer into out.
 func call(ctx context.Context, path, method, route string, in, out any) error {
@@ -112,7 +117,7 @@ func call(ctx context.Context, path, method, route string, in, out any) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w on %s: start one with skerry run, or name its socket with --socket (%w)", ErrNoAgent, path, err)
+		return noAgent(path, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

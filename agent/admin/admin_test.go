@@ -15,7 +15,9 @@ import (
 
 func serve(t *testing.T, path string) { serveBox(t, path, &letters{}) }
 
-func serveBox(t *testing.T, path string, box *letters) {
+func serveBox(t *testing.T, path string, box *letters) { serveAll(t, path, box, &events{}) }
+
+func serveAll(t *testing.T, path string, box *letters, from *events) {
 	t.Helper()
 	l, err := admin.Listen(path)
 	if err != nil {
@@ -23,7 +25,7 @@ func serveBox(t *testing.T, path string, box *letters) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	h := admin.Handler(func() agent.Status { return agent.Status{Device: "gw7", Generation: 3} }, box)
+	h := admin.Handler(func() agent.Status { return agent.Status{Device: "gw7", Generation: 3} }, box, from)
 	go func() { ended <- admin.Serve(ctx, l, h) }()
 	t.Cleanup(func() {
 		cancel()

@@ -51,7 +51,7 @@ func deviceChecks() fleetsync.Checks { return manifestChecks(wasm.Describe) }
 
 func manifestChecks(inspect func(module []byte) (wasm.Info, error)) fleetsync.Checks {
 	return fleetsync.Checks{
-		When:     func(expr string) error { _, err := when.Compile(expr); return err },
+		Language: when.Language{},
 		Schedule: sensors.CheckSchedule,
 		Module: func(module []byte, memory int64) ([]string, error) {
 			info, err := inspect(module)

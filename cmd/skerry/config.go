@@ -21,6 +21,7 @@ type Config struct {
 	Device   DeviceConfig   `key:"device"`
 	Data     string         `key:"data"`    // directory of everything durable
 	Linger   time.Duration  `key:"linger"`  // a commit waits so long for company
+	Clock    ClockConfig    `key:"clock"`
 	Brokers  []BrokerConfig `key:"brokers"` // to connect to; the first is the default
 	Broker   ListenConfig   `key:"broker"`  // the embedded broker
 	Registry RegistryConfig `key:"registry"`
@@ -32,6 +33,11 @@ type Config struct {
 	Log      LogConfig      `key:"log"`
 
 	Warnings []string `key:"-"` // sentences for the log: what works, but should be otherwise
+}
+
+// ClockConfig is about the wall clock.
+type ClockConfig struct {
+	Wait time.Duration `key:"wait"` // after the start, for something that keeps it right; then schedules go by it as it is
 }
 
 // DeviceConfig is who this device is.

@@ -18,6 +18,7 @@ const (
 	defaultMaxPacket = 256 << 10
 	defaultPoll      = 5 * time.Minute
 	defaultDisk      = 256 << 20
+	defaultClockWait = 10 * time.Minute
 )
 
 func (c *Config) fillDefaults() {
@@ -26,6 +27,7 @@ func (c *Config) fillDefaults() {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("device.id is not set, so that the host name %q is taken: it must be unique among all devices; set device.id", c.Device.ID))
 	}
 	c.Data = cmp.Or(c.Data, defaultData)
+	c.Clock.Wait = cmp.Or(c.Clock.Wait, defaultClockWait)
 	for i := range c.Brokers {
 		b := &c.Brokers[i]
 		b.Keepalive = cmp.Or(b.Keepalive, defaultKeepalive)

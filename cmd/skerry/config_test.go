@@ -21,6 +21,7 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 	want := Config{
 		Device: DeviceConfig{ID: "gw7", Labels: []string{"site=west", "hw=pi5"}},
 		Data:   "testdata/config/data",
+		Clock:  ClockConfig{Wait: defaultClockWait},
 		Brokers: []BrokerConfig{
 			{
 				Name: "plant", URL: "tcp://127.0.0.1:1883", Username: "gateway",
@@ -104,6 +105,7 @@ func TestEnvironmentReplacesTheFile(t *testing.T) {
 	want := Config{
 		Device:   DeviceConfig{ID: "from-env", Labels: []string{"site=east", "hw=pi4"}},
 		Data:     "/tmp/from-env",
+		Clock:    ClockConfig{Wait: defaultClockWait},
 		Broker:   ListenConfig{Listen: "127.0.0.1:2883", Name: "local", Anonymous: true},
 		Registry: RegistryConfig{Ref: "oci://127.0.0.1:5000/fleet:1", Poll: 30 * time.Second, PlainHTTP: true},
 		Limits:   LimitsConfig{Disk: 1 << 30, Module: 16 << 20},

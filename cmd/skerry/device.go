@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -54,6 +55,8 @@ type device struct {
 	sources  []source
 	agent    *agent.Agent
 	puller   *fleetsync.Puller // nil: no registry
+	inside   *sensors.Inside   // what happens to the agent
+	applied  atomic.Bool       // something was
 }
 
 // source is what a device needs of its sources beyond agent.Source.
@@ -94,6 +97,7 @@ func (d *device) wire(tune tuning) error {
 	if err := d.wireTargets(tune); err != nil {
 		return err
 	}
+	d.inside = sensors.NewInside(d.cfg.Device.ID, d.log)
 	key, err := deviceKey(d.cfg.Data)
 	if err != nil {
 		return err
@@ -108,8 +112,7 @@ func (d *device) wire(tune tuning) error {
 	if err != nil {
 		return err
 	}
-	schedule := sensors.NewSchedule(d.cfg.Device.ID, d.log)
-	d.sources = append(d.sources, schedule)
+	d.sources = append(d.sources, d.inside, d.wireSchedule())
 
 	publishers := map[string]agent.Publisher{}
 	for _, b := range brokers {
@@ -177,7 +180,7 @@ func (d *device) wireBrokers() ([]broker, error) {
 			Name: b.Name, URL: b.URL, Username: b.Username, Password: b.Password, PasswordFile: b.PasswordFile, Will: b.will(),
 			CAFile: b.CAFile, CertFile: b.CertFile, KeyFile: b.KeyFile, ClientID: b.ClientID,
 			Device: d.cfg.Device.ID, KeepAlive: b.Keepalive, MaxPacket: int64(b.MaxPacket),
-			Inflight: b.Inflight, Notes: notes{d.store}, Log: d.log,
+			Inflight: b.Inflight, Notes: notes{store: d.store}, Linked: d.linked(b.Name), Log: d.log,
 		})
 		if err != nil {
 			return nil, err
@@ -267,7 +270,7 @@ func (d *device) wireRegistry(tune tuning) error {
 	if tune.poll != 0 {
 		poll = tune.poll
 	}
-	d.puller = fleetsync.NewPuller(reg, d.store, d.agent, d.cfg.device(),
+	d.puller = fleetsync.NewPuller(reg, d.store, d, d.cfg.device(),
 		fleetsync.PullerOptions{Poll: poll, Checks: deviceChecks(), Log: d.log})
 	return nil
 }
@@ -292,7 +295,8 @@ func (d *device) run(ctx context.Context) error {
 	}
 	g.Go(func() error { return d.agent.Run(ctx) })
 	g.Go(func() error { return d.sync(ctx) })
-	g.Go(func() error { return admin.Serve(ctx, socket, admin.Handler(d.status, d.agent.DeadBox())) })
+	g.Go(func() error { return d.watch(ctx) })
+	g.Go(func() error { return admin.Serve(ctx, socket, admin.Handler(d.status, d.agent.DeadBox(), d.agent)) })
 	err = g.Wait()
 	stopUnder()
 	sinks.Wait()
@@ -321,7 +325,7 @@ func (d *device) hello() {
 // acknowledge events that nothing handles.
 func (d *device) sync(ctx context.Context) error {
 	if d.puller == nil {
-		if err := d.agent.Apply(ctx, agent.Deployment{}); err != nil {
+		if err := d.Apply(ctx, agent.Deployment{}); err != nil {
 			return err
 		}
 		<-ctx.Done()
@@ -329,7 +333,7 @@ func (d *device) sync(ctx context.Context) error {
 	}
 	err := d.puller.Restore(ctx)
 	if errors.Is(err, fleetsync.ErrNothingCached) {
-		err = d.agent.Apply(ctx, agent.Deployment{})
+		err = d.Apply(ctx, agent.Deployment{})
 	}
 	if err != nil && ctx.Err() == nil {
 		d.log.Error("cannot run what is cached: no event is taken until the registry has something that runs", "err", err)
@@ -338,13 +342,19 @@ func (d *device) sync(ctx context.Context) error {
 }
 
 // notes keeps what sources must remember, in the store.
-type notes struct{ store *store.Store }
+type notes struct {
+	store *store.Store
+	lazy  bool // durable before anything that is committed later, and within a second
+}
 
 const notesScope = "note"
 
 func (n notes) Get(key string) ([]byte, error) { return n.store.Get(notesScope, key) }
 
 func (n notes) Put(key string, value []byte) error {
-	f := &agent.Frame{Writes: []agent.Write{{Scope: notesScope, Key: key, Value: value}}}
+	f := &agent.Frame{Writes: []agent.Write{{Scope: notesScope, Key: key, Value: value}}, Lazy: n.lazy}
+	if n.lazy {
+		f.Within = time.Second
+	}
 	return n.store.Commit(context.Background(), f)
 }

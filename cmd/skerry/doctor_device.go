@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,7 +118,8 @@ func checkRegistry(ctx context.Context, cfg *Config) (out []finding, functions [
 	for _, reason := range share.Held {
 		out = append(out, finding{"app", warning, reason, ""})
 	}
-	return out, share.Deployment.Functions
+	rule := func(fn agent.Function) bool { return fn.Rule } // it has no module
+	return out, slices.DeleteFunc(share.Deployment.Functions, rule)
 }
 
 // Magic numbers of file systems, see statfs(2).

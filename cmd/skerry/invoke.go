@@ -130,11 +130,16 @@ func (o *invokeOptions) outside() (agent.Outside, error) {
 	if err != nil {
 		return agent.Outside{}, err
 	}
-	return agent.Outside{Fetch: fetcher, Secrets: func(name string) (string, bool) {
-		i := slices.IndexFunc(o.secrets, func(s string) bool { return strings.HasPrefix(s, name+"=") })
-		if i < 0 {
-			return "", false
-		}
-		return o.secrets[i][len(name)+1:], true
-	}}, nil
+	return agent.Outside{Fetch: fetcher, Secrets: secretFlags(o.secrets).value}, nil
+}
+
+// secretFlags are the values of --secret, NAME=VALUE.
+type secretFlags []string
+
+func (s secretFlags) value(name string) (string, bool) {
+	i := slices.IndexFunc(s, func(s string) bool { return strings.HasPrefix(s, name+"=") })
+	if i < 0 {
+		return "", false
+	}
+	return s[i][len(name)+1:], true
 }

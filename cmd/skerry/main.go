@@ -25,6 +25,8 @@ const (
 
 	exitUncommitted = 3 // skerry invoke: the function rejected the event, asked for a retry or failed
 	exitStopped     = 4 // skerry invoke: the sandbox stopped the function
+
+	exitMissing = 5 // skerry events: events came faster than they were taken
 )
 
 // usageError marks an error that the person in front can mend.
@@ -82,7 +84,7 @@ sandbox stopped it.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(runCommand(), demoCommand(), publishCommand(), statusCommand(),
-		inspectCommand(), invokeCommand(), doctorCommand(), deadletterCommand(), versionCommand(), compileCommand())
+		inspectCommand(), invokeCommand(), doctorCommand(), deadletterCommand(), eventsCommand(), versionCommand(), compileCommand())
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root

@@ -124,7 +124,7 @@ func (r *rig) running(n int) {
 	r.t.Helper()
 	r.eventually("the agent runs", func(s agent.Status) bool {
 		for _, src := range s.Sources {
-			if !src.Connected || (src.Kind != "schedule" && len(src.Filters) == 0) {
+			if !src.Connected || (src.Kind == "mqtt" || src.Kind == "broker") && len(src.Filters) == 0 {
 				return false
 			}
 		}

@@ -44,10 +44,10 @@ func readModule(path string) (oneModule, error) {
 	return data, nil
 }
 
-// sandbox makes the runtime that devices have, for one module. What the module
+// sandbox makes the runtime that devices have, for some modules. What a module
 // says while it starts goes to said, if that is not nil. Compiled code is kept in
 // the user's cache, so that only the first run of a module waits for it.
-func sandbox(m oneModule, said func(slog.Level, string)) *wasm.Runtime {
+func sandbox(modules wasm.Modules, said func(slog.Level, string)) *wasm.Runtime {
 	opts := wasm.Options{
 		Compiler: compiler(), ModuleSize: wasm.MaxModuleSize, Log: slog.New(startLog{slog.DiscardHandler, said}),
 	}
@@ -59,7 +59,7 @@ func sandbox(m oneModule, said func(slog.Level, string)) *wasm.Runtime {
 			}
 		}
 	}
-	return wasm.NewRuntime(m, opts)
+	return wasm.NewRuntime(modules, opts)
 }
 
 // startLog picks out of the runtime's log what a guest said when it started.

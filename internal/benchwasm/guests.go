@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -52,12 +53,15 @@ func allGuests() []guest {
 	}
 }
 
-// findGuests reads those that are there and names the others.
-func findGuests(ctx context.Context) (found []guest, missing []string, err error) {
+// findGuests reads those that which matches and that are there, and names the others.
+func findGuests(ctx context.Context, which *regexp.Regexp) (found []guest, missing []string, err error) {
 	if _, err := os.Stat(guestFolder); err != nil {
 		return nil, nil, fmt.Errorf("%w: run it from the root of the repository", err)
 	}
 	for _, g := range allGuests() {
+		if !which.MatchString(g.name) {
+			continue
+		}
 		path := filepath.Join(guestFolder, g.path)
 		if g.build {
 			if path, err = buildGo(ctx, path); err != nil {
@@ -76,6 +80,9 @@ func findGuests(ctx context.Context) (found []guest, missing []string, err error
 			g.event, g.env = hot, threshold
 		}
 		found = append(found, g)
+	}
+	if len(found) == 0 {
+		return nil, nil, fmt.Errorf("no guest is named like %s", which)
 	}
 	return found, missing, nil
 }

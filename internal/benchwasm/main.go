@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 
 	"github.com/skerry-edge/skerry/wasm/codecache"
 )
@@ -30,6 +31,8 @@ func main() {
 	rounds := flag.Int("rounds", 5, "alternating rounds; medians are printed")
 	format := flag.String("o", "text", "text or json")
 	strict := flag.Bool("strict", false, "exit with 1 if a mark is missed")
+	only := flag.String("only", "", "regular expression of what to measure: warm, cold, workers, many, fuel")
+	languages := flag.String("guest", "", "regular expression of the guests to measure it with")
 	many := flag.String("many", "", "be the process with many functions from this folder (used by the bench itself)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -38,7 +41,7 @@ func main() {
 	if *many != "" {
 		err = serveMany(ctx, *many)
 	} else {
-		err = bench(ctx, *rounds, *format, *strict)
+		err = bench(ctx, *rounds, *format, *strict, *only, *languages)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchwasm:", err)
@@ -46,12 +49,24 @@ func main() {
 	}
 }
 
-// bench runs all measurements and reports each as soon as it is there.
-func bench(ctx context.Context, rounds int, format string, strict bool) error {
+// measures are all there is to measure.
+var measures = []struct {
+	name string
+	run  func(context.Context, *report, []guest, int) error
+}{{"warm", warm}, {"cold", cold}, {"workers", workers}, {"many", many}, {"fuel", fuel}}
+
+// bench runs the measures that only matches, and reports each figure as soon as
+// it is there.
+func bench(ctx context.Context, rounds int, format string, strict bool, only, languages string) error {
 	if format != "text" && format != "json" {
 		return fmt.Errorf("-o %s is not known; use text or json", format)
 	}
-	guests, missing, err := findGuests(ctx)
+	what, err1 := regexp.Compile(only)
+	which, err2 := regexp.Compile(languages)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	guests, missing, err := findGuests(ctx, which)
 	if err != nil {
 		return err
 	}
@@ -60,8 +75,11 @@ func bench(ctx context.Context, rounds int, format string, strict bool) error {
 	for _, name := range missing {
 		r.failed(name, errors.New("its module is missing"))
 	}
-	for _, measure := range []func(context.Context, *report, []guest, int) error{warm, cold, workers, many, fuel} {
-		if err := measure(ctx, &r, guests, rounds); err != nil {
+	for _, m := range measures {
+		if !what.MatchString(m.name) {
+			continue
+		}
+		if err := m.run(ctx, &r, guests, rounds); err != nil {
 			return err
 		}
 	}

@@ -2,35 +2,33 @@ package when
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/expr-lang/expr/vm/runtime"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
-// The functions that the rewriter puts in place of operators. Their names have
-// a space, so that no expression can call them itself.
+// The functions that the rewriter puts in place of operators and names. Theirs
+// have a space, so that no expression can call them itself.
 const (
-	fieldFunc = "field of"
-	truthFunc = "true or false"
+	fieldFunc   = "field of"
+	truthFunc   = "true or false"
+	captureFunc = "capture of"
+	stateFunc   = "state of"
+	inFunc      = "is in"
+	valueFunc   = "value of" // of an operand, for a program
 )
 
-// comparisons are the ordering operators, false when a side is nil.
-var comparisons = map[string]func(...any) (any, error){
-	"is <":  func(p ...any) (any, error) { return ordered(p, runtime.Less), nil },
-	"is <=": func(p ...any) (any, error) { return ordered(p, runtime.LessOrEqual), nil },
-	"is >":  func(p ...any) (any, error) { return ordered(p, runtime.More), nil },
-	"is >=": func(p ...any) (any, error) { return ordered(p, runtime.MoreOrEqual), nil },
+// ordered makes a function of an ordering operator, false when a side is nil.
+// It panics, as expr's own operators do, when sides cannot be compared; the
+// virtual machine makes an error of it.
+func ordered(op *operator) func(...any) (any, error) {
+	return func(sides ...any) (any, error) { return op.compare(sides[0], sides[1]), nil }
 }
 
-// ordered panics, as expr's own operators do, when sides cannot be compared;
-// the virtual machine makes an error of it.
-func ordered(sides []any, compare func(a, b any) bool) bool {
-	return sides[0] != nil && sides[1] != nil && compare(sides[0], sides[1])
-}
-
-// field returns a field of an object or an element of a list, nil if there is
-// none. A negative index counts from the end.
-func field(params ...any) (any, error) {
+// fieldCall returns a field of an object or an element of a list, nil if there
+// is none. A negative index counts from the end.
+func fieldCall(params ...any) (any, error) {
 	switch in := params[0].(type) {
 	case map[string]any:
 		key, ok := params[1].(string)
@@ -53,21 +51,39 @@ func field(params ...any) (any, error) {
 	return nil, nil
 }
 
-// level returns the n-th level of a topic, "" beyond the last.
-func level(params ...any) (any, error) {
-	rest, n := params[0].(string), runtime.ToInt(params[1])
+// levelCall returns the n-th level of a topic, "" beyond the last.
+func levelCall(params ...any) (any, error) {
+	n := runtime.ToInt(params[1])
 	if n < 0 {
 		return nil, fmt.Errorf("level(%d): levels count from 0", n)
 	}
-	for ; n > 0; n-- {
-		_, after, more := strings.Cut(rest, "/")
-		if !more {
-			return "", nil
-		}
-		rest = after
+	return topicLevel(params[0].(string), n), nil
+}
+
+func inCall(params ...any) (any, error) {
+	s := scalarOf(params[0])
+	return params[1].(*constants).have(&s), nil
+}
+
+// valueCall takes a run and an operand.
+func valueCall(params ...any) (any, error) {
+	return params[1].(operand).value(params[0].(*run).terms)
+}
+
+// stateCall takes a run and a key of the function's state.
+func stateCall(params ...any) (any, error) {
+	return stateOf(params[0].(*run).terms, params[1].(string))
+}
+
+func stateOf(t agent.Terms, key string) (any, error) {
+	if t.State == nil {
+		return nil, nil
 	}
-	this, _, _ := strings.Cut(rest, "/")
-	return this, nil
+	value, err := t.State(key)
+	if err != nil {
+		return nil, fmt.Errorf("read state %q: %w", key, err)
+	}
+	return decoded(value), nil
 }
 
 func truthCall(params ...any) (any, error) { return truth(params[0]) }
@@ -80,10 +96,10 @@ func truth(v any) (bool, error) {
 	case nil:
 		return false, nil
 	}
-	return false, fmt.Errorf("true or false is needed, not %s", kind(v))
+	return false, fmt.Errorf("true or false is needed, not %s", described(v))
 }
 
-func kind(v any) string {
+func described(v any) string {
 	switch v.(type) {
 	case string:
 		return "text"

@@ -2,22 +2,84 @@ package when
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/types"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
-// known tells whether name may stand in a condition. The names that the
+// use is what an expression is for.
+type use uint8
+
+const (
+	inCondition use = iota
+	inValue
+	inTemplate
+)
+
+// env is what every expression may name, with its types.
+var env = types.Map{
+	"data":     types.Any,
+	"topic":    types.String,
+	"subject":  types.String,
+	"source":   types.String,
+	"type":     types.String,
+	"qos":      types.Int,
+	"retained": types.Bool,
+	"size":     types.Int,
+	"time":     types.String,
+	"id":       types.String,
+}
+
+// envWithResult is that of templates.
+var envWithResult = func() types.Map {
+	with := maps.Clone(env)
+	with["result"] = types.Any
+	return with
+}()
+
+var sortedNames = append(slices.Sorted(maps.Keys(env)), "capture")
+
+// names yields what stands behind each name.
+var names = map[string]operand{
+	"data":     &field{},
+	"result":   &field{result: true},
+	"topic":    text(func(t agent.Terms) string { return t.Event.Subject }),
+	"subject":  text(func(t agent.Terms) string { return t.Event.Subject }),
+	"source":   text(func(t agent.Terms) string { return t.Event.Source }),
+	"type":     text(func(t agent.Terms) string { return t.Event.Type }),
+	"id":       text(func(t agent.Terms) string { return t.Event.ID }),
+	"time":     text(func(t agent.Terms) string { return t.Event.Time.UTC().Format(eventTime) }),
+	"qos":      number(func(t agent.Terms) int { return int(t.Event.QoS) }),
+	"size":     number(func(t agent.Terms) int { return len(t.Event.Data) }),
+	"retained": truthOf(func(t agent.Terms) bool { return t.Event.Retained }),
+}
+
+// eventTime is RFC 3339 with as many digits for every event, so that texts can
+// be compared.
+const eventTime = "2006-01-02T15:04:05.000Z07:00"
+
+// known tells whether name may stand in an expression. The names that the
 // rewriter puts in have a space.
-func known(name string) bool {
-	_, ok := env[name]
-	return ok || name == "level" || strings.Contains(name, " ")
+func (r *rewriter) known(name string) bool {
+	if name == "result" && r.use != inTemplate {
+		return false
+	}
+	_, ok := names[name]
+	return ok || name == "level" || name == "state" || strings.Contains(name, " ")
 }
 
 // unknownName refuses a name that is not known; what is it most likely a field
 // of: the data, or inside a loop the element.
 func unknownName(n *ast.IdentifierNode, of string) error {
+	if n.Value == "result" {
+		return refusal(n, "result is what the function made of the event: only templates have it")
+	}
 	meant := of + "." + n.Value
 	if n.Value == "payload" && of == "data" {
 		meant = "data"
@@ -33,12 +95,23 @@ func unknownName(n *ast.IdentifierNode, of string) error {
 
 // unknownFunction refuses a call of what is no function.
 func unknownFunction(n *ast.IdentifierNode) error {
-	for _, name := range append([]string{"level"}, allowed...) {
+	for _, name := range append([]string{"level", "state"}, allowed...) {
 		if near(n.Value, name) {
 			return refusal(n, fmt.Sprintf("unknown name %q: did you mean %s?", n.Value, name))
 		}
 	}
+	if _, value := names[n.Value]; value {
+		return refusal(n, n.Value+" is no function: leave the parentheses out")
+	}
 	return refusal(n, fmt.Sprintf("unknown name %q: the functions are level, %s", n.Value, strings.Join(allowed, ", ")))
+}
+
+// unknownCapture refuses the name of a capture that the topic does not have.
+func unknownCapture(n ast.Node, name string, captures []string) error {
+	if len(captures) == 0 {
+		return refusal(n, fmt.Sprintf("unknown capture %q: the topic of the trigger captures nothing, write a level of it as {%s}", name, name))
+	}
+	return refusal(n, fmt.Sprintf("unknown capture %q: the topic of the trigger captures %s", name, strings.Join(captures, ", ")))
 }
 
 func refusal(n ast.Node, why string) error {

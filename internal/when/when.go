@@ -4,16 +4,18 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/checker"
+	"github.com/expr-lang/expr/checker/nature"
+	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
-	"github.com/expr-lang/expr/types"
-	"github.com/expr-lang/expr/vm"
+	"github.com/expr-lang/expr/optimizer"
+	"github.com/expr-lang/expr/parser"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -24,20 +26,6 @@ const (
 	maxMemory = 50_000 // elements of lists and maps made in one run
 )
 
-// env is what an expression may name, with its types.
-var env = types.Map{
-	"data":     types.Any,
-	"topic":    types.String,
-	"subject":  types.String,
-	"source":   types.String,
-	"type":     types.String,
-	"qos":      types.Int,
-	"retained": types.Bool,
-	"size":     types.Int,
-}
-
-var sortedNames = slices.Sorted(maps.Keys(env))
-
 // allowed are the built-in functions whose time and memory grow no faster than
 // what they are given. There is no replace, join or split: they multiply.
 var allowed = []string{
@@ -47,72 +35,164 @@ var allowed = []string{
 	"lower", "upper", "trim", "trimPrefix", "trimSuffix", "hasPrefix", "hasSuffix",
 }
 
-// predicate is a compiled condition; it may be used by many goroutines.
-type predicate struct {
-	text    string
-	program *vm.Program
-	fill    []func(map[string]any, *agent.Event) // sets the names that the expression uses
-	runs    sync.Pool                            // of *run
-}
-
-// run is what one evaluation needs and the next can use again.
-type run struct {
-	vm  vm.VM
-	env map[string]any
-}
-
 // Language implements agent.Language.
 type Language struct{}
 
-// Condition implements agent.Language.
-func (Language) Condition(text string, _ []string) (stateless, stateful agent.Predicate, err error) {
-	stateless, err = Compile(text)
-	return stateless, nil, err
+// predicate is a compiled condition, or a part of one.
+type predicate struct {
+	text string
+	test test
 }
 
-// Value implements agent.Language.
-func (Language) Value(string, []string) (agent.Value, error) { return nil, errors.ErrUnsupported }
-
-// Template implements agent.Language.
-func (Language) Template(string, []string) (agent.Template, error) { return nil, errors.ErrUnsupported }
-
-// Compile makes a condition of expr. Errors are one sentence that says what is
+// Condition implements agent.Language. Errors are one sentence that says what is
 // wrong and, where known, at which column.
-func Compile(text string) (agent.Predicate, error) {
+func (Language) Condition(text string, captures []string) (stateless, stateful agent.Predicate, err error) {
+	if err := checkLength("condition", text); err != nil {
+		return nil, nil, err
+	}
+	less, full, err := condition(text, captures)
+	if err != nil {
+		return nil, nil, fmt.Errorf("condition %.100q: %w", text, sentence(err))
+	}
+	if less != nil {
+		stateless = &predicate{text, less}
+	}
+	if full != nil {
+		stateful = &predicate{text, full}
+	}
+	return stateless, stateful, nil
+}
+
+func checkLength(what, text string) error {
 	if len(text) > maxLength {
-		return nil, fmt.Errorf("condition has %d bytes, at most %d are allowed: move the rest into the function", len(text), maxLength)
+		return fmt.Errorf("%s has %d bytes, at most %d are allowed: move the rest into the function", what, len(text), maxLength)
 	}
 	if strings.TrimSpace(text) == "" {
-		return nil, errors.New("condition is empty: leave the key out to match every event")
+		return fmt.Errorf("%s is empty: leave it out, or write one such as data.temperature > 80", what)
 	}
-	rw := &rewriter{}
-	program, err := expr.Compile(text, options(rw)...)
-	if refused := cmp.Or(rw.err, rw.unknown); refused != nil { // the cause of whatever came after
+	return nil
+}
+
+// condition splits the tree where its top is an "and".
+func condition(text string, captures []string) (stateless, stateful test, err error) {
+	l, root, err := parse(text, inCondition, captures)
+	if err != nil {
+		return nil, nil, err
+	}
+	if k := root.Type().Kind(); k != reflect.Bool && k != reflect.Interface {
+		return nil, nil, fmt.Errorf("it must yield true or false, not %s: compare it with something", k)
+	}
+	ast.Walk(&root, l)
+	for _, part := range conjuncts(root, nil) {
+		if needsState(part) {
+			stateful = and(stateful, l.test(part))
+		} else {
+			stateless = and(stateless, l.test(part))
+		}
+	}
+	return stateless, stateful, l.err
+}
+
+// conjuncts appends to found what all has to hold for n to hold.
+func conjuncts(n ast.Node, found []ast.Node) []ast.Node {
+	if b, ok := n.(*ast.BinaryNode); ok && (b.Operator == "and" || b.Operator == "&&") {
+		return conjuncts(b.Right, conjuncts(b.Left, found))
+	}
+	return append(found, n)
+}
+
+func and(first, second test) test {
+	if first == nil {
+		return second
+	}
+	return &both{first, second}
+}
+
+func needsState(n ast.Node) (needed bool) {
+	ast.Walk(&n, finder(func(inner ast.Node) {
+		if call, ok := inner.(*ast.CallNode); ok && calls(call, stateFunc) {
+			needed = true
+		}
+	}))
+	return needed
+}
+
+// Match implements agent.Predicate.
+func (p *predicate) Match(t agent.Terms) (bool, error) {
+	ok, err := p.test.holds(t)
+	if err != nil {
+		return false, fmt.Errorf("condition %.100q: %w", p.text, sentence(bound(err, p.text)))
+	}
+	return ok, nil
+}
+
+// parse checks an expression and returns its tree, with what makes operands of it.
+func parse(text string, to use, captures []string) (*lowering, ast.Node, error) {
+	rw := &rewriter{use: to, captures: captures}
+	config := configFor(rw)
+	tree, err := checker.ParseCheck(text, config)
+	if refused := cmp.Or(rw.err, rw.unknown, rw.looseName()); refused != nil { // the cause of whatever came after
 		err = refused
 	}
 	if err == nil {
-		err = yieldsTruth(program)
+		err = checkCalls(tree, config)
+	}
+	if err == nil {
+		err = optimizer.Optimize(&tree.Node, config)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("condition %q: %w", text, sentence(err))
+		return nil, nil, err
 	}
-	p := &predicate{text: text, program: program, fill: fillers(rw.used)}
-	p.runs.New = func() any {
-		return &run{vm: vm.VM{MemoryBudget: maxMemory}, env: make(map[string]any, len(p.fill))}
-	}
-	return p, nil
+	return &lowering{config: config, source: tree.Source}, tree.Node, nil
 }
 
-func options(rw *rewriter) []expr.Option {
-	opts := []expr.Option{
-		expr.Env(env), expr.MaxNodes(maxNodes),
-		expr.DisableAllBuiltins(), expr.Patch(rw),
-		expr.Function("level", level, new(func(string, int) string)),
-		expr.Function(fieldFunc, field, new(func(any, any) any)),
-		expr.Function(truthFunc, truthCall, new(func(any) bool)),
+// checkCalls looks into the calls that the rewriter put in: the checker passes over
+// what it has given a type before, and forgets what was wrong with it.
+func checkCalls(tree *parser.Tree, config *conf.Config) error {
+	ast.Walk(&tree.Node, finder(func(n ast.Node) {
+		if call, ok := n.(*ast.CallNode); ok {
+			call.SetNature(nature.Nature{})
+		}
+	}))
+	_, err := checker.Check(tree, config)
+	return err
+}
+
+// configFor takes what all expressions share, and adds what belongs to one.
+func configFor(rw *rewriter) *conf.Config {
+	config := *shared()
+	config.NtCache = nature.Cache{}
+	if config.WithEnv(env); rw.use == inTemplate {
+		config.WithEnv(envWithResult)
 	}
-	for name, op := range comparisons {
-		opts = append(opts, expr.Function(name, op, new(func(any, any) bool)))
+	config.Visitors = []ast.Visitor{rw}
+	return &config
+}
+
+var shared = sync.OnceValue(func() *conf.Config {
+	config := conf.CreateNew()
+	for _, set := range options() {
+		set(config)
+	}
+	for name := range config.Disabled {
+		delete(config.Builtins, name)
+	}
+	return config
+})
+
+func options() []expr.Option {
+	opts := []expr.Option{
+		expr.Env(env), expr.MaxNodes(maxNodes), expr.DisableAllBuiltins(),
+		expr.Function("level", levelCall, new(func(string, int) string)),
+		expr.Function(fieldFunc, fieldCall, new(func(any, any) any)),
+		expr.Function(truthFunc, truthCall, new(func(any) bool)),
+		expr.Function(captureFunc, valueCall, new(func(string) string)),
+		expr.Function(stateFunc, stateCall, new(func(string) any)),
+		expr.Function(inFunc, inCall, new(func(any, any) bool)),
+		expr.Function(valueFunc, valueCall, new(func(any, any) any)),
+	}
+	for name, op := range orderings {
+		opts = append(opts, expr.Function(name, ordered(op), new(func(any, any) bool)))
 	}
 	for _, name := range allowed {
 		opts = append(opts, expr.EnableBuiltin(name))
@@ -120,34 +200,12 @@ func options(rw *rewriter) []expr.Option {
 	return opts
 }
 
-// yieldsTruth refuses expressions that can never be true or false. Where the
-// type shows only when it runs, Match looks.
-func yieldsTruth(program *vm.Program) error {
-	switch k := program.Node().Type().Kind(); k {
-	case reflect.Bool, reflect.Interface:
-		return nil
-	default:
-		return fmt.Errorf("it must yield true or false, not %s: compare it with something", k)
+// bound finds the line and column of an error that was located when it happened.
+func bound(err error, text string) error {
+	if at, ok := err.(*file.Error); ok && at.Line == 0 {
+		return at.Bind(file.NewSource(text))
 	}
-}
-
-// Match evaluates the condition for ev.
-func (p *predicate) Match(t agent.Terms) (bool, error) {
-	r := p.runs.Get().(*run)
-	for _, set := range p.fill {
-		set(r.env, t.Event)
-	}
-	out, err := r.vm.Run(p.program, r.env)
-	clear(r.env) // the pool keeps no event alive
-	p.runs.Put(r)
-	var ok bool
-	if err == nil {
-		ok, err = truth(out)
-	}
-	if err != nil {
-		return false, fmt.Errorf("condition %q: %w", p.text, sentence(err))
-	}
-	return ok, nil
+	return err
 }
 
 // sentence makes one line of the picture that expr draws of an error.
@@ -164,33 +222,4 @@ func sentence(err error) error {
 		return fmt.Errorf("%s (at column %d)", what, at.Column+1)
 	}
 	return fmt.Errorf("%s, at column %d", what, at.Column+1)
-}
-
-// fillers returns what sets each of the used names. Data that no expression
-// looks at is not decoded.
-func fillers(used map[string]bool) []func(map[string]any, *agent.Event) {
-	var fill []func(map[string]any, *agent.Event)
-	for name, value := range attributes {
-		if used[name] {
-			fill = append(fill, func(to map[string]any, ev *agent.Event) { to[name] = value(ev) })
-		}
-	}
-	return fill
-}
-
-var attributes = map[string]func(*agent.Event) any{
-	"data": func(ev *agent.Event) any {
-		data, err := ev.JSON()
-		if err != nil {
-			return nil // data that is no JSON has no fields; that is no error
-		}
-		return data
-	},
-	"topic":    func(ev *agent.Event) any { return ev.Subject },
-	"subject":  func(ev *agent.Event) any { return ev.Subject },
-	"source":   func(ev *agent.Event) any { return ev.Source },
-	"type":     func(ev *agent.Event) any { return ev.Type },
-	"qos":      func(ev *agent.Event) any { return int(ev.QoS) },
-	"retained": func(ev *agent.Event) any { return ev.Retained },
-	"size":     func(ev *agent.Event) any { return len(ev.Data) },
 }

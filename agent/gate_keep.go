@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// gates looks after what gates keep, so that it is bounded: of a trigger that has
+// more keys than maxGateKeys those are forgotten that let an event through the
+// longest ago, and of one that has been gone for Options.OrphanAfter all.
+type gates struct {
+	fresh atomic.Int64 // keys that came since the last look
+
+	next, soonest time.Time // the next look, and the earliest if many keys came
+	gone          map[string]time.Time
+}
+
+const (
+	maxGateKeys = 10_000
+	gateLook    = time.Minute
+	gateBatch   = 1000 // keys that one frame deletes
+)
+
+// tidy looks at all gates, if it is time. It takes a twentieth of one CPU at most.
+func (g *gates) tidy(ctx context.Context, a *Agent, now time.Time) {
+	if now.Before(g.soonest) || now.Before(g.next) && g.fresh.Load() < maxGateKeys {
+		return
+	}
+	if !a.applying.TryLock() { // no trigger may come back meanwhile
+		return
+	}
+	defer a.applying.Unlock()
+	g.fresh.Store(0)
+	names, err := a.store.Keys(gateIndex, "", math.MaxInt32)
+	if err == nil {
+		err = g.look(ctx, a, names, now)
+	}
+	if err != nil && ctx.Err() == nil {
+		a.opts.Log.Warn("cannot tidy up what the gates of triggers keep; it stays for now", "err", err)
+	}
+	g.soonest = now.Add(20 * time.Since(now))
+	g.next = now.Add(min(gateLook, a.opts.OrphanAfter))
+}
+
+func (g *gates) look(ctx context.Context, a *Agent, names []string, now time.Time) error {
+	triggers := a.current.Load().triggers
+	for _, name := range names {
+		if tr := triggers[name]; tr != nil && tr.gated {
+			delete(g.gone, name)
+			if err := a.boundGate(ctx, name); err != nil {
+				return err
+			}
+			continue
+		}
+		if since, known := g.gone[name]; !known {
+			g.gone[name] = now
+		} else if now.Sub(since) >= a.opts.OrphanAfter {
+			if err := a.dropGate(ctx, name); err != nil {
+				return err
+			}
+			delete(g.gone, name)
+		}
+	}
+	return ctx.Err()
+}
+
+// boundGate has a trigger forget the oldest of too many keys, and some more, so
+// that it need not again soon.
+func (a *Agent) boundGate(ctx context.Context, name string) error {
+	scope := gateScope(name)
+	keys, err := a.store.Keys(scope, "", math.MaxInt32)
+	if err != nil || len(keys) <= maxGateKeys {
+		return err
+	}
+	age := make(map[string]int64, len(keys))
+	for _, key := range keys {
+		value, err := a.store.Get(scope, key)
+		if err != nil {
+			return err
+		}
+		age[key] = decodeGate(value).at
+	}
+	slices.SortFunc(keys, func(a, b string) int { return cmp.Compare(age[a], age[b]) })
+	keys = keys[:len(keys)-maxGateKeys*9/10]
+	a.opts.Log.Warn("the gate of a trigger has too many keys: those seen the longest ago are forgotten; see the key of the trigger",
+		"trigger", name, "keys", len(keys))
+	return a.forgetGate(ctx, scope, keys)
+}
+
+// dropGate deletes all that the gate of a trigger keeps.
+func (a *Agent) dropGate(ctx context.Context, name string) error {
+	scope := gateScope(name)
+	keys, err := a.store.Keys(scope, "", math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	if err := a.forgetGate(ctx, scope, keys); err != nil {
+		return err
+	}
+	return a.forgetGate(ctx, gateIndex, []string{name})
+}
+
+func (a *Agent) forgetGate(ctx context.Context, scope string, keys []string) error {
+	for some := range slices.Chunk(keys, gateBatch) {
+		f := &Frame{Lazy: true}
+		for _, key := range some {
+			f.Writes = append(f.Writes, Write{Scope: scope, Key: key})
+		}
+		if err := a.store.Commit(context.WithoutCancel(ctx), f); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// What one transaction closes at most; the rest follows in the next one.
+const (
+	maxClosed      = 64
+	maxClosedBytes = 1 << 20 // of records
+)
+
+// tick closes what has ended of a key, when its time has come.
+func (w *worker) tick(t *task) {
+	w.withdrawProbe()
+	r := t.gather
+	err := w.close(t, func(s *shelf) (closing, bool) { return due(r, max(t.at, s.seen))(s) })
+	switch {
+	case err == nil:
+		w.freed(t)
+	case errors.Is(err, errStale):
+		w.again([]*task{t})
+	default:
+		w.fn.agent.opts.Log.Warn("what was gathered cannot be closed yet", "trigger", r.trigger, "key", t.gatherKey(), "err", err)
+		w.mu.Lock()
+		t.attempts++
+		w.mu.Unlock()
+		w.postpone([]*task{t}, fullPause)
+	}
+}
+
+// inlineTick is the task of closing what stands in the way of t.
+func (w *worker) inlineTick(t *task, r *gathering, key string, at int64) *task {
+	return &task{trigger: t.trigger, key: asideLane + key, order: t.order, gather: r, at: at, attempts: t.attempts}
+}
+
+// close closes what must chooses, as far as one transaction goes.
+func (w *worker) close(t *task, must func(*shelf) (closing, bool)) error {
+	reads := &readSet{committer: w.reads.committer, spaces: w.reads.spaces, epoch: w.reads.epoch}
+	for range maxConflicts {
+		reads.forget()
+		o, err := w.closeOutcome(t, reads, must)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errPutOff, err)
+		}
+		w.leave(t)
+		if o.nothing() && !reads.uncommitted {
+			w.fn.agent.settled(o)
+			return nil
+		}
+		switch w.fn.agent.committer.join(o, reads) {
+		case joined, ended:
+			return nil
+		case stale:
+			return errStale
+		}
+		w.stay(t)
+		w.fn.stats.conflicts.Add(1)
+	}
+	return fmt.Errorf("%w: what was put aside was changed by other workers each time", errPutOff)
+}
+
+// closeOutcome is the outcome of closing what must chooses.
+func (w *worker) closeOutcome(t *task, reads *readSet, must func(*shelf) (closing, bool)) (*outcome, error) {
+	r, key := t.gather, t.gatherKey()
+	s, err := w.shelf(reads, r, key)
+	if err != nil {
+		return nil, err
+	}
+	o := &outcome{task: t, worker: w, event: &Event{Type: TypeGathered, Subject: key}, level: t.durability(), passed: true}
+	o.aside = &asideChange{rule: r, key: key, open: s.known}
+	x := &closer{worker: w, reads: reads, task: t, rule: r, key: key, read: map[uint64][]asideRead{}}
+	before, at, size := s.cost(), max(t.at, s.seen), int64(0)
+	for n := 0; n < maxClosed && size < maxClosedBytes; n++ {
+		c, ok := must(s)
+		if !ok {
+			break
+		}
+		rec, err := x.record(s, c)
+		if err != nil {
+			return nil, err
+		}
+		left := s.clone()
+		gone := r.shut(left, c, s.watermark(r, at))
+		if rec != nil {
+			size += recordSize(&rec.Event)
+			if grows := size + left.cost() - before; grows > 0 && !w.fn.inbox.hasRoom(grows) && w.fn.inbox.bytes.Load() > 0 {
+				if n == 0 {
+					return nil, errors.New("the inbox of the function is full")
+				}
+				break
+			}
+			o.adds = append(o.adds, *rec)
+		}
+		s, s.seen = left, at
+		o.writes = append(o.writes, x.drop(gone)...)
+		o.aside.open = len(s.panes) > 0
+	}
+	if s.seen == at && (size > 0 || len(o.writes) > 0) {
+		o.writes = append(o.writes, r.writes(s, key, reads)...)
+	}
+	o.aside.due, o.aside.cost = r.due(s), s.cost()-before
+	return o, nil
+}
+
+// closer reads what is closed.
+type closer struct {
+	worker *worker
+	reads  *readSet
+	task   *task
+	rule   *gathering
+	key    string
+	read   map[uint64][]asideRead // by row
+}
+
+// asideRead is an event that was read back; its Event is nil if it could not be.
+type asideRead struct {
+	asideEvent
+	pieces int
+}
+
+// lenientAfter is how often the same has to fail before it goes without what
+// cannot be read.
+const lenientAfter = 5
+
+// row reads the events of one row.
+func (x *closer) row(p row) ([]asideRead, error) {
+	if list, ok := x.read[p.id]; ok {
+		return list, nil
+	}
+	list := make([]asideRead, 0, p.n)
+	for n := range p.n {
+		e, pieces, err := x.worker.readAside(x.reads, x.rule.scope, eventName(x.key, p.id, n))
+		if err != nil && x.task.attempts < lenientAfter {
+			return nil, err
+		}
+		if err != nil || e.Event == nil {
+			x.worker.fn.agent.counts.dropped.Add(1)
+			x.worker.fn.agent.opts.Log.Error("an event that was put aside cannot be read back; it is left out",
+				"trigger", x.rule.trigger, "key", x.key, "err", err)
+			e.Event = nil
+		}
+		list = append(list, asideRead{e, pieces})
+	}
+	x.read[p.id] = list
+	return list, nil
+}
+
+// record is the event that stands for what is closed; nil if that is nothing.
+func (x *closer) record(s *shelf, c closing) (*Record, error) {
+	r := x.rule
+	g := gathered{rule: r, key: x.key, start: c.start, end: c.end, partial: c.partial, suffix: strconv.FormatInt(c.window, 36)}
+	for _, i := range c.panes {
+		for _, p := range s.panes[i].rows {
+			list, err := x.row(p)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range list {
+				if e.Event != nil && (!r.aligned() || c.rest || e.at >= c.start && e.at < c.end) {
+					g.events = append(g.events, e.asideEvent)
+				}
+			}
+		}
+	}
+	if len(g.events) == 0 {
+		return nil, nil //nolint:nilnil // there is nothing to run for
+	}
+	slices.SortStableFunc(g.events, func(a, b asideEvent) int { return cmp.Compare(a.at, b.at) })
+	rec := x.worker.ready(x.task.trigger, &g)
+	return &rec, nil
+}
+
+// drop are the writes that take the events of panes away.
+func (x *closer) drop(panes []pane) (list []Write) {
+	for i := range panes {
+		for _, p := range panes[i].rows {
+			for n, e := range x.read[p.id] {
+				name := eventName(x.key, p.id, uint64(n))
+				for i := range e.pieces {
+					list = append(list, Write{Scope: x.rule.scope, Key: pieceName(name, i)})
+				}
+			}
+		}
+	}
+	return list
+}

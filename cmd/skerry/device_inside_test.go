@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/internal/testbed"
+)
+
+// hearing is what comes on a broker, by topic.
+type hearing struct {
+	mu sync.Mutex
+	by map[string][]string
+}
+
+func hear(t *testing.T, url, filter string) *hearing {
+	t.Helper()
+	h := &hearing{by: map[string][]string{}}
+	if err := token(client(t, url).Subscribe(filter, 1, func(_ paho.Client, m paho.Message) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.by[m.Topic()] = append(h.by[m.Topic()], string(m.Payload()))
+	})); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *hearing) on(topic string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]string(nil), h.by[topic]...)
+}
+
+// wait waits until n messages came on topic.
+func (h *hearing) wait(t *testing.T, topic string, n int) []string {
+	t.Helper()
+	testbed.Eventually(t, 30*time.Second, topic, func() error {
+		if got := h.on(topic); len(got) < n {
+			return fmt.Errorf("%d messages, want %d", len(got), n)
+		}
+		return nil
+	})
+	return h.on(topic)
+}
+
+const lifeApp = `apiVersion: skerry/v1
+kind: App
+metadata: {name: life, version: %s}
+triggers:
+  - {name: started, inside: {topic: started}, then: [{publish: told/started}]}
+  - {name: changed, inside: {topic: deployment/changed}, then: [{publish: told/changed}]}
+  - {name: link, inside: {topic: "link/{broker}/{way}"}, then: [{publish: "told/{broker}/{way}"}]}
+`
+
+// TestLifeOfAnAgent tells rules when it started, when a broker went and came, and
+// that it was given something else to run.
+func TestLifeOfAnAgent(t *testing.T) {
+	broker, other := testbed.StartMosquitto(t, testbed.MosquittoOptions{}), testbed.StartMosquitto(t, testbed.MosquittoOptions{})
+	r := newRig(t, fmt.Sprintf("brokers: [{name: plant, url: '%s'}, {name: cellar, url: '%s'}]\n", broker.URL, other.URL))
+	h := hear(t, broker.URL, "told/#")
+	r.write("app.yaml", fmt.Sprintf(lifeApp, "1.0.0"))
+	r.publish(r.path("app.yaml"))
+	r.start()
+	r.eventually("the app runs", func(s agent.Status) bool { return len(s.Apps) == 1 })
+	r.proc.Stop() // its first start had nothing to run yet
+	r.start()
+	if got := h.wait(t, "told/started", 1); !strings.Contains(got[0], `"apps":["life@1.0.0"]`) {
+		t.Errorf("started: %s", got[0])
+	}
+	h.wait(t, "told/cellar/up", 1)
+	other.Stop()
+	if got := h.wait(t, "told/cellar/down", 1); !strings.Contains(got[0], `"broker":"cellar","error":"`) {
+		t.Errorf("link down: %s", got[0])
+	}
+	before := len(h.on("told/cellar/up"))
+	other.Restart()
+	h.wait(t, "told/cellar/up", before+1)
+	r.write("app.yaml", fmt.Sprintf(lifeApp, "1.1.0"))
+	r.publish(r.path("app.yaml"))
+	got := h.wait(t, "told/changed", len(h.on("told/changed"))+1)
+	if last := got[len(got)-1]; !strings.Contains(last, `"apps":["life@1.1.0"]`) {
+		t.Errorf("changed: %s", last)
+	}
+}
+
+// TestNoTickIsMissed kills an agent while a schedule ticks that makes up for what
+// it missed.
+func TestNoTickIsMissed(t *testing.T) {
+	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
+	r := newRig(t, fmt.Sprintf("brokers: [{name: plant, url: '%s'}]\nclock: {wait: 1ms}\n", broker.URL))
+	h := hear(t, broker.URL, "tick")
+	r.write("app.yaml", `apiVersion: skerry/v1
+kind: App
+metadata: {name: clock, version: 1.0.0}
+triggers:
+  - {name: tick, schedule: {every: 100ms, missed: all}, then: [{publish: tick}]}
+`)
+	r.publish(r.path("app.yaml"))
+	r.start()
+	for range 5 {
+		h.wait(t, "tick", len(h.on("tick"))+10)
+		r.proc.Kill()
+		off := time.Now().Add(500 * time.Millisecond)
+		testbed.Eventually(t, 10*time.Second, "half a second", func() error {
+			if time.Now().Before(off) {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		r.start()
+	}
+	h.wait(t, "tick", len(h.on("tick"))+20)
+	seen := map[time.Time]int{}
+	var first, last time.Time
+	for _, text := range h.on("tick") {
+		var tick struct{ Due time.Time }
+		if err := json.Unmarshal([]byte(text), &tick); err != nil {
+			t.Fatal(err)
+		}
+		if seen[tick.Due]++; first.IsZero() {
+			first = tick.Due
+		}
+		last = tick.Due
+	}
+	if testing.Verbose() {
+		for _, text := range h.on("tick") {
+			t.Log(text)
+		}
+	}
+	lost := 0
+	for due := first; due.Before(last); due = due.Add(100 * time.Millisecond) {
+		if seen[due] == 0 {
+			lost++
+		}
+	}
+	t.Logf("%d ticks, %d messages, %d lost", len(seen), len(h.on("tick")), lost)
+	if want := int(last.Sub(first)/(100*time.Millisecond)) + 1; lost > 0 || len(seen) != want {
+		t.Errorf("%d ticks of %d, %d lost", len(seen), want, lost)
+	}
+}

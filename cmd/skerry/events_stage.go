@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/internal/recording"
+	"github.com/skerry-edge/skerry/internal/store"
+	"github.com/skerry-edge/skerry/internal/when"
+	"github.com/skerry-edge/skerry/wasm"
+)
+
+// stage is an agent for a while: with nothing around it, in a folder that goes
+// with it, by a clock that is moved by hand.
+type stage struct {
+	agent   *agent.Agent
+	store   *store.Store
+	runtime *wasm.Runtime
+	dir     string
+	ended   chan error // of the agent
+}
+
+// openStage wires an agent that starts at the time of the recording's start.
+func openStage(h recording.Header, modules modulesOf, watch agent.Watcher, secrets func(string) (string, bool)) (*stage, error) {
+	dir, err := os.MkdirTemp("", "skerry-play-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder to play in: %w", err)
+	}
+	clock, quiet := agent.NewManualClock(h.Start), slog.New(slog.DiscardHandler)
+	st, err := store.Open(filepath.Join(dir, storeDir), store.Options{Past: clock.Past, NoSync: true, Log: quiet})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open a store to play with: %w", err), os.RemoveAll(dir))
+	}
+	rt := sandbox(modules, nil)
+	s := &stage{store: st, runtime: rt, dir: dir, ended: make(chan error, 1)}
+	s.agent = agent.New(st, rt, nil, agent.Options{
+		Device: h.Device, DefaultBroker: h.Broker, Language: when.Language{}, Secrets: secrets,
+		Clock: clock, Watch: watch, Group: 1, Log: quiet,
+	})
+	return s, nil
+}
+
+// run has the agent run d while do lasts, and takes the stage down.
+func (s *stage) run(ctx context.Context, d agent.Deployment, do func(context.Context) error) (err error) {
+	world, stop := context.WithCancel(context.WithoutCancel(ctx))
+	over := make(chan error, 2)
+	go func() { over <- s.store.Run(world) }()
+	go func() {
+		err := s.agent.Run(world)
+		s.ended <- err
+		over <- err
+	}()
+	defer func() {
+		stop()
+		err = errors.Join(err, <-over, <-over)
+		closing(&err, s.runtime.Close)
+		err = errors.Join(err, s.store.Close(), os.RemoveAll(s.dir))
+	}()
+	if err := s.agent.Apply(ctx, d); err != nil {
+		var refused *agent.LoadError
+		if errors.As(err, &refused) {
+			return fmt.Errorf("the app does not start: %w", err)
+		}
+		return err
+	}
+	return do(ctx)
+}
+
+// broken says that the agent has ended although nobody stopped it.
+func (s *stage) broken() error {
+	select {
+	case err := <-s.ended:
+		return errors.Join(errors.New("the agent that plays has ended"), err)
+	default:
+		return nil
+	}
+}
+
+// forget takes records off their queues: nobody sends them anywhere.
+func (s *stage) forget(ctx context.Context, seqs []uint64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	return s.store.Commit(ctx, &agent.Frame{Done: seqs, Lazy: true})
+}
