@@ -74,6 +74,7 @@ type gatherPlay struct {
 	counts map[string]int
 
 	crashed atomic.Bool
+	booting atomic.Bool
 	dice    *rand.Rand   // of the disk; these are guarded by its mu
 	events  []*playEvent // appended to under it
 	calm    bool
@@ -92,8 +93,8 @@ type playEvent struct {
 	key   string
 	t     int64 // its own time, ns
 	data  string
-	order int   // of the offer that counted
-	at    int64 // when that was, by the clock of the rule
+	order int         // of the offer that counted
+	at    int64       // when that was, by the clock of the rule
 	kept  atomic.Bool // it is on disk
 	acked atomic.Bool
 }
@@ -198,6 +199,8 @@ func randomGather(rng *rand.Rand) Gather {
 // boot starts an agent on what is on disk.
 func (p *gatherPlay) boot() {
 	p.crashed.Store(false)
+	p.booting.Store(true)
+	defer p.booting.Store(false)
 	p.clock = NewClock(func() (time.Time, bool) { return time.Now().Add(30 * 365 * 24 * time.Hour), true })
 	p.began = time.Now()
 	p.agent = New(p.disk, p, nil, Options{
@@ -250,7 +253,7 @@ func (p *gatherPlay) beforeCommit(f *Frame) error {
 	switch {
 	case p.crashed.Load():
 		return errBroken
-	case p.calm || f.Lazy:
+	case p.calm || f.Lazy || p.booting.Load():
 		return nil
 	case p.chance(2):
 		p.crashed.Store(true)
@@ -279,7 +282,7 @@ func (p *gatherPlay) afterCommit(f *Frame) error {
 			kept(r.Event.Data)
 		}
 	}
-	if !p.calm && !f.Lazy && p.chance(2) {
+	if !p.calm && !f.Lazy && !p.booting.Load() && p.chance(2) {
 		p.crashed.Store(true)
 		return errBroken
 	}
@@ -354,7 +357,7 @@ func (p *gatherPlay) play() {
 	p.over = true
 	p.mu.Unlock()
 	p.down()
-	p.wait(48 * time.Hour)
+	p.wait(10 * time.Minute)
 	synctest.Wait()
 	p.stop()
 	p.counts["failed"] += p.failed

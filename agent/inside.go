@@ -22,7 +22,7 @@ func (a *Agent) insideEvent(what, function string, data any) *Event {
 		text = nil
 	}
 	return &Event{
-		Source: "/" + a.opts.Device + "/agent", Type: TypeInside, Subject: what + "/" + function, Time: time.Now(),
+		Source: "/" + a.opts.Device + "/agent", Type: TypeInside, Subject: what + "/" + function, Time: a.now(),
 		ContentType: "application/json", Data: text, Via: ViaInside, QoS: 1,
 	}
 }

@@ -19,11 +19,17 @@ type outcome struct {
 	level  Durability
 	grown  [2]int64 // bytes by which the state grows, by space
 	dead   bool
-	passed bool   // a stage before the function did not let it through
-	result []byte // of the function, nil if it set none
-	cause  error  // of a dead letter
+	passed bool         // a stage before the function did not let it through
+	answer func()       // when it is durable; nil: nobody asks
 	aside  *asideChange // of what is put aside; nil: it stays
-	marked bool   // the committer notes that the trigger is done with the event
+	marked bool         // the committer notes that the trigger is done with the event
+}
+
+// answers notes what to tell who asks for what became of the event.
+func (o *outcome) answers(result []byte, cause error) {
+	if answer := o.task.answer; answer != nil {
+		o.answer = func() { answer(result, cause) }
+	}
 }
 
 // nothing tells that there is nothing for the store to keep.
@@ -38,7 +44,8 @@ func (w *worker) outcome(t *task, ev *Event) (*outcome, error) {
 	o := &outcome{task: t, worker: w, event: ev, grown: w.inv.grown}
 	o.writes, o.adds = append(fx.Writes, w.staged.writes...), w.staged.adds
 	o.level = t.durability()
-	if o.result = fx.Result; fx.Result != nil && len(t.trigger.Then) > 0 {
+	o.answers(fx.Result, nil)
+	if fx.Result != nil && len(t.trigger.Then) > 0 {
 		if err := w.then(fx, t, ev, OnOutput, fx.Result); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrReject, err)
 		}
@@ -51,7 +58,8 @@ func (w *worker) outcome(t *task, ev *Event) (*outcome, error) {
 // deadOutcome is the dead letter of a task, and what else its trigger wants to
 // happen then.
 func (w *worker) deadOutcome(t *task, ev *Event, cause error) *outcome {
-	o := &outcome{task: t, worker: w, event: ev, level: DurabilitySync, dead: true, cause: cause}
+	o := &outcome{task: t, worker: w, event: ev, level: DurabilitySync, dead: true}
+	o.answers(nil, cause)
 	o.adds = append(o.adds, Record{
 		Queue: QueueDead, Kind: KindDead, Key: t.key, Function: w.fn.Name, Trigger: t.trigger.Name,
 		Attempts: t.attempts, Reason: cause.Error(), Origin: QueueInbox(w.fn.Name), Ready: t.ready, Event: *ev,
@@ -195,8 +203,8 @@ func (a *Agent) settled(o *outcome) {
 	} else if !t.offered.IsZero() && !o.passed {
 		a.counts.latency.add(time.Since(t.offered))
 	}
-	if t.answer != nil && !o.passed {
-		t.answer(o.result, o.cause)
+	if o.answer != nil {
+		o.answer()
 	}
 	if a.opts.Watch != nil {
 		a.opts.Watch.Settled(&Outcome{o.event, t.trigger.Name, fn.Name, o.dead, o.writes, o.adds})

@@ -182,7 +182,7 @@ func (w *worker) broke(ev *Event, err error) {
 	b, opts := &w.fn.breaker, &w.fn.agent.opts
 	if pause := b.failed(ev.ID, err, w.probe, opts, w.fn.agent.now()); pause > 0 {
 		if !w.probe {
-			w.tell("parked", parked{w.fn.Name, err.Error(), time.Now().Add(pause)})
+			w.tell("parked", parked{w.fn.Name, err.Error(), w.fn.agent.now().Add(pause)})
 		}
 		opts.Log.Error("a function keeps failing and is stopped for a while: its events wait; skerry status shows when one may try again",
 			"function", w.fn.Name, "pause", pause, "err", err)

@@ -13,7 +13,6 @@ type task struct {
 	trigger  *compiled
 	key      string // tasks of one key run in order
 	known    string // what the event says of itself, see Dedupe; "": nothing
-	ready    bool   // it is past the stages before the function, see Record.Ready
 	order    int64  // of arrival
 	attempts int    // failed runs so far
 	due      time.Time
@@ -23,6 +22,7 @@ type task struct {
 	at       int64                          // when it fell due, by the clock of gather
 	answer   func(result []byte, err error) // see Event.Answer; nil: nobody asks
 	pend     *pending                       // who waits for the outcome; nil once it is durable
+	ready    bool                           // it is past the stages before the function, see Record.Ready
 
 	// guarded by the worker's mu
 	seq      uint64        // inbox record; 0: none

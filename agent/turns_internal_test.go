@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"testing"
@@ -125,4 +126,61 @@ func BenchmarkTurn(b *testing.B) {
 			close(stop)
 		})
 	}
+}
+
+// blocked is a module that tells who runs, and waits.
+type blocked struct {
+	name string
+	runs chan string
+	hold chan struct{} // nil: it does not wait
+}
+
+func (b blocked) Close(context.Context) error { return nil }
+
+func (b blocked) Invoke(context.Context, *Invocation) error {
+	b.runs <- b.name
+	if b.hold != nil {
+		<-b.hold
+	}
+	return nil
+}
+
+// TestFunctionsRunByPriority has the functions of an agent wait for its only turn.
+func TestFunctionsRunByPriority(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs, hold := make(chan string, 4), make(chan struct{})
+		a := New(newModelDisk(nil), nil, nil, Options{Device: "gw7"})
+		a.turns, a.ids = newTurns(1), &ids{}
+		next := a.deployment(Deployment{})
+		acked := 0
+		for _, f := range []Function{{Name: "app/holds"}, {Name: "app/low"}, {Name: "app/usual", Priority: 5}, {Name: "app/high", Priority: 9}} {
+			f.Limits, f.Rule = DefaultLimits, true
+			fn, err := a.load(t.Context(), f, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fn.workers[0].mod = blocked{f.Name, runs, nil}
+			if f.Name == "app/holds" {
+				fn.workers[0].mod = blocked{f.Name, runs, hold}
+			}
+			next.functions[f.Name] = fn
+			if err := addRoute(next, next, &Trigger{Name: f.Name, Function: f.Name, Via: "plant", Filter: f.Name}); err != nil {
+				t.Fatal(err)
+			}
+			a.current.Store(next)
+			a.Offer(&Event{Via: "plant", Subject: f.Name, QoS: 1}, func(error) { acked++ })
+			task, _ := fn.workers[0].take(time.Now())
+			go fn.workers[0].handle(t.Context(), task)
+			synctest.Wait() // it runs, or is in line
+		}
+		close(hold)
+		synctest.Wait()
+		var order []string
+		for len(runs) > 0 {
+			order = append(order, <-runs)
+		}
+		if want := []string{"app/holds", "app/high", "app/usual", "app/low"}; !slices.Equal(order, want) || acked != 4 {
+			t.Errorf("they ran in the order %v, %d acknowledged", order, acked)
+		}
+	})
 }

@@ -128,7 +128,9 @@ func TestFilesWhileItWasOff(t *testing.T) {
 // TestFilesWithoutAnOutcome come again, in the same slot and with the same hash.
 func TestFilesWithoutAnOutcome(t *testing.T) {
 	d, s := newSpool(t), &sink{}
-	stop := start(t, d.files(), s)
+	src := d.files()
+	stop := start(t, src, s)
+	connected(t, src)
 	d.write("a", "1")
 	first := s.wait(t, 1)[0]
 	if first.Origin.Redelivered {

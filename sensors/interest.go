@@ -47,11 +47,16 @@ func (n *interest) wants(topic string) bool {
 	return false
 }
 
-// await waits until there are triggers, or stop is closed; it tells whether
-// there are.
+// await waits until there are triggers; it returns false when stop is closed.
 func (n *interest) await(stop <-chan struct{}) bool {
 	for {
-		if filters, _ := n.now(); len(filters) > 0 {
+		filters, _ := n.now()
+		select {
+		case <-stop:
+			return false
+		default:
+		}
+		if len(filters) > 0 {
 			return true
 		}
 		select {

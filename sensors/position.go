@@ -48,7 +48,7 @@ type position struct {
 	soon   bool        // that timer is not to wait
 	again  *time.Timer // nil unless something failed
 	delay  time.Duration
-	fault  error // why the note could not be written; nil: it was
+	fault  error // why the note could not be read or written; nil: it was
 	closed bool
 }
 
@@ -71,7 +71,7 @@ func openPosition(name string, notes Notes, offer agent.Offer) (*position, error
 			return nil, fmt.Errorf("read the position of %s: %w", name, err)
 		}
 		if len(b) > 0 && json.Unmarshal(b, &p.done) != nil {
-			return nil, fmt.Errorf("the position of %s cannot be read: %.100q", name, b)
+			p.done, p.fault = place{}, fmt.Errorf("the position of %s cannot be read, so that it begins anew: %.100q", name, b)
 		}
 	}
 	p.noted, p.begun, p.next = p.done, p.done.N, p.done.N+1

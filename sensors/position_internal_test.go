@@ -223,6 +223,23 @@ func TestPositionThatCannotBeNoted(t *testing.T) {
 	})
 }
 
+func TestPositionThatCannotBeRead(t *testing.T) {
+	readers(t, func(r *reader) {
+		r.notes.value = []byte(`{"n":7,"mark":`)
+		r.open()
+		if r.p.mark() != "" || r.p.err() == nil {
+			t.Errorf("goes on after %q, error %v", r.p.mark(), r.p.err())
+		}
+		r.read(1)
+		r.offers()[0].done(nil)
+		<-time.After(2 * noteDelay)
+		synctest.Wait()
+		if r.p.err() != nil || string(r.notes.value) != `{"n":1,"mark":"1"}` {
+			t.Errorf("noted %s, error %v", r.notes.value, r.p.err())
+		}
+	})
+}
+
 func TestPositionCloseWaitsForOutcomes(t *testing.T) {
 	readers(t, func(r *reader) {
 		r.read(3)

@@ -32,6 +32,7 @@ type Schedule struct {
 
 	mu      sync.Mutex
 	plans   map[string]*plan // by trigger
+	order   []*plan          // the same, by name; replaced by Follow, never changed
 	gone    []*plan          // that Run has to end
 	faults  []string
 	waiting map[*tick]struct{}
@@ -85,7 +86,10 @@ func (s *Schedule) Follow(triggers []agent.Trigger) {
 			s.gone = append(s.gone, old)
 		}
 	}
-	s.plans = plans
+	s.plans, s.order = plans, nil
+	for _, name := range sortedKeys(plans) {
+		s.order = append(s.order, plans[name])
+	}
 	signal(s.changed)
 }
 
@@ -115,20 +119,11 @@ func (s *Schedule) turn(offer agent.Offer) time.Duration {
 	wait := s.retry(now.ran, offer)
 	blind := false
 	for _, p := range plans {
-		switch {
-		case p.makesUp() && now.usable:
-			wait = min(wait, s.keep(p, now, offer))
-		case p.rule.Every > 0:
-			wait = min(wait, s.every(p, now, offer))
-			blind = blind || p.makesUp()
-		case now.usable:
-			wait = min(wait, s.cron(p, now, offer))
-		default:
-			blind = true
+		if p.held || !now.ran.Before(p.wake) {
+			p.wake = now.ran.Add(min(s.look(p, now, offer), maxWait))
 		}
-	}
-	if blind {
-		wait = min(wait, askTrust)
+		wait = min(wait, p.wake.Sub(now.ran))
+		blind = blind || p.blind
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,15 +131,28 @@ func (s *Schedule) turn(offer agent.Offer) time.Duration {
 	return max(wait, 0)
 }
 
-// current is the plans there are, sorted; those that are gone are ended.
+// look offers what is due of a plan, and tells how long nothing will be.
+func (s *Schedule) look(p *plan, now moment, offer agent.Offer) time.Duration {
+	wait := maxWait
+	switch {
+	case p.makesUp() && now.usable:
+		wait = s.keep(p, now, offer)
+	case p.rule.Every > 0:
+		wait = s.every(p, now, offer)
+	case now.usable:
+		wait = s.cron(p, now, offer)
+	}
+	if p.blind = !now.usable && (p.makesUp() || p.rule.Cron != ""); p.blind {
+		wait = min(wait, askTrust)
+	}
+	return wait
+}
+
+// current is the plans there are; those that are gone are ended.
 func (s *Schedule) current() []*plan {
 	s.mu.Lock()
-	gone := s.gone
+	gone, plans := s.gone, s.order
 	s.gone = nil
-	plans := make([]*plan, 0, len(s.plans))
-	for _, name := range sortedKeys(s.plans) {
-		plans = append(plans, s.plans[name])
-	}
 	s.mu.Unlock()
 	for _, p := range gone {
 		if err := p.end(s.opts.Notes); err != nil {
@@ -243,15 +251,14 @@ func (s *Schedule) Status() agent.SourceStatus {
 	if s.blind {
 		notes = append(notes, "nothing keeps the clock right (is an NTP client running?): cron, and what makes up for missed ticks, wait until something does, or for clock.wait")
 	}
-	for _, name := range st.Filters {
-		p := s.plans[name]
+	for _, p := range s.order {
 		if p.pos != nil {
 			st.Inflight += p.pos.waiting()
 			notes = append(notes, errorText(p.pos.err()))
 		}
 		notes = append(notes, errorText(p.fault))
 		if p.dropped {
-			notes = append(notes, fmt.Sprintf("trigger %s missed more than %d ticks: the oldest are left out", name, maxMissed))
+			notes = append(notes, fmt.Sprintf("trigger %s missed more than %d ticks: the oldest are left out", p.name, maxMissed))
 		}
 	}
 	st.Note = joinNotes(nil, notes...)

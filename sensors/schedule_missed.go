@@ -27,21 +27,22 @@ func (s *Schedule) keep(p *plan, now moment, offer agent.Offer) time.Duration {
 		s.setFault(p, nil)
 	}
 	s.collect(p, now)
+	p.held = false
 	for len(p.backlog) > 0 {
 		due := p.backlog[0]
 		if wait := now.until(due.Add(p.jitter(s.device, due))); wait > 0 {
 			return min(wait, maxWait)
 		}
 		if !p.pos.offer(s.stamped(p, now, due), p.markOf(due)) {
+			p.held = true
 			return maxWait // room wakes us
 		}
 		p.backlog = p.backlog[1:]
 	}
-	next := p.next(p.last)
-	if next.IsZero() {
-		return maxWait // not within five years
+	if p.coming.IsZero() {
+		return maxWait
 	}
-	return now.until(next.Add(p.jitter(s.device, next)))
+	return now.until(p.coming.Add(p.jitter(s.device, p.coming)))
 }
 
 // resume finds where the plan goes on.
@@ -69,6 +70,7 @@ func (s *Schedule) resume(p *plan, now moment, offer agent.Offer) error {
 		s.add(p, begun)
 		p.last = p.last.Add(max(0, now.wall.Sub(p.last)) / p.rule.Every * p.rule.Every)
 	}
+	p.coming = p.next(p.last)
 	return nil
 }
 
@@ -80,8 +82,12 @@ func (s *Schedule) collect(p *plan, now moment) {
 	}
 	if now.wall.Before(p.last.Add(-back)) {
 		p.last = now.wall // the clock was set back
+		p.coming = p.next(p.last)
 	}
-	s.add(p, now.wall)
+	if !p.coming.IsZero() && !now.wall.Before(p.coming) {
+		s.add(p, now.wall)
+		p.coming = p.next(p.last)
+	}
 }
 
 // add puts what fell due since the last tick, and until the given time, into the

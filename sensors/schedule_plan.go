@@ -11,11 +11,14 @@ import (
 // plan is one trigger's schedule with what is due next. Only Run uses it, but
 // for what Schedule.mu guards.
 type plan struct {
-	name string
-	rule agent.Schedule
-	next func(time.Time) time.Time
-	born time.Time // with the monotonic reading
-	over bool      // the trigger is gone, not just changed; set before Run ends the plan
+	name  string
+	rule  agent.Schedule
+	next  func(time.Time) time.Time
+	born  time.Time // with the monotonic reading
+	wake  time.Time // when it is to be looked at, at the latest; with the monotonic reading
+	held  bool      // it waits for room, and may be looked at before
+	blind bool      // it waits for a clock that can be gone by
+	over  bool      // the trigger is gone, not just changed; set before Run ends the plan
 
 	due   time.Time // of every: with the monotonic reading; zero at first
 	ran   bool      // of every: at least once
@@ -23,6 +26,7 @@ type plan struct {
 
 	// Of one that makes up for missed ticks, once the wall clock can be gone by:
 	last    time.Time   // the latest due time that was found
+	coming  time.Time   // the one after; zero: not within five years
 	backlog []time.Time // due, and not offered yet
 	known   bool        // last is
 

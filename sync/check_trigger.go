@@ -92,7 +92,7 @@ func (c *appCheck) then(path string, t *AppThen, names []string) {
 			c.fail(path+"."+key, "it goes with publish: remove it, a follow-up or an event waits until it is taken")
 		}
 	}
-	c.within(path+".qos", t.QoS, 0, 1)
+	c.within(path+".qos", t.QoS, 0, 2)
 	c.oneOf(path+".when", t.When, "output", "error", "always")
 	if t.Data != nil {
 		c.template(path+".data", t.Data, names)

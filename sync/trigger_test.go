@@ -2,6 +2,8 @@ package fleetsync_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -91,6 +93,26 @@ func TestEveryKeyOfATriggerIsRead(t *testing.T) {
 	}
 	if second, _ := json.Marshal(again); string(second) != string(published) {
 		t.Errorf("reads back differently:\n%s\n%s", published, second)
+	}
+}
+
+// A version is published once: written again, also by another release, it must be
+// the same bytes, or publish takes it for other content.
+func TestWhatIsPublishedStaysTheSame(t *testing.T) {
+	app, err := fleetsync.ParseApp("app.yaml", []byte(richApp), realChecks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := json.Marshal(app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden, err := os.ReadFile(filepath.Join("testdata", "plant.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(published) + "\n"; got != string(golden) {
+		t.Errorf("it is published as\n%s, and was before as\n%s", got, golden)
 	}
 }
 
@@ -220,7 +242,7 @@ func TestMistakesInRulesAndThen(t *testing.T) {
 		{"{publish: alarms/broken,", "{publish: alarms/broken, invoke: local/watch,", "app.yaml:48: triggers[7].then[0]: it has either publish: <topic> or invoke: central/<target>"},
 		{"{publish: alarms/broken,", "{invoke: local/watch, retain: true,", "app.yaml:48: triggers[7].then[0].retain: it goes with publish: remove it, a follow-up or an event waits until it is taken"},
 		{"{publish: alarms/broken,", "{invoke: local/light,", `app.yaml:48: triggers[7].then[0].invoke: "local/light": this app has no function "light": name one of its functions`},
-		{"qos: 0, retain", "qos: 2, retain", "app.yaml:22: triggers[0].then[0].qos: 2 is out of range: 0 to 1"},
+		{"qos: 0, retain", "qos: 3, retain", "app.yaml:22: triggers[0].then[0].qos: 3 is out of range: 0 to 2"},
 		{"qos: 0, retain", "template: 0, retain", "app.yaml:22: triggers[0].then[0].template: unknown key; known here: data, invoke, publish, qos, retain, when"},
 		{"priority: 9", "priority: 10", "app.yaml:8: functions.watch.priority: 10 is out of range: 0 to 9"},
 		{`["alarms/+"]`, `["alarms/{line}"]`, `app.yaml:7: functions.watch.permissions.publish[0]: "alarms/{line}": a permission is the same for all triggers and has no captures: write + in place of {line}`},

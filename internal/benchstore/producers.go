@@ -85,17 +85,16 @@ func benchBytes(ctx context.Context, dir string, length time.Duration) error {
 	fmt.Println("bytes written to the disk per byte accepted")
 	for _, tt := range []struct {
 		name      string
-		linger    time.Duration
-		every     time.Duration // between records; 0: as fast as possible
+		every     time.Duration // between groups; 0: as fast as possible
 		producers int
-		group     int
+		group     int // records that one commit takes
 	}{
-		{"groups of 64 records", 0, 0, 1, 64},
-		{"32 producers of single records", 0, 0, 32, 1},
-		{"100 records/s, linger 50 ms", 50 * time.Millisecond, 10 * time.Millisecond, 8, 1},
-		{"100 records/s, linger 0", 0, 10 * time.Millisecond, 8, 1},
+		{"groups of 64 records", 0, 1, 64},
+		{"32 producers of single records", 0, 32, 1},
+		{"100 records/s, groups of what 50 ms bring", 50 * time.Millisecond, 1, 5}, // as the agent lingers
+		{"100 records/s, one by one", 10 * time.Millisecond, 8, 1},
 	} {
-		e, err := openStore(filepath.Join(dir, "bytes"), store.Options{Linger: tt.linger})
+		e, err := openStore(filepath.Join(dir, "bytes"), store.Options{})
 		if err != nil {
 			return err
 		}

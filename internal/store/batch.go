@@ -1,9 +1,6 @@
 package store
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // await waits for the outcome of e, leading a batch if nobody does. It is
 // called with the lock held and returns without it.
@@ -16,9 +13,6 @@ func (s *Store) await(e *entry) error {
 		s.mu.Lock()
 	}
 	s.leading = true
-	if e.n > 0 {
-		s.linger()
-	}
 	for s.waiting(e) {
 		s.batch()
 	}
@@ -26,25 +20,6 @@ func (s *Store) await(e *entry) error {
 	s.mu.Unlock()
 	<-e.wake // its own outcome, told like everybody's
 	return e.err
-}
-
-// linger waits for company, at most Options.Linger or until lingerBytes wait.
-// It is called with the lock held and lets go of it meanwhile.
-func (s *Store) linger() {
-	if s.opts.Linger <= 0 || s.unsynced >= lingerBytes {
-		return
-	}
-	full := make(chan struct{})
-	s.full = full
-	s.mu.Unlock()
-	wait := time.NewTimer(s.opts.Linger)
-	select {
-	case <-wait.C:
-	case <-full:
-	}
-	wait.Stop()
-	s.mu.Lock()
-	s.full = nil
 }
 
 func (s *Store) waiting(e *entry) bool { return slices.Contains(s.pending, e) }

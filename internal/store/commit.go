@@ -14,11 +14,10 @@ import (
 )
 
 const (
-	maxValue    = 256 << 10    // bytes; what Badger takes in one transaction of a small memtable
-	maxName     = 4 << 10      // bytes of scope and key together
-	maxBatch    = 1 << 20      // bytes written with one sync
-	lingerBytes = maxBatch / 2 // that do not wait for more
-	maxLazy     = 1 << 20      // bytes that may wait for a sync; beyond it Lazy frames wait too
+	maxValue = 256 << 10 // bytes; what Badger takes in one transaction of a small memtable
+	maxName  = 4 << 10   // bytes of scope and key together
+	maxBatch = 1 << 20   // bytes written with one sync
+	maxLazy  = 1 << 20   // bytes that may wait for a sync; beyond it Lazy frames wait too
 )
 
 var errClosed = errors.New("store is closed")
@@ -154,10 +153,6 @@ func (s *Store) enqueue(e *entry) {
 	}
 	s.pending = append(s.pending, e)
 	s.unsynced += int64(len(e.buf))
-	if s.full != nil && s.unsynced >= lingerBytes {
-		close(s.full)
-		s.full = nil
-	}
 	if e.lazy {
 		s.apply(e, nil)
 		s.announce()

@@ -3,8 +3,6 @@ package store_test
 import (
 	"context"
 	"errors"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -58,23 +56,5 @@ func TestPastDecidesWhatExpires(t *testing.T) {
 	over.Store(true)
 	if got := get(t, s, "brief"); got != "<none>" {
 		t.Errorf("brief = %s after its time", got)
-	}
-}
-
-// A commit that lingers goes on as soon as enough others came.
-func TestLingerSharesASync(t *testing.T) {
-	s := open(t, t.TempDir(), store.Options{Linger: time.Hour})
-	var done sync.WaitGroup
-	for range 2 {
-		done.Go(func() {
-			f := body(strings.Repeat("x", 256<<10))
-			if err := s.Commit(t.Context(), &f); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	done.Wait()
-	if st := s.Status(); st.Records != 2 || st.Syncs != 1 {
-		t.Errorf("%d records with %d syncs", st.Records, st.Syncs)
 	}
 }

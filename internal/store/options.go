@@ -15,7 +15,6 @@ type Options struct {
 	Overlay     int64         // bytes of values not applied yet; 0 means 8 MiB, reaching it forces a checkpoint
 	Checkpoint  time.Duration // a changed overlay is applied at least this often; 0 means 60 s
 	LazySync    time.Duration // latest sync of a Lazy frame that does not say Within; 0 means 100 ms
-	Linger      time.Duration // a commit waits that long for others to share its sync; 0 means not at all
 	Scrub       time.Duration // all that waits and all keys are read over at the start and this often; 0 means 24 h
 	Reserve     int64         // free bytes on the file system below which adding is refused; 0 means 32 MiB, or an eighth of a small one
 	// Past tells whether the time at which a value expires is over; nil means by

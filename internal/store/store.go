@@ -51,15 +51,14 @@ type Store struct {
 	pending  []*entry   // in the order of the journal
 	inflight []*entry   // being written by the leader
 	leading  bool
-	full     chan struct{} // closed when the leader need not wait for company any more; nil: it does not
-	unsynced int64         // bytes in pending and inflight
-	lazyDue  time.Time     // a Lazy frame must be synced by then; zero: none waits
-	order    uint64        // of the last commit
-	nextRec  uint64        // record sequence
-	usedRec  uint64        // that comes after those of durable frames
-	loading  bool          // the journal is being read
-	durable  uint64        // frame sequence of the last durable frame
-	told     uint64        // what readers of queues were last told of
+	unsynced int64     // bytes in pending and inflight
+	lazyDue  time.Time // a Lazy frame must be synced by then; zero: none waits
+	order    uint64    // of the last commit
+	nextRec  uint64    // record sequence
+	usedRec  uint64    // that comes after those of durable frames
+	loading  bool      // the journal is being read
+	durable  uint64    // frame sequence of the last durable frame
+	told     uint64    // what readers of queues were last told of
 
 	sums                 keySums         // of the last checkpoint
 	rotten               map[string]bool // keys of damaged values that were counted
@@ -233,10 +232,6 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	if s.full != nil {
-		close(s.full)
-		s.full = nil
-	}
 	for _, q := range s.ix.queues {
 		q.wake()
 	}

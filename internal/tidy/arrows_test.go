@@ -22,7 +22,7 @@ var arrows = []arrow{
 	{from: "cmd", to: []string{anything}},
 	{from: "examples", to: []string{"wasm/guest/go"}, tests: []string{anything}},
 	{from: "agent/admin", to: []string{"agent", "internal/recording"}},
-	{from: "agent", tests: []string{"internal/store"}},
+	{from: "agent", tests: []string{"internal/store", "internal/when"}},
 	{from: "sensors/gather"},
 	{from: "sensors/broker", to: []string{"agent", "sensors/gather"}},
 	{from: "sensors/mqtt", to: []string{"sensors/gather"}},
