@@ -32,6 +32,9 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 	old := a.current.Load()
 	next := a.deployment(d)
 	fresh, err := a.prepare(ctx, old, next)
+	if err == nil && d.Keep != nil {
+		err = d.Keep()
+	}
 	if err != nil {
 		for _, fn := range fresh {
 			fn.close(ctx)

@@ -29,6 +29,7 @@ type Clock struct {
 	ran    time.Duration // by the agent, before born
 	floor  time.Time     // true time at born was not before
 	right  bool          // the wall clock, when it was last asked
+	sure   atomic.Bool   // it was right once since the start
 	asked  time.Duration // since born
 	marked time.Duration // since born, when it was last kept
 }
@@ -103,6 +104,18 @@ func (c *Clock) Reached() time.Time {
 	return c.now().Round(0)
 }
 
+// Sure tells whether the wall clock was right once since the start: what keeps it
+// may well be away for a while.
+func (c *Clock) Sure() bool {
+	if c.sure.Load() {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now()
+	return c.sure.Load()
+}
+
 // now is the latest time that is known to have come.
 func (c *Clock) now() time.Time {
 	passed := c.passed()
@@ -110,6 +123,7 @@ func (c *Clock) now() time.Time {
 		c.asked = passed
 		var now time.Time
 		if now, c.right = c.wall(); c.right {
+			c.sure.Store(true)
 			if was := now.Add(-passed).Round(0); was.After(c.floor) {
 				c.floor = was
 			}

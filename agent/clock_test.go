@@ -70,3 +70,31 @@ func TestStateIsWrittenByTheAgentsClock(t *testing.T) {
 		t.Errorf("it expires at %s, where no clock is right", at)
 	}
 }
+
+// TestEventsSayWhatTheirTimeIsWorth: until something has set the clock, and
+// what follows from such an event says so as well.
+func TestEventsSayWhatTheirTimeIsWorth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		right, store := false, newMemory()
+		clock := agent.NewClock(func() (time.Time, bool) { return time.Date(2027, 5, 1, 0, 0, 0, 0, time.UTC), right })
+		b := start(t, store, guests{"app/f": func(_ context.Context, inv *agent.Invocation) error {
+			return inv.Followup("faas", "", inv.Event.Data)
+		}}, agent.Options{Clock: clock})
+		f := fn("app/f")
+		f.Permissions.Invoke = []string{"central/faas"}
+		b.apply([]agent.Function{f}, on("app/f", "s"))
+		b.wait(b.offer("s", "before", agent.Origin{}))
+		right = true
+		<-time.After(time.Minute)
+		b.wait(b.offer("s", "after", agent.Origin{}))
+		right = false // NTP is away: it stays right enough
+		<-time.After(time.Minute)
+		b.wait(b.offer("s", "long after", agent.Origin{}))
+		for i, rec := range store.queue("target/faas") {
+			if want := i == 0; rec.Event.Unsure != want {
+				t.Errorf("the follow-up of %q says that its time is in doubt: %v", rec.Event.Data, rec.Event.Unsure)
+			}
+		}
+		b.stop()
+	})
+}

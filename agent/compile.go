@@ -26,35 +26,38 @@ type compiled struct {
 // that is what there was, and many triggers say the same.
 type programs struct {
 	language   Language
-	conditions map[string]condition // by text and captures
-	values     map[string]Value
-	templates  map[string]Template
+	conditions map[source]condition
+	values     map[source]Value
+	templates  map[source]Template
 }
+
+// source is the text of a program, and the names of what it may use, with commas.
+type source struct{ text, captures string }
 
 // condition is a compiled one, its parts apart.
 type condition struct{ stateless, stateful Predicate }
 
 func newPrograms(language Language) *programs {
-	return &programs{language, map[string]condition{}, map[string]Value{}, map[string]Template{}}
+	return &programs{language, map[source]condition{}, map[source]Value{}, map[source]Template{}}
 }
 
 var errNoLanguage = errors.New("conditions, keys and templates cannot be compiled here")
 
 // get finds a program among those of the deployment, or of the one before, or
 // compiles it.
-func get[P any](now, before map[string]P, text string, captures []string, compile func(string, []string) (P, error)) (P, error) {
-	key := strings.Join(captures, ",") + "\x00" + text
-	p, ok := now[key]
+func get[P any](now, before map[source]P, text string, c *compiler, compile func(string, []string) (P, error)) (P, error) {
+	src := source{text, c.names}
+	p, ok := now[src]
 	if ok {
 		return p, nil
 	}
-	if p, ok = before[key]; !ok {
+	if p, ok = before[src]; !ok {
 		var err error
-		if p, err = compile(text, captures); err != nil {
+		if p, err = compile(text, c.captures); err != nil {
 			return p, err
 		}
 	}
-	now[key] = p
+	now[src] = p
 	return p, nil
 }
 
@@ -62,6 +65,7 @@ func get[P any](now, before map[string]P, text string, captures []string, compil
 type compiler struct {
 	programs, before *programs
 	captures         []string
+	names            string // of captures, see source
 	err              error
 }
 
@@ -71,6 +75,7 @@ func (p *programs) compile(t *Trigger, before *programs) (*compiled, error) {
 	for _, capture := range t.Captures {
 		c.captures = append(c.captures, capture.Name)
 	}
+	c.names = strings.Join(c.captures, ",")
 	tr := &compiled{Trigger: *t}
 	tr.stateless, tr.stateful = c.condition(t.When)
 	tr.key = c.value("key", t.Key)
@@ -112,7 +117,7 @@ func (c *compiler) condition(text string) (stateless, stateful Predicate) {
 	if c.idle("when", text) {
 		return nil, nil
 	}
-	p, err := get(c.programs.conditions, c.before.conditions, text, c.captures,
+	p, err := get(c.programs.conditions, c.before.conditions, text, c,
 		func(text string, captures []string) (p condition, err error) {
 			p.stateless, p.stateful, err = c.programs.language.Condition(text, captures)
 			return p, err
@@ -125,7 +130,7 @@ func (c *compiler) value(what, text string) Value {
 	if c.idle(what, text) {
 		return nil
 	}
-	v, err := get(c.programs.values, c.before.values, text, c.captures, c.programs.language.Value)
+	v, err := get(c.programs.values, c.before.values, text, c, c.programs.language.Value)
 	c.failed(what, err)
 	return v
 }
@@ -137,7 +142,7 @@ func (c *compiler) templates(thens []Then) []Template {
 		if c.idle("then.data", thens[i].Data) {
 			continue
 		}
-		t, err := get(c.programs.templates, c.before.templates, thens[i].Data, c.captures, c.programs.language.Template)
+		t, err := get(c.programs.templates, c.before.templates, thens[i].Data, c, c.programs.language.Template)
 		c.failed("then.data", err)
 		if all == nil {
 			all = make([]Template, len(thens))

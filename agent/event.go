@@ -16,6 +16,7 @@ type Event struct {
 	Via      string // configured name of the Source it came through; triggers name it
 	QoS      uint8  // MQTT quality of service it arrived with, 0 or 1
 	Retained bool   // MQTT retained message, not news
+	Unsure   bool   // Time may be wrong: nothing had set the wall clock right yet
 	Origin   Origin
 
 	// Answer is told, at most once and from any goroutine, what a trigger made of

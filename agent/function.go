@@ -112,6 +112,11 @@ type Deployment struct {
 	Apps       []AppVersion
 	Functions  []Function
 	Triggers   []Trigger
+
+	// Keep makes the deployment survive a restart. It is called when everything
+	// has been loaded and nothing is switched yet: what ran has been kept. Nil:
+	// nothing is to be done.
+	Keep func() error
 }
 
 // AppVersion names one deployed application.

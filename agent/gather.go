@@ -38,7 +38,7 @@ const (
 var errPutOff = errors.New("it cannot be gathered now")
 
 // errStale says that what was read was never committed.
-var errStale = errors.New("what it was gathered with was not committed")
+var errStale = fmt.Errorf("%w: what it builds on was not committed", errPutOff)
 
 // gather puts an event aside; the function does not run now.
 func (w *worker) gather(t *task, ev *Event) (run bool, err error) {

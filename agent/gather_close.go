@@ -74,7 +74,7 @@ func (w *worker) closeOutcome(t *task, reads *readSet, must func(*shelf) (closin
 	o := &outcome{task: t, worker: w, event: &Event{Type: TypeGathered, Subject: key}, level: t.durability(), passed: true}
 	o.aside = &asideChange{rule: r, key: key, open: s.known}
 	x := &closer{worker: w, reads: reads, task: t, rule: r, key: key, read: map[uint64][]asideRead{}}
-	before, at, size := s.cost(), max(t.at, s.seen), int64(0)
+	before, at, size, changed := s.cost(), max(t.at, s.seen), int64(0), false
 	for n := 0; n < maxClosed && size < maxClosedBytes; n++ {
 		c, ok := must(s)
 		if !ok {
@@ -96,11 +96,12 @@ func (w *worker) closeOutcome(t *task, reads *readSet, must func(*shelf) (closin
 			}
 			o.adds = append(o.adds, *rec)
 		}
-		s, s.seen = left, at
+		s = left
+		s.seen, changed = at, true
 		o.writes = append(o.writes, x.drop(gone)...)
 		o.aside.open = len(s.panes) > 0
 	}
-	if s.seen == at && (size > 0 || len(o.writes) > 0) {
+	if changed {
 		o.writes = append(o.writes, r.writes(s, key, reads)...)
 	}
 	o.aside.due, o.aside.cost = r.due(s), s.cost()-before
@@ -137,6 +138,9 @@ func (x *closer) row(p row) ([]asideRead, error) {
 		e, pieces, err := x.worker.readAside(x.reads, x.rule.scope, eventName(x.key, p.id, n))
 		if err != nil && x.task.attempts < lenientAfter {
 			return nil, err
+		}
+		if e.Event == nil && x.worker.fn.agent.committer.currentEpoch() != x.reads.epoch {
+			return nil, errStale // it was never committed
 		}
 		if err != nil || e.Event == nil {
 			x.worker.fn.agent.counts.dropped.Add(1)

@@ -368,7 +368,8 @@ func (p *gatherPlay) play() {
 func (p *gatherPlay) step() {
 	switch n := p.rng.IntN(20); {
 	case n == 0 && len(p.events) > 0:
-		if e := p.events[p.rng.IntN(len(p.events))]; e.acked.Load() {
+		// What was dropped as late leaves no mark: it is judged anew.
+		if e := p.events[p.rng.IntN(len(p.events))]; e.acked.Load() && e.kept.Load() {
 			p.counts["repeated"]++
 			p.offer(e)
 		}

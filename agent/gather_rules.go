@@ -82,6 +82,7 @@ func (g *asides) follow(d *deployed) {
 		if r.live != (tr != nil) || r.retired.Load() != retired {
 			r.since = g.agent.now()
 		}
+		println("DBGF", r.scope, tr != nil, retired, len(r.open), r.kept.Load())
 		r.live = tr != nil
 		r.retired.Store(retired)
 		if tr == nil {
@@ -122,6 +123,7 @@ func (g *asides) load(store Store) error {
 	if err != nil {
 		return fmt.Errorf("read what was put aside: %w", err)
 	}
+	println("DBGL", len(scopes))
 	for _, scope := range scopes {
 		value, err := store.Get(asideIndex, scope)
 		if err != nil {

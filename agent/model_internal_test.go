@@ -298,10 +298,10 @@ func (m *model) work() {
 	if t == nil {
 		return
 	}
-	conflicts, gated := w.fn.stats.conflicts.Load(), w.fn.stats.gated.Load()
+	conflicts := w.fn.stats.conflicts.Load()
 	ev := t.ev
 	w.handle(context.Background(), t)
-	if ev != nil && w.fn.stats.gated.Load() > gated {
+	if ev != nil && w.staged.count == &w.fn.stats.gated {
 		m.gated[string(ev.Data)] = true
 	}
 	m.counts.Conflicts += int(w.fn.stats.conflicts.Load() - conflicts)

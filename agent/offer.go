@@ -9,6 +9,7 @@ import (
 func (a *Agent) Offer(ev *Event, done func(error)) {
 	a.counts.events.Add(1)
 	a.counts.bytes.Add(int64(len(ev.Data)))
+	ev.Unsure = a.opts.Clock != nil && !a.opts.Clock.Sure()
 	var few [8]*route
 	routes := a.current.Load().router.match(ev, few[:0])
 	if len(routes) == 0 {

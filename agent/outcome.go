@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -19,10 +20,11 @@ type outcome struct {
 	level  Durability
 	grown  [2]int64 // bytes by which the state grows, by space
 	dead   bool
-	passed bool         // a stage before the function did not let it through
-	answer func()       // when it is durable; nil: nobody asks
-	aside  *asideChange // of what is put aside; nil: it stays
-	marked bool         // the committer notes that the trigger is done with the event
+	passed bool          // a stage before the function did not let it through
+	count  *atomic.Int64 // counts it; nil: nothing does
+	answer func()        // when it is durable; nil: nobody asks
+	aside  *asideChange  // of what is put aside; nil: it stays
+	marked bool          // the committer notes that the trigger is done with the event
 }
 
 // answers notes what to tell who asks for what became of the event.
@@ -104,7 +106,7 @@ func (w *worker) addOutputs(o *outcome, fx *Effects) {
 			Queue: queue, Kind: kind, Key: o.task.key, Function: w.fn.Name, Trigger: o.task.trigger.Name,
 			Event: Event{
 				ID:     derivedID(o.event.ID, &w.fn.Function, o.dead, n),
-				Source: "/" + a.opts.Device + "/" + w.fn.Name, Time: o.event.Time,
+				Source: "/" + a.opts.Device + "/" + w.fn.Name, Time: o.event.Time, Unsure: o.event.Unsure,
 			},
 		})
 		n++
@@ -202,6 +204,9 @@ func (a *Agent) settled(o *outcome) {
 		fn.stats.dead.Add(1)
 	} else if !t.offered.IsZero() && !o.passed {
 		a.counts.latency.add(time.Since(t.offered))
+	}
+	if o.count != nil {
+		o.count.Add(1)
 	}
 	if o.answer != nil {
 		o.answer()

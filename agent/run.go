@@ -72,13 +72,11 @@ func (w *worker) handle(ctx context.Context, t *task) {
 // asks to look again, because what it went by was changed or dropped.
 func (w *worker) pass(t *task, ev *Event) bool {
 	w.leave(t)
-	o := &outcome{task: t, worker: w, event: ev, level: t.durability(), passed: true, writes: w.staged.writes, adds: w.staged.adds, aside: w.staged.aside}
+	o := &outcome{task: t, worker: w, event: ev, level: t.durability(), passed: true, count: w.staged.count}
+	o.writes, o.adds, o.aside = w.staged.writes, w.staged.adds, w.staged.aside
 	w.mark(o)
 	if w.settleOrJoin(o) {
 		w.withdrawProbe()
-		if w.staged.count != nil {
-			w.staged.count.Add(1)
-		}
 		return true
 	}
 	w.stay(t)

@@ -40,10 +40,10 @@ func (w *worker) stages(t *task, ev *Event) (run bool, err error) {
 	if run, err = w.gate(t); !run || err != nil {
 		return false, err
 	}
+	w.staged.count = nil
 	if tr.Gather.Kind == GatherNone {
 		return true, nil
 	}
-	w.staged.count = nil
 	return w.gather(t, ev)
 }
 

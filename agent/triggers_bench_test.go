@@ -163,3 +163,28 @@ func TestNoEventIsLostWhileTriggersCome(t *testing.T) {
 		t.Errorf("%d events offered, %d ran", offered, ran.Load())
 	}
 }
+
+// counted counts what is compiled.
+type counted struct {
+	agent.Language
+	n int
+}
+
+func (c *counted) Condition(text string, captures []string) (stateless, stateful agent.Predicate, err error) {
+	c.n++
+	return c.Language.Condition(text, captures)
+}
+
+func TestOnlyWhatIsNewIsCompiled(t *testing.T) {
+	language := &counted{Language: when.Language{}}
+	b := start(t, newMemory(), guests{"app/f": nothing}, agent.Options{Language: language})
+	triggers := plant(t, 20)
+	triggers[1].When = triggers[0].When // which names other captures
+	triggers[3].When, triggers[3].Captures = triggers[2].When, triggers[2].Captures
+	for _, tt := range []struct{ triggers, compiled int }{{10, 9}, {10, 9}, {11, 10}, {5, 10}, {10, 15}} {
+		b.apply([]agent.Function{fn("app/f")}, triggers[:tt.triggers]...)
+		if language.n != tt.compiled {
+			t.Errorf("with %d triggers: %d conditions compiled so far, want %d", tt.triggers, language.n, tt.compiled)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,7 +153,7 @@ func TestFunctionsRunByPriority(t *testing.T) {
 		a := New(newModelDisk(nil), nil, nil, Options{Device: "gw7"})
 		a.turns, a.ids = newTurns(1), &ids{}
 		next := a.deployment(Deployment{})
-		acked := 0
+		var acked atomic.Int64
 		for _, f := range []Function{{Name: "app/holds"}, {Name: "app/low"}, {Name: "app/usual", Priority: 5}, {Name: "app/high", Priority: 9}} {
 			f.Limits, f.Rule = DefaultLimits, true
 			fn, err := a.load(t.Context(), f, nil)
@@ -168,7 +169,7 @@ func TestFunctionsRunByPriority(t *testing.T) {
 				t.Fatal(err)
 			}
 			a.current.Store(next)
-			a.Offer(&Event{Via: "plant", Subject: f.Name, QoS: 1}, func(error) { acked++ })
+			a.Offer(&Event{Via: "plant", Subject: f.Name, QoS: 1}, func(error) { acked.Add(1) })
 			task, _ := fn.workers[0].take(time.Now())
 			go fn.workers[0].handle(t.Context(), task)
 			synctest.Wait() // it runs, or is in line
@@ -179,8 +180,8 @@ func TestFunctionsRunByPriority(t *testing.T) {
 		for len(runs) > 0 {
 			order = append(order, <-runs)
 		}
-		if want := []string{"app/holds", "app/high", "app/usual", "app/low"}; !slices.Equal(order, want) || acked != 4 {
-			t.Errorf("they ran in the order %v, %d acknowledged", order, acked)
+		if want := []string{"app/holds", "app/high", "app/usual", "app/low"}; !slices.Equal(order, want) || acked.Load() != 4 {
+			t.Errorf("they ran in the order %v, %d acknowledged", order, acked.Load())
 		}
 	})
 }

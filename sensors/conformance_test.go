@@ -23,7 +23,7 @@ type place struct {
 	happen   func(texts ...string)      // each makes an event with this data; it may return before it is there
 	own      bool                       // the source says for itself what happens, at least every 100 ms: happen is nil
 	says     func(text string) string   // the data of the event that text makes; nil: that text
-	looks    agent.Event                // Source, Type, Subject, ContentType, Via and QoS of every event
+	looks    agent.Event                // Source, Type, Subject ("": each has its own), ContentType, Via and QoS of every event
 
 	bound   int    // most events without an outcome
 	lasting bool   // what had no outcome when the agent stopped comes again
@@ -43,6 +43,10 @@ var sources = []struct {
 	{"broker", brokerPlace},
 	{"schedule", schedulePlace},
 	{"inside", insidePlace},
+	{"http", httpPlace},
+	{"files", filesPlace},
+	{"tail", tailPlace},
+	{"process", processPlace},
 }
 
 // TestConformance has every source do what the agent relies on.

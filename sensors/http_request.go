@@ -40,12 +40,13 @@ func later(status, after int, format string, args ...any) *refusal {
 }
 
 func (p *posting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	deadlines := http.NewResponseController(w)
-	deadlines.SetReadDeadline(time.Now().Add(bodyTime)) // it works on the server's own connections
+	deadlines, until := http.NewResponseController(w), time.Now().Add(bodyTime)
+	deadlines.SetReadDeadline(until)                  // these work on the server's own connections
+	deadlines.SetWriteDeadline(until.Add(answerTime)) // one of the last answer may be over
 	c, no := p.take(w, r)
-	deadlines.SetReadDeadline(time.Time{}) // what is awaited now is not the caller's doing
 	var a reply
 	if no == nil {
+		deadlines.SetReadDeadline(time.Time{}) // what is awaited now is not the caller's doing
 		a, no = p.await(r, c)
 	}
 	deadlines.SetWriteDeadline(time.Now().Add(answerTime))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -24,6 +25,7 @@ type Inside struct {
 	source   string // URI of its events
 	log      *slog.Logger
 	interest *interest
+	followed atomic.Bool   // it is known what triggers want
 	more     chan struct{} // capacity 1: something was told
 
 	mu      sync.Mutex
@@ -42,9 +44,12 @@ func NewInside(device string, log *slog.Logger) *Inside {
 	}
 }
 
-// Tell makes an event of data, as JSON. It never waits. What nobody had the time
-// for is kept until the source runs, the last 256 events; a crash forgets it.
+// Tell makes an event of data, as JSON, if a trigger wants it. It never waits.
+// What nobody took yet is kept, the last 256 events; a crash forgets it.
 func (s *Inside) Tell(topic string, data any) {
+	if s.followed.Load() && !s.interest.wants(topic) {
+		return
+	}
 	text, err := json.Marshal(data)
 	if err != nil {
 		s.log.Error("cannot tell what happened", "topic", topic, "error", err)
@@ -64,7 +69,10 @@ func (s *Inside) Tell(topic string, data any) {
 }
 
 // Follow implements agent.Source.
-func (s *Inside) Follow(triggers []agent.Trigger) { s.interest.Follow(triggers) }
+func (s *Inside) Follow(triggers []agent.Trigger) {
+	s.interest.Follow(triggers)
+	s.followed.Store(true)
+}
 
 // Run implements agent.Source.
 func (s *Inside) Run(ctx context.Context, offer agent.Offer) error {

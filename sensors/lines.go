@@ -16,7 +16,7 @@ type lines struct {
 	buf  []byte // what is read and not handed out
 	at   int64  // bytes before buf
 	skip bool   // in the middle of a line that is too long
-	long int64  // lines left out
+	long func() // called for each line that is left out; nil: nobody asks
 }
 
 const readSize = 32 << 10 // bytes at a time
@@ -76,10 +76,10 @@ func (l *lines) take(n int) (line []byte) {
 }
 
 func (l *lines) tooLong() {
-	if !l.skip {
-		l.skip = true
-		l.long++
+	if !l.skip && l.long != nil {
+		l.long()
 	}
+	l.skip = true
 }
 
 // drop has the first n bytes go. What is left is moved by append when there is no

@@ -39,9 +39,10 @@ func TestLines(t *testing.T) {
 		for name, from := range map[string]io.Reader{
 			"at once": strings.NewReader(tt.text), "in bits": iotest.OneByteReader(strings.NewReader(tt.text)),
 		} {
-			l := &lines{from: from, max: 8}
-			if got := takeApart(l); !slices.Equal(got, tt.want) || l.long != tt.long || l.at != int64(len(tt.text)) {
-				t.Errorf("%.20q %s: %q, %d too long, %d bytes", tt.text, name, got, l.long, l.at)
+			long := int64(0)
+			l := &lines{from: from, max: 8, long: func() { long++ }}
+			if got := takeApart(l); !slices.Equal(got, tt.want) || long != tt.long || l.at != int64(len(tt.text)) {
+				t.Errorf("%.20q %s: %q, %d too long, %d bytes", tt.text, name, got, long, l.at)
 			}
 		}
 	}

@@ -53,7 +53,7 @@ type Process struct {
 	ring     *ring // of the running command; nil before the first
 	pid      int   // 0: it does not run
 	restarts int64
-	long     int64  // lines left out, of commands that have ended
+	long     int64  // lines left out
 	last     string // how the last one ended
 }
 
@@ -77,7 +77,7 @@ func NewProcess(opts ProcessOptions) (*Process, error) {
 // CheckCommand refuses a command that cannot be run in dir.
 func CheckCommand(command []string, dir string) error {
 	if len(command) == 0 || command[0] == "" {
-		return errors.New("command is a list that begins with a program, such as [\"/usr/bin/candump\", \"can0\"]")
+		return errors.New("it is a list that begins with a program, such as [\"/usr/bin/candump\", \"can0\"]")
 	}
 	if info, err := os.Stat(cmp.Or(dir, ".")); err != nil || !info.IsDir() {
 		return fmt.Errorf("%s is no directory to run a command in", dir)
@@ -129,7 +129,7 @@ func (p *Process) once(ctx context.Context, offer agent.Offer) {
 	r := newRing(offer, processWindow)
 	c, err := startCommand(ctx, &p.opts, p.log)
 	if err != nil { // it was there when the agent started
-		p.ended(err.Error(), 0)
+		p.ended(err.Error())
 		return
 	}
 	p.mu.Lock()
@@ -140,11 +140,11 @@ func (p *Process) once(ctx context.Context, offer agent.Offer) {
 	var all sync.WaitGroup
 	all.Go(func() { r.run(retrying) })
 	all.Go(func() { p.whileWanted(ctx, cancel) })
-	out := &lines{from: c.out, max: p.opts.MaxLine}
+	out := &lines{from: c.out, max: p.opts.MaxLine, long: p.tooLong}
 	p.deliver(ctx, r, out)
 	cancel()
 	why := c.end()
-	p.ended(why, out.long)
+	p.ended(why)
 	drain(r)
 	close(retrying)
 	all.Wait()
@@ -203,11 +203,16 @@ func drain(r *ring) {
 	}
 }
 
-func (p *Process) ended(why string, long int64) {
+func (p *Process) tooLong() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.long++
+}
+
+func (p *Process) ended(why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pid = 0
-	p.long += long
 	p.last = why
 }
 

@@ -187,9 +187,9 @@ func TestProcessComplaints(t *testing.T) {
 func TestNewProcessRefuses(t *testing.T) {
 	script := write(t, filepath.Join(t.TempDir(), "script"), "#!/bin/sh\n") // not executable
 	for want, command := range map[string][]string{
-		"command is a list that begins with a program": nil,
-		"no-such-program cannot be run":                {"no-such-program"},
-		"it has to be there and to be executable":      {script},
+		"it is a list that begins with a program": nil,
+		"no-such-program cannot be run":           {"no-such-program"},
+		"it has to be there and to be executable": {script},
 	} {
 		_, err := sensors.NewProcess(sensors.ProcessOptions{Name: "meter", Command: command})
 		if err == nil || !strings.Contains(err.Error(), want) {

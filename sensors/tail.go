@@ -128,21 +128,21 @@ func (t *Tail) begin(pos *position) (tailMark, error) {
 // successor is read from the start.
 func (t *Tail) open(at tailMark) (*tailed, error) {
 	f, err := openTailed(t.opts.Path, at, t.opts.MaxLine)
-	if err == nil && f.lost {
+	if err != nil {
+		return nil, err
+	}
+	f.lines.long = func() { t.set(func() { t.long++ }) }
+	if f.lost {
 		t.set(func() { t.lost++ })
 		t.log.Warn("the file that was read is gone; what was not read of it is lost", "path", t.opts.Path)
 	}
-	return f, err
+	return f, nil
 }
 
 // read offers the lines of f until there is another file to read.
 func (t *Tail) read(ctx context.Context, pos *position, f *tailed) error {
 	for {
-		before := f.lines.long
 		line, err := f.line()
-		if more := f.lines.long - before; more > 0 {
-			t.set(func() { t.long += more })
-		}
 		switch {
 		case line != nil:
 			if err := pos.wait(ctx, t.event(line), f.mark.String()); err != nil {

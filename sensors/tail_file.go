@@ -213,7 +213,14 @@ func (t *tailed) advance() error {
 // truncated tells whether what was read is in the file no more.
 func (t *tailed) truncated() bool {
 	info, err := t.f.Stat()
-	return err == nil && info.Size() < t.base+t.lines.at || !t.mark.begins(t.f)
+	if err != nil {
+		return false
+	}
+	if info.Size() < t.base+t.lines.at {
+		return true
+	}
+	sum, err := hashHead(t.f, t.mark.Head)
+	return err == nil && sum != t.mark.Hash
 }
 
 // successor is the file to read after this one, if it has something in it. Files

@@ -103,7 +103,8 @@ type runner struct {
 	fail  error
 	// broken are apps that do not start: "name@version".
 	broken  map[string]error
-	refused int // times that Apply failed for them
+	refused int  // times that Apply failed for them
+	dies    bool // when everything is loaded and kept, before it switches
 }
 
 func (r *runner) Apply(_ context.Context, d agent.Deployment) error {
@@ -121,6 +122,14 @@ func (r *runner) Apply(_ context.Context, d agent.Deployment) error {
 	if len(causes) > 0 {
 		r.refused++
 		return fmt.Errorf("apply generation %d: %w", d.Generation, &agent.LoadError{Causes: causes})
+	}
+	if d.Keep != nil {
+		if err := d.Keep(); err != nil {
+			return err
+		}
+	}
+	if r.dies {
+		return errors.New("the power went")
 	}
 	r.now = d
 	r.times++

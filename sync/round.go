@@ -104,6 +104,10 @@ func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error
 		if err != nil {
 			return err
 		}
+		if p.now != nil && p.now.Manifest == next.Manifest {
+			next.Previous = p.now.Previous // the same set again: keep what was before it
+		}
+		deployment.Keep = func() error { return next.write(p.cache) }
 		if err = p.apply.Apply(ctx, deployment); err == nil {
 			p.retries.keep(next.Held)
 			return p.settle(next, warnings)
@@ -194,9 +198,6 @@ func (p *Puller) modules(ctx context.Context, functions []agent.Function, next *
 
 // settle makes next what runs, here and after a restart.
 func (p *Puller) settle(next *pinned, warnings []string) error {
-	if p.now != nil && p.now.Manifest == next.Manifest {
-		next.Previous = p.now.Previous // the same set again: keep what was before it
-	}
 	if p.runs != nil && p.runs.Manifest == next.Manifest && p.runs.names() == next.names() {
 		warnings = nil // all was told
 	} else {
@@ -204,9 +205,6 @@ func (p *Puller) settle(next *pinned, warnings []string) error {
 	}
 	p.now = next
 	p.applied(next, warnings)
-	if err := next.write(p.cache); err != nil {
-		return err // current stays false, so the next round tries again
-	}
 	if p.current = true; len(p.retries) == 0 {
 		p.fetched = nil // else it is needed to try again
 	}

@@ -205,6 +205,20 @@ func TestRestoreLeavesOutWhatDoesNotStart(t *testing.T) {
 	wantFine(t, mended)
 }
 
+// TestWhatRunsWasKept: an agent that ends in the middle of its first switch
+// starts with what it switched to, and not with nothing.
+func TestWhatRunsWasKept(t *testing.T) {
+	b := newBench(t, "oci-layout:"+t.TempDir())
+	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+	b.run = &runner{dies: true}
+	if err := b.puller(b.ref).Check(t.Context()); err == nil {
+		t.Fatal("the switch succeeded")
+	}
+	b.run = &runner{}
+	restore(t, b.puller(b.ref))
+	b.run.want(t, "overheat@1.0.0")
+}
+
 func TestPublishRefusesWhatDoesNotStart(t *testing.T) {
 	b := newBench(t, "oci-layout:"+t.TempDir())
 	file := b.app("overheat", "1.0.0", 1, 5000)

@@ -43,5 +43,8 @@ func (t *cloudEvents) Send(ctx context.Context, rec agent.Record) error {
 	if !ev.Time.IsZero() {
 		h.Set("ce-time", ev.Time.UTC().Format(time.RFC3339Nano))
 	}
+	if ev.Unsure {
+		h.Set("ce-clock", "untrusted")
+	}
 	return t.send(ctx, h, ev.Data)
 }

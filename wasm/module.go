@@ -181,12 +181,12 @@ func (m *module) finish(in *instance) {
 	r := &m.run
 	u := &r.inv.Usage
 	u.Calls = r.maxCalls - max(r.calls, 0)
+	u.Fuel, u.Memory = in.used(r), int64(in.mem.Size())+r.beside
 	r.ended = r.ticked
-	if u.Calls > briefCalls || in.used(r) > briefFuel || m.owner.slow {
+	if u.Calls > briefCalls || u.Fuel > briefFuel || m.owner.slow {
 		r.ended = now()
 	}
 	m.used = r.ended
-	u.Fuel, u.Memory = in.used(r), int64(in.mem.Size())+r.beside
 	if limit := m.fn.Limits.Fuel; limit > 0 {
 		u.Fuel = min(u.Fuel, limit) // what was asked for beyond it was not done
 	}

@@ -19,11 +19,13 @@ import (
 // Names that people choose stand in lists, never as keys: keys ignore case.
 type Config struct {
 	Device   DeviceConfig   `key:"device"`
-	Data     string         `key:"data"`    // directory of everything durable
-	Linger   time.Duration  `key:"linger"`  // a commit waits so long for company
+	Data     string         `key:"data"`   // directory of everything durable
+	Linger   time.Duration  `key:"linger"` // a commit waits so long for company
 	Clock    ClockConfig    `key:"clock"`
 	Brokers  []BrokerConfig `key:"brokers"` // to connect to; the first is the default
 	Broker   ListenConfig   `key:"broker"`  // the embedded broker
+	HTTPIn   HTTPInConfig   `key:"http_in"`
+	Sources  []SourceConfig `key:"sources"`
 	Registry RegistryConfig `key:"registry"`
 	Targets  []TargetConfig `key:"targets"`
 	Secrets  []SecretConfig `key:"secrets"`

@@ -38,6 +38,8 @@ func (c *Config) check(unread problems) problems {
 	}
 	c.checkSourceNames(&p)
 	c.checkListen(&p)
+	c.checkHTTPIn(&p)
+	c.checkSources(&p)
 	c.checkRegistry(&p)
 	for i := range c.Targets {
 		c.Targets[i].check(fmt.Sprintf("targets[%d]", i), &p)
@@ -88,8 +90,8 @@ func (c *Config) checkSourceNames(p *problems) {
 	p.checkNames("brokers", len(c.Brokers), func(i int) string { return c.Brokers[i].Name })
 	for i, b := range c.Brokers {
 		switch {
-		case b.Name == "schedule":
-			p.add(fmt.Sprintf("brokers[%d].name", i), `"schedule" is the name of the schedule source: choose another`)
+		case slices.Contains(reserved, b.Name):
+			p.add(fmt.Sprintf("brokers[%d].name", i), "%q is the name of the %s source: choose another", b.Name, b.Name)
 		case c.Broker.Listen != "" && b.Name == c.Broker.Name:
 			p.add(fmt.Sprintf("brokers[%d].name", i), "%q is the name of the embedded broker (broker.name): choose another", b.Name)
 		}
@@ -135,8 +137,8 @@ func (c *Config) checkListen(p *problems) {
 		}
 		open = open || !e.Private()
 	}
-	if !names.MatchString(b.Name) || b.Name == "schedule" {
-		p.add("broker.name", "is 1 to 64 letters, digits, dots, dashes and underscores, and not schedule; it is %q", b.Name)
+	if !names.MatchString(b.Name) || slices.Contains(reserved, b.Name) {
+		p.add("broker.name", "is 1 to 64 letters, digits, dots, dashes and underscores, and not schedule, http or inside; it is %q", b.Name)
 	}
 	p.checkPair("broker", b.CertFile, b.KeyFile)
 	if !b.Anonymous && len(b.Users) == 0 {

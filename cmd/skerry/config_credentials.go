@@ -27,6 +27,7 @@ func (c *Config) credentials() []credential {
 		u := &c.Broker.Users[i]
 		all = append(all, credential{fmt.Sprintf("broker.users[%d]", i), "password", &u.Password, u.PasswordFile})
 	}
+	all = append(all, credential{"http_in", "token", &c.HTTPIn.Token, c.HTTPIn.TokenFile})
 	for i := range c.Targets {
 		t, path := &c.Targets[i], fmt.Sprintf("targets[%d]", i)
 		all = append(

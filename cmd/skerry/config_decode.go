@@ -43,8 +43,10 @@ func scope(problem string) string {
 	if i := strings.LastIndexByte(path, ']'); i >= 0 {
 		return path[:i+1]
 	}
-	if strings.HasPrefix(path, "broker.") {
-		return "broker"
+	for _, section := range []string{"broker", "http_in"} {
+		if strings.HasPrefix(path, section+".") {
+			return section
+		}
 	}
 	return path
 }

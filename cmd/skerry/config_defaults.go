@@ -35,6 +35,7 @@ func (c *Config) fillDefaults() {
 		b.MaxPacket = cmp.Or(b.MaxPacket, defaultMaxPacket)
 	}
 	c.Broker.Name = cmp.Or(c.Broker.Name, "local")
+	c.fillSourceDefaults()
 	c.Registry.Poll = cmp.Or(c.Registry.Poll, defaultPoll)
 	c.Limits.Disk = cmp.Or(c.Limits.Disk, defaultDisk)
 	c.Limits.Module = cmp.Or(c.Limits.Module, wasm.DefaultModuleSize)
@@ -44,7 +45,18 @@ func (c *Config) fillDefaults() {
 
 // resolvePaths makes relative paths relative to the folder of the config file.
 func (c *Config) resolvePaths(base string) {
-	paths := []*string{&c.Data, &c.Admin.Socket, &c.Broker.CertFile, &c.Broker.KeyFile, &c.HTTP.CAFile}
+	in := &c.HTTPIn
+	paths := []*string{
+		&c.Data, &c.Admin.Socket, &c.Broker.CertFile, &c.Broker.KeyFile, &c.HTTP.CAFile,
+		&in.TokenFile, &in.CertFile, &in.KeyFile, &in.ClientCAFile,
+	}
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		paths = append(paths, &s.Path, &s.MoveTo, &s.Dir)
+		if len(s.Command) > 0 && strings.Contains(s.Command[0], "/") {
+			paths = append(paths, &s.Command[0])
+		}
+	}
 	for i := range c.Brokers {
 		b := &c.Brokers[i]
 		paths = append(paths, &b.PasswordFile, &b.CAFile, &b.CertFile, &b.KeyFile)
@@ -61,6 +73,9 @@ func (c *Config) resolvePaths(base string) {
 	}
 	for _, p := range paths {
 		*p = resolvePath(base, *p)
+	}
+	if path, ok := strings.CutPrefix(in.Listen, "unix:"); ok {
+		in.Listen = "unix:" + resolvePath(base, path)
 	}
 	if path, ok := strings.CutPrefix(c.Registry.Ref, layoutScheme); ok {
 		c.Registry.Ref = layoutScheme + resolvePath(base, path)

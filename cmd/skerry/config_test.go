@@ -40,6 +40,17 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 				{Name: "panel", Password: "correct horse", PasswordFile: password},
 			},
 		},
+		HTTPIn: HTTPInConfig{
+			Listen: "127.0.0.1:9181", Token: "correct horse", TokenFile: password, MaxBody: 64 << 10, Rate: 20, Burst: 50, MaxWaiting: 32,
+		},
+		Sources: []SourceConfig{
+			{
+				Name: "orders", Kind: "files", Path: "testdata/config/in", Glob: "*.csv", Recursive: true, On: []string{"create", "delete"},
+				Settle: 2 * time.Second, Content: true, MaxSize: 64 << 10, Then: "move", MoveTo: "testdata/config/done", Poll: 5 * time.Second,
+			},
+			{Name: "syslog", Kind: "tail", Path: "testdata/config/messages", From: "end", MaxLine: 4 << 10, Poll: time.Second},
+			{Name: "meter", Kind: "process", Command: []string{"/bin/cat", "-"}, Dir: "/", Env: []string{"UNIT=7"}, MaxLine: 1 << 10},
+		},
 		Registry: RegistryConfig{Ref: "oci://ghcr.io/acme/fleet:latest", Poll: 10 * time.Minute},
 		Targets: []TargetConfig{
 			{
@@ -422,7 +433,7 @@ func TestDocumentationNamesEveryKey(t *testing.T) {
 	}
 	for _, section := range []reflect.Type{
 		reflect.TypeFor[BrokerConfig](), reflect.TypeFor[UserConfig](), reflect.TypeFor[TargetConfig](),
-		reflect.TypeFor[SecretConfig](),
+		reflect.TypeFor[SecretConfig](), reflect.TypeFor[SourceConfig](),
 	} {
 		for _, key := range structKeys(section) {
 			if !strings.Contains(string(text), "`"+key+"`") {

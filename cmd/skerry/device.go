@@ -113,6 +113,9 @@ func (d *device) wire(tune tuning) error {
 		return err
 	}
 	d.sources = append(d.sources, d.inside, d.wireSchedule())
+	if err := d.wireSources(); err != nil {
+		return err
+	}
 
 	publishers := map[string]agent.Publisher{}
 	for _, b := range brokers {
@@ -241,6 +244,10 @@ func (c *Config) device() fleetsync.Device {
 	for _, l := range c.Device.Labels {
 		name, value, _ := strings.Cut(l, "=")
 		dev.Labels[name] = value
+	}
+	dev.HTTP = c.HTTPIn.Listen != ""
+	for _, s := range c.Sources {
+		dev.Sources = append(dev.Sources, s.Name)
 	}
 	for _, t := range c.Targets {
 		dev.Targets = append(dev.Targets, t.Name)

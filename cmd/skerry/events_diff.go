@@ -81,4 +81,3 @@ func meet(a, b []string) (int, int) {
 	}
 	return len(a), len(b)
 }
-

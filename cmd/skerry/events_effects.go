@@ -42,8 +42,8 @@ func (s playTime) MarshalJSON() ([]byte, error) {
 }
 
 type stateEffect struct {
-	Key     string   `json:"key"`
-	Deleted bool     `json:"deleted,omitempty"`
+	Key     string    `json:"key"`
+	Deleted bool      `json:"deleted,omitempty"`
 	Expires *playTime `json:"expires,omitempty"` // as at; none: never
 	payload
 }
@@ -63,8 +63,8 @@ type deadEffect struct {
 }
 
 // effects takes down what functions do, and writes it in an order that is the
-// same each time: by step (an event, or something that falls due), then by
-// trigger and event, then as the function decided it.
+// same each time: by step (an event, or something that falls due), then by event
+// and trigger, then as the function decided it.
 type effects struct {
 	now     time.Duration // of the recording
 	start   time.Time
@@ -167,7 +167,7 @@ func (x *effects) step(ctx context.Context, s *stage) error {
 		x.list = append(x.list, logs...)
 	}
 	slices.SortStableFunc(x.list, func(a, b effect) int {
-		return cmp.Or(strings.Compare(a.Trigger, b.Trigger), strings.Compare(a.Event, b.Event),
+		return cmp.Or(strings.Compare(a.Event, b.Event), strings.Compare(a.Trigger, b.Trigger),
 			strings.Compare(a.Function, b.Function), a.attempt-b.attempt)
 	})
 	for i := range x.list {

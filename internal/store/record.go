@@ -17,6 +17,7 @@ const (
 	flagRetained
 	flagRedelivered
 	flagReady
+	flagUnsure
 	knownFlags = 1<<iota - 1
 )
 
@@ -52,6 +53,9 @@ func recordFlags(r *agent.Record) (flags byte) {
 	if r.Ready {
 		flags |= flagReady
 	}
+	if r.Event.Unsure {
+		flags |= flagUnsure
+	}
 	return flags
 }
 
@@ -85,6 +89,7 @@ func decodeRecord(b []byte) (agent.Record, error) {
 	rec.Event.Retained = flags&flagRetained != 0
 	rec.Event.Origin.Redelivered = flags&flagRedelivered != 0
 	rec.Ready = flags&flagReady != 0
+	rec.Event.Unsure = flags&flagUnsure != 0
 	if r.bad || r.left() > 0 || flags&^knownFlags != 0 {
 		return agent.Record{}, fmt.Errorf("record: %w", errDamaged)
 	}

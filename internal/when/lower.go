@@ -128,7 +128,7 @@ func (l *lowering) comparison(op *operator, left, right ast.Node, at file.Locati
 	in, isField := c.left.(*field)
 	to, isConstant := c.right.(*constant)
 	if isField && isConstant && len(in.path) > 0 && (to.is.kind == numeric || to.is.kind == textual) {
-		return &fieldTest{c, in, to.is}
+		return &fieldTest{c, in.path, to.is}
 	}
 	return &c
 }

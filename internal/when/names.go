@@ -33,6 +33,7 @@ var env = types.Map{
 	"retained": types.Bool,
 	"size":     types.Int,
 	"time":     types.String,
+	"clock":    types.String,
 	"id":       types.String,
 }
 
@@ -55,9 +56,18 @@ var names = map[string]operand{
 	"type":     text(func(t agent.Terms) string { return t.Event.Type }),
 	"id":       text(func(t agent.Terms) string { return t.Event.ID }),
 	"time":     text(func(t agent.Terms) string { return t.Event.Time.UTC().Format(eventTime) }),
+	"clock":    text(clock),
 	"qos":      number(func(t agent.Terms) int { return int(t.Event.QoS) }),
 	"size":     number(func(t agent.Terms) int { return len(t.Event.Data) }),
 	"retained": truthOf(func(t agent.Terms) bool { return t.Event.Retained }),
+}
+
+// clock is what the time of the event is worth.
+func clock(t agent.Terms) string {
+	if t.Event.Unsure {
+		return "untrusted"
+	}
+	return "trusted"
 }
 
 // eventTime is RFC 3339 with as many digits for every event, so that texts can

@@ -3,6 +3,7 @@ package when
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -59,7 +60,9 @@ func scalarOf(v any) scalar {
 	case bool:
 		return truthScalar(v)
 	case float64:
-		return scalar{kind: numeric, num: v}
+		if !math.IsNaN(v) { // which has no order
+			return scalar{kind: numeric, num: v}
+		}
 	case int:
 		if -exact <= v && v <= exact {
 			return scalar{kind: numeric, num: float64(v)}

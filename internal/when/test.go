@@ -112,7 +112,7 @@ func (c *comparison) holds(t agent.Terms) (bool, error) {
 	case l.kind == null || r.kind == null:
 		return c.op.equality && (l.kind == r.kind) == c.op.same, nil
 	case l.kind == numeric && r.kind == numeric:
-		return c.op.of(cmp.Compare(l.num, r.num)), nil
+		return c.op.of(compareNumbers(l.num, r.num)), nil
 	case l.kind == textual && r.kind == textual:
 		return c.op.of(compareTexts(&l, &r)), nil
 	case c.op.equality:
@@ -124,21 +124,32 @@ func (c *comparison) holds(t agent.Terms) (bool, error) {
 // fieldTest is a comparison of a field with a constant: what most conditions are.
 type fieldTest struct {
 	comparison
-	field *field
-	to    scalar // of the kind numeric or textual
+	path []agent.Step
+	to   scalar // of the kind numeric or textual
 }
 
 func (c *fieldTest) holds(t agent.Terms) (bool, error) {
-	raw := c.field.raw(t)
+	raw := t.Event.Field(c.path)
 	switch {
 	case len(raw) == 0:
 		return c.op.equality && !c.op.same, nil
 	case c.to.kind == numeric && raw[0] <= '9' && raw[0] != '"':
-		return c.op.of(cmp.Compare(rawNumber(raw), c.to.num)), nil
+		return c.op.of(compareNumbers(rawNumber(raw), c.to.num)), nil
 	case c.to.kind == textual && raw[0] == '"' && literal(raw[1:len(raw)-1]):
 		return c.op.of(compareRaw(raw[1:len(raw)-1], c.to.text)), nil
 	}
 	return c.comparison.holds(t)
+}
+
+// compareNumbers is cmp.Compare for what is a number.
+func compareNumbers(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
 }
 
 // compareTexts allocates nothing.
