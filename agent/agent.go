@@ -104,6 +104,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	if clock := a.opts.Clock; clock != nil {
+		if clock.moved != nil {
+			a.ids = &ids{prefix: a.opts.Device + "/played/"} // the same each time
+		}
 		if err := clock.resume(a.store); err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 		return fmt.Errorf("apply generation %d: %w", d.Generation, err)
 	}
 	a.current.Store(next)
-	a.asides.follow(next)
+	a.asides.follow()
 	for name, fn := range old.functions {
 		if next.functions[name] == fn {
 			continue

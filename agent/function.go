@@ -50,6 +50,14 @@ func (f *Function) same(g *Function) bool {
 		f.IdleAfter == g.IdleAfter
 }
 
+// Version tells one module of the function from another, in ids and for people.
+func (f *Function) Version() string {
+	if f.Rule {
+		return "rule"
+	}
+	return f.Digest.Short()
+}
+
 // App is the application that Function belongs to.
 func (f *Function) App() string {
 	app, _, _ := strings.Cut(f.Name, "/")

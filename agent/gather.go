@@ -163,15 +163,16 @@ func (w *worker) putOff(t *task, err error) {
 	}
 	w.mu.Lock()
 	volatile := t.volatile()
-	t.attempts++
-	wait := min(fullPause<<min(t.attempts-1, 4), maxFullPause)
+	if errors.Is(err, errAside) {
+		t.attempts++ // see lenientAfter
+	}
 	w.mu.Unlock()
 	if volatile {
 		w.drop()
 		w.freed(t)
 		return
 	}
-	w.postpone([]*task{t}, wait)
+	w.postpone([]*task{t}, fullPause)
 }
 
 // due chooses what has ended by at. What a rule of an earlier deployment holds

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,30 +12,40 @@ import (
 
 // wallClock is one that jumps.
 type wallClock struct {
-	ahead time.Duration
-	right bool
+	ahead atomic.Int64 // of the time, ns
+	right atomic.Bool
 }
 
-func (c *wallClock) now() (time.Time, bool) { return time.Now().Add(c.ahead), c.right }
+func newWallClock(ahead time.Duration) *wallClock {
+	c := &wallClock{}
+	c.jump(ahead)
+	return c
+}
+
+func (c *wallClock) jump(d time.Duration) { c.ahead.Add(int64(d)) }
+
+func (c *wallClock) now() (time.Time, bool) {
+	return time.Now().Add(time.Duration(c.ahead.Load())), c.right.Load()
+}
 
 const year = 365 * 24 * time.Hour
 
 func TestWrongWallClocksCloseNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		wall := &wallClock{ahead: -30 * year} // 1970
+		wall := newWallClock(-30 * year) // 1970
 		b := startGather(t, newMemory(), agent.Gather{Kind: agent.GatherBatch, Size: 10 * time.Second}, agent.Options{Clock: agent.NewClock(wall.now)})
 		for _, jump := range []time.Duration{0, year, -2 * year, 60 * year} {
-			ran := len(b.got)
-			wall.ahead += jump
+			ran := b.ran()
+			wall.jump(jump)
 			b.wait(b.offer("s/1", "1", agent.Origin{}))
 			<-time.After(9 * time.Second)
-			wall.ahead += jump
+			wall.jump(jump)
 			<-time.After(900 * time.Millisecond)
-			if len(b.got) != ran {
+			if b.ran() != ran {
 				t.Errorf("a jump by %v closed a batch", jump)
 			}
 			<-time.After(200 * time.Millisecond)
-			if len(b.got) != ran+1 {
+			if b.ran() != ran+1 {
 				t.Errorf("after a jump by %v a batch did not close in time", jump)
 			}
 		}
@@ -44,18 +55,18 @@ func TestWrongWallClocksCloseNothing(t *testing.T) {
 
 func TestArrivalGoesByTheTimeKnownToHaveCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		wall := &wallClock{ahead: 30 * year}
+		wall := newWallClock(30 * year)
 		store := newMemory()
 		b := startGather(t, store, agent.Gather{Kind: agent.GatherTumbling, Size: time.Hour}, agent.Options{Clock: agent.NewClock(wall.now)})
 		b.wait(b.offer("s/1", "1", agent.Origin{}))
 		<-time.After(2 * time.Second)
-		if len(b.got) != 0 {
+		if b.ran() != 0 {
 			t.Error("a window closed although nobody knows the time")
 		}
-		wall.right = true // it is later than was known: the window is over
+		wall.right.Store(true) // it is later than was known: the window is over
 		<-time.After(3 * time.Second)
 		b.wait(b.offer("s/1", "2", agent.Origin{}))
-		wall.ahead -= year // never back
+		wall.jump(-year) // never back
 		<-time.After(61 * time.Minute)
 		synctest.Wait()
 		w := b.windows(2)
@@ -66,11 +77,10 @@ func TestArrivalGoesByTheTimeKnownToHaveCome(t *testing.T) {
 		b.wait(b.offer("s/1", "3", agent.Origin{}))
 		b.stop()
 		<-time.After(3 * time.Hour) // the time in which nothing runs counts, once it is known
-		wall.ahead += year
+		wall.jump(year)
 		b = startGather(t, store, agent.Gather{Kind: agent.GatherTumbling, Size: time.Hour}, agent.Options{Clock: agent.NewClock(wall.now)})
 		<-time.After(2 * time.Second)
 		synctest.Wait()
-		t.Log(store.aside(), time.Now(), len(b.got), b.status().Functions[0])
 		if w := b.windows(1); w[0].data() != "3" || w[0].Partial {
 			t.Errorf("after a pause: %+v", w)
 		}
@@ -80,14 +90,15 @@ func TestArrivalGoesByTheTimeKnownToHaveCome(t *testing.T) {
 
 func TestEventTimeDoesNotFollowTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		wall := &wallClock{ahead: -30 * year}
+		wall := newWallClock(-30 * year)
 		store := newMemory()
 		g := agent.Gather{Kind: agent.GatherTumbling, Size: time.Minute, Time: "t", Lateness: 10 * time.Second}
 		b := startGather(t, store, g, agent.Options{Clock: agent.NewClock(wall.now)})
 		at := 1_700_000_040 // the start of a minute
 		offer := func(after int) { b.wait(b.offer("s/1", fmt.Sprintf(`{"t":%d}`, at+after), agent.Origin{})) }
 		offer(5)
-		wall.ahead, wall.right = 30*year, true
+		wall.jump(60 * year)
+		wall.right.Store(true)
 		<-time.After(2 * time.Second)
 		offer(2) // not late, although the clock went on by 60 years
 		b.stop()

@@ -22,14 +22,11 @@ func (w *worker) tick(t *task) {
 	switch {
 	case err == nil:
 		w.freed(t)
-	case errors.Is(err, errStale):
-		w.again([]*task{t})
-	default:
+	case !errors.Is(err, errStale):
 		w.fn.agent.opts.Log.Warn("what was gathered cannot be closed yet", "trigger", r.trigger, "key", t.gatherKey(), "err", err)
-		w.mu.Lock()
-		t.attempts++
-		w.mu.Unlock()
-		w.postpone([]*task{t}, fullPause)
+		fallthrough
+	default:
+		w.putOff(t, err)
 	}
 }
 
@@ -136,13 +133,13 @@ func (x *closer) row(p row) ([]asideRead, error) {
 	list := make([]asideRead, 0, p.n)
 	for n := range p.n {
 		e, pieces, err := x.worker.readAside(x.reads, x.rule.scope, eventName(x.key, p.id, n))
-		if err != nil && x.task.attempts < lenientAfter {
-			return nil, err
-		}
-		if e.Event == nil && x.worker.fn.agent.committer.currentEpoch() != x.reads.epoch {
+		bad := err != nil || e.Event == nil
+		switch {
+		case bad && x.worker.fn.agent.committer.currentEpoch() != x.reads.epoch:
 			return nil, errStale // it was never committed
-		}
-		if err != nil || e.Event == nil {
+		case err != nil && x.task.attempts < lenientAfter:
+			return nil, fmt.Errorf("%w: %w", errAside, err)
+		case bad:
 			x.worker.fn.agent.counts.dropped.Add(1)
 			x.worker.fn.agent.opts.Log.Error("an event that was put aside cannot be read back; it is left out",
 				"trigger", x.rule.trigger, "key", x.key, "err", err)

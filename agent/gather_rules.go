@@ -73,16 +73,16 @@ func (g *asides) enter(d *deployed) {
 // follow has what is put aside closed as the deployment that runs now wants it:
 // when its time has come, at once if the trigger gathers in another way now, and
 // not for the time being if there is no such trigger.
-func (g *asides) follow(d *deployed) {
+func (g *asides) follow() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	d := g.agent.current.Load()
 	for _, r := range g.rules {
 		tr := d.triggers[r.trigger]
 		retired := tr != nil && tr.aside != r
 		if r.live != (tr != nil) || r.retired.Load() != retired {
 			r.since = g.agent.now()
 		}
-		println("DBGF", r.scope, tr != nil, retired, len(r.open), r.kept.Load())
 		r.live = tr != nil
 		r.retired.Store(retired)
 		if tr == nil {
@@ -123,7 +123,6 @@ func (g *asides) load(store Store) error {
 	if err != nil {
 		return fmt.Errorf("read what was put aside: %w", err)
 	}
-	println("DBGL", len(scopes))
 	for _, scope := range scopes {
 		value, err := store.Get(asideIndex, scope)
 		if err != nil {
@@ -143,12 +142,14 @@ func (g *asides) load(store Store) error {
 			return fmt.Errorf("read what trigger %s has put aside: %w", e.Trigger, err)
 		}
 	}
+	g.follow() // there may have been an Apply already
 	return nil
 }
 
 // loadKeys makes a timer for each key of a rule. The lock is held.
 func (g *asides) loadKeys(store Store, r *gathering) error {
 	latest := int64(math.MinInt64)
+	r.count(nil) // until follow
 	err := eachShelf(store, r, func(key string, s *shelf) {
 		r.open[key] = &timer{gather: r, key: key, due: r.due(s), index: -1}
 		r.size += s.cost()

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -65,6 +64,13 @@ func (b *gatherer) change(g agent.Gather, change ...func(*agent.Function, *agent
 		c(&f, &tr)
 	}
 	b.apply([]agent.Function{f}, tr)
+}
+
+// ran is how often the function ran.
+func (b *gatherer) ran() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.got)
 }
 
 // windows waits for n runs and gives what they were for, shortly.
@@ -193,55 +199,6 @@ func TestGatheredEventIsRetriedAndRedriven(t *testing.T) {
 	if s := b.status(); s.Functions[0].AsideBytes != 0 || len(b.store.aside()) != 0 {
 		t.Errorf("left: %d bytes, %q", s.Functions[0].AsideBytes, b.store.aside())
 	}
-}
-
-func TestAFullWindowClosesEarly(t *testing.T) {
-	b := startGather(t, newMemory(), agent.Gather{Kind: agent.GatherTumbling, Size: 100 * 365 * 24 * time.Hour}, agent.Options{})
-	large := strconv.Quote(strings.Repeat("x", 300<<10)) // of two pieces
-	for range 5 {
-		b.wait(b.offer("s/1", large, agent.Origin{}))
-	}
-	w := b.windows(1)[0]
-	if !w.Partial || w.Count != 3 || w.data() != strings.Join([]string{large, large, large}, " ") {
-		t.Errorf("%d events, partial %v", w.Count, w.Partial)
-	}
-	b.change(agent.Gather{Kind: agent.GatherBatch, Count: 2}) // what is left closes under the old rule
-	w = b.windows(2)[1]
-	if w.Kind != "tumbling" || !w.Partial || w.Count != 2 {
-		t.Errorf("what came after it: %s of %d, partial %v", w.Kind, w.Count, w.Partial)
-	}
-	b.eventually("nothing is left", func() error {
-		if keys := b.store.aside(); len(keys) > 0 {
-			return fmt.Errorf("%q", keys)
-		}
-		return nil
-	})
-}
-
-func TestFullInboxPushesBackUntilAWindowCloses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := startGather(t, newMemory(), agent.Gather{Kind: agent.GatherSession, Size: 10 * time.Second}, agent.Options{},
-			func(f *agent.Function, _ *agent.Trigger) { f.Limits.Inbox = 3000 })
-		acked := 0
-		for i := range 20 {
-			b.Offer(&agent.Event{Via: "plant", Subject: "s/" + strconv.Itoa(i), Data: []byte(strconv.Itoa(i)), QoS: 1}, func(err error) {
-				if err != nil {
-					t.Errorf("event %d: %v", i, err)
-				}
-				acked++
-			})
-		}
-		synctest.Wait()
-		if acked == 0 || acked > 8 {
-			t.Errorf("%d of 20 events found room in 3000 bytes", acked)
-		}
-		<-time.After(time.Minute)
-		synctest.Wait()
-		if acked != 20 || len(b.got) != 20 {
-			t.Errorf("a minute later %d of 20 are acknowledged, and %d windows ran", acked, len(b.got))
-		}
-		b.stop()
-	})
 }
 
 func TestPutAsideOfATriggerThatIsGone(t *testing.T) {

@@ -72,5 +72,5 @@ func derivedID(event string, fn *Function, dead bool, index int) string {
 	if dead {
 		kind = "/dead-"
 	}
-	return event + "/" + fn.Name + "/" + fn.Digest.Short() + kind + strconv.Itoa(index)
+	return event + "/" + fn.Name + "/" + fn.Version() + kind + strconv.Itoa(index)
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -9,7 +10,7 @@ import (
 func (a *Agent) Offer(ev *Event, done func(error)) {
 	a.counts.events.Add(1)
 	a.counts.bytes.Add(int64(len(ev.Data)))
-	ev.Unsure = a.opts.Clock != nil && !a.opts.Clock.Sure()
+	ev.Unsure = ev.Unsure || a.opts.Clock != nil && !a.opts.Clock.Sure()
 	var few [8]*route
 	routes := a.current.Load().router.match(ev, few[:0])
 	if len(routes) == 0 {
@@ -39,16 +40,25 @@ func (a *Agent) Offer(ev *Event, done func(error)) {
 		ev.ID = a.ids.next()
 	}
 	if ev.Answer != nil {
-		ev.Answer = once(ev.Answer)
+		ev.Answer = firstOf(len(routes), ev.Answer)
 	}
 	a.tapped(ev)
 	a.dispatch(ev, routes, done)
 }
 
-// once is answer for the first of several triggers that has an outcome.
-func once(answer func([]byte, error)) func([]byte, error) {
-	var first sync.Once
-	return func(result []byte, err error) { first.Do(func() { answer(result, err) }) }
+// firstOf is answer for the first of n triggers that has a result or failed; when
+// none of them has anything to say, for the last.
+func firstOf(n int, answer func([]byte, error)) func([]byte, error) {
+	var (
+		once sync.Once
+		left atomic.Int64
+	)
+	left.Store(int64(n))
+	return func(result []byte, err error) {
+		if silent := left.Add(-1) > 0 && result == nil && err == nil; !silent {
+			once.Do(func() { answer(result, err) })
+		}
+	}
 }
 
 func acknowledge(done func(error)) {

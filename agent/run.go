@@ -74,6 +74,7 @@ func (w *worker) pass(t *task, ev *Event) bool {
 	w.leave(t)
 	o := &outcome{task: t, worker: w, event: ev, level: t.durability(), passed: true, count: w.staged.count}
 	o.writes, o.adds, o.aside = w.staged.writes, w.staged.adds, w.staged.aside
+	o.answers(nil, nil)
 	w.mark(o)
 	if w.settleOrJoin(o) {
 		w.withdrawProbe()

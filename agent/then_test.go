@@ -184,13 +184,15 @@ func TestAnswers(t *testing.T) {
 	}, agent.Options{Language: words{"state never": func(agent.Terms) (any, error) { return false, nil }}})
 	tr, never := on("app/f", "#"), on("app/other", "gated")
 	tr.Retry = agent.Retry{MaxAttempts: 3, Backoff: time.Millisecond}
-	never.When = "state never"
-	b.apply([]agent.Function{fn("app/f"), fn("app/other")}, tr, never, on("app/other", "two"))
+	alone := on("app/other", "$alone")
+	never.When, alone.When = "state never", "state never"
+	b.apply([]agent.Function{fn("app/f"), fn("app/other")}, tr, never, alone, on("app/other", "two"))
 	for _, tt := range []struct{ topic, data, want string }{
 		{"s", "x", "seen x"},
 		{"s", "reject", "rejected by function: no temperature"},
 		{"s", "fail", "it fails"}, // after three runs, from the inbox
 		{"gated", "y", "seen y"},
+		{"$alone", "y", ""}, // nothing has anything to say
 		{"two", "x", "seen x or too"},
 	} {
 		told := make(chan string, 3)

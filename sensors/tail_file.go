@@ -216,7 +216,7 @@ func (t *tailed) truncated() bool {
 	if err != nil {
 		return false
 	}
-	if info.Size() < t.base+t.lines.at {
+	if info.Size() < t.base+t.lines.at+int64(len(t.lines.buf)) {
 		return true
 	}
 	sum, err := hashHead(t.f, t.mark.Head)

@@ -197,6 +197,18 @@ func TestTailAcrossRotation(t *testing.T) {
 	}
 }
 
+// TestTailTruncatedInALine: the rest of what was begun is not awaited at the old
+// place.
+func TestTailTruncatedInALine(t *testing.T) {
+	l, s := newLogFile(t), &sink{keep: true}
+	l.say("one\nbegun and never ended")
+	start(t, l.tail(), s)
+	s.check(t, "one")
+	must(t, os.Truncate(l.path, 0))
+	l.say("two, longer\n")
+	s.check(t, "one", "two, longer")
+}
+
 // TestTailOfAFileThatIsGone: what was not read is lost, and that is told.
 func TestTailOfAFileThatIsGone(t *testing.T) {
 	l, s := newLogFile(t), &sink{keep: true}

@@ -146,4 +146,4 @@ func sleepMillis(r *run, _ api.Memory, args []uint64) int64 {
 }
 
 // nowMillis () -> milliseconds since 1970-01-01T00:00Z.
-func nowMillis(*run, api.Memory, []uint64) int64 { return time.Now().UnixMilli() }
+func nowMillis(r *run, _ api.Memory, _ []uint64) int64 { return r.time().UnixMilli() }

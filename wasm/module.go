@@ -38,7 +38,7 @@ type module struct {
 
 func newModule(owner *Runtime, fn agent.Function) *module {
 	m := &module{owner: owner, fn: fn}
-	m.run.starts = startTimeout(owner.slow)
+	m.run.starts, m.run.wall = startTimeout(owner.slow), owner.wall
 	m.ctx.run = &m.run
 	m.out.emit = func(line []byte) { m.run.log(slog.LevelInfo, line) }
 	m.out.check = m.run.check

@@ -22,11 +22,12 @@ import (
 type run struct {
 	guard
 	inv      *agent.Invocation
-	script   *script       // JavaScript that the instance runs
-	starting bool          // no event yet: _initialize or skerry_init runs
-	starts   time.Duration // what starting may take, at least
-	random   bool          // random numbers were drawn while starting
-	answer   []byte        // of the last http call
+	script   *script          // JavaScript that the instance runs
+	starting bool             // no event yet: _initialize or skerry_init runs
+	starts   time.Duration    // what starting may take, at least
+	wall     func() time.Time // nil: the real one
+	random   bool             // random numbers were drawn while starting
+	answer   []byte           // of the last http call
 	names    names
 	ended    instant    // the last run, or the start
 	refusal  string     // why a host call was refused, the last one
@@ -123,7 +124,7 @@ func (r *run) Read(p []byte) (int, error) {
 // moduleConfig is what every instance gets: real time and randomness (wazero's
 // own are fake, and the same on every device), one argument, no files.
 func (r *run) moduleConfig(name string) wazero.ModuleConfig {
-	return wazero.NewModuleConfig().
+	c := wazero.NewModuleConfig().
 		WithName(""). // instances of one module live side by side
 		WithArgs(name).
 		WithStartFunctions(). // called by us
@@ -131,6 +132,21 @@ func (r *run) moduleConfig(name string) wazero.ModuleConfig {
 		WithSysWalltime().
 		WithSysNanotime().
 		WithNanosleep(r.sleep)
+	if r.wall == nil {
+		return c
+	}
+	return c.WithWalltime(func() (sec int64, nsec int32) {
+		now := r.wall()
+		return now.Unix(), int32(now.Nanosecond())
+	}, sys.ClockResolution(time.Microsecond))
+}
+
+// time is what the guest is told.
+func (r *run) time() time.Time {
+	if r.wall == nil {
+		return time.Now()
+	}
+	return r.wall()
 }
 
 // noState is the state of an instance that starts: none, and nothing is kept.

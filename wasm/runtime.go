@@ -23,13 +23,14 @@ type Modules interface {
 
 // Options may be left zero.
 type Options struct {
-	CacheDir   string       // where compiled code is kept; "" keeps none. It must belong to the agent alone: it holds native code
-	Key        []byte       // of this device, seals what CacheDir holds; at least 32 bytes
-	CacheSize  int64        // bytes in CacheDir at most; 0 means 256 MiB
-	Compiler   []string     // command that runs codecache.Main in a process of its own; nil compiles in this one
-	ModuleSize int64        // bytes of a module at most; 0 means DefaultModuleSize
-	Interpret  bool         // interpret even where there is a compiler
-	Log        *slog.Logger // nil means slog.Default
+	CacheDir   string           // where compiled code is kept; "" keeps none. It must belong to the agent alone: it holds native code
+	Key        []byte           // of this device, seals what CacheDir holds; at least 32 bytes
+	CacheSize  int64            // bytes in CacheDir at most; 0 means 256 MiB
+	Compiler   []string         // command that runs codecache.Main in a process of its own; nil compiles in this one
+	ModuleSize int64            // bytes of a module at most; 0 means DefaultModuleSize
+	Interpret  bool             // interpret even where there is a compiler
+	Wall       func() time.Time // what functions are told is the time; nil means time.Now
+	Log        *slog.Logger     // nil means slog.Default
 }
 
 // Runtime prepares functions and runs them. It is safe for concurrent use.
@@ -38,8 +39,9 @@ type Runtime struct {
 	log     *slog.Logger
 	codes   *codecache.Store
 	engine  engine
-	slow    bool  // functions are interpreted
-	largest int64 // module, bytes
+	slow    bool             // functions are interpreted
+	largest int64            // module, bytes
+	wall    func() time.Time // nil: the real one
 
 	interpreting sync.Mutex // one module at a time is prepared for the interpreter
 
@@ -71,6 +73,7 @@ func NewRuntime(modules Modules, opts Options) *Runtime {
 		log:     log,
 		slow:    opts.Interpret || Interpreted(),
 		largest: cmp.Or(opts.ModuleSize, DefaultModuleSize),
+		wall:    opts.Wall,
 		codes: codecache.Open(codecache.Options{
 			Dir: opts.CacheDir, Key: opts.Key, Size: opts.CacheSize, Child: opts.Compiler, Interpret: opts.Interpret, Log: log,
 		}),

@@ -35,7 +35,7 @@ const startWithin = 10 * time.Second
 
 // startOnce compiles a module and starts an instance of fn, as a device would.
 func startOnce(ctx context.Context, fn agent.Function, module oneModule) (err error) {
-	rt := sandbox(module, nil)
+	rt := sandbox(module, nil, nil)
 	defer closing(&err, rt.Close)
 	m, err := rt.Load(ctx, fn)
 	if err != nil {

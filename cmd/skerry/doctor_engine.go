@@ -33,7 +33,7 @@ const (
 func measureEngine(ctx context.Context) (s engineSpeed, err error) {
 	module := oneModule(doctorLoop)
 	fn := agent.Function{Name: "local/doctor", Digest: module.digest(), Size: int64(len(module)), Limits: fleetsync.DefaultLimits(true)}
-	rt := sandbox(module, nil)
+	rt := sandbox(module, nil, nil)
 	defer closing(&err, rt.Close)
 	m, err := rt.Load(ctx, fn)
 	if err != nil {

@@ -83,7 +83,7 @@ func newEffects(d *agent.Deployment, h recording.Header, out io.Writer) *effects
 	var names []string
 	for i := range d.Functions {
 		fn := &d.Functions[i]
-		names = append(names, "/"+fn.Name+"/"+fn.Digest.Short()+"/", "/"+fn.Name+"/")
+		names = append(names, "/"+fn.Name+"/"+fn.Version()+"/", "/"+fn.Name+"/")
 	}
 	return &effects{start: h.Start, broker: h.Broker, out: out, names: strings.NewReplacer(names...), logs: map[string][]effect{}}
 }

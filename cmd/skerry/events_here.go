@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -47,7 +48,13 @@ func (o *playOptions) playHere(ctx context.Context, out, said io.Writer) (err er
 	play := theatre{stage: st, effects: effects, pace: newPacer(o.factor, said), start: h.Start}
 	var p played
 	err = st.run(ctx, d, func(ctx context.Context) (err error) {
-		if p, err = o.each(r, func(e *recording.Entry) error { return play.event(ctx, e) }); err != nil {
+		p, err = o.each(r, func(e *recording.Entry) error {
+			if ownEvent(e.Event) {
+				return nil
+			}
+			return play.event(ctx, e)
+		})
+		if err != nil {
 			return err
 		}
 		return play.rest(ctx)
@@ -58,6 +65,13 @@ func (o *playOptions) playHere(ctx context.Context, out, said io.Writer) (err er
 	}
 	p.tell(said, time.Since(play.pace.begun), fmt.Sprintf("to %d functions, with %d effects", len(d.Functions), effects.written))
 	return sink.compare(said)
+}
+
+// ownEvent tells whether a recorded event is of those that an agent makes of what
+// its functions do: the one that plays makes them itself.
+func ownEvent(ev *agent.Event) bool {
+	what, _, _ := strings.Cut(ev.Subject, "/")
+	return ev.Type == agent.TypeInside && strings.HasSuffix(ev.Source, "/agent") && (what == "parked" || what == "unparked")
 }
 
 // theatre plays events to a stage: one after the other, and between them what

@@ -43,8 +43,8 @@ order, at the pace of the recording or --speed times as fast.
 
 With --app, the functions run here, in an agent that starts with nothing and is
 gone afterwards. Its clock is that of the recording: windows, limits and pauses
-follow the recorded times at any speed, so that functions that decide by their
-events alone have the same effects, byte for byte, each time. Effects are
+follow the recorded times at any speed, so that functions that ask for no random
+numbers have the same effects, byte for byte, each time. Effects are
 publishes, follow-ups, events for functions, state, dead letters and log lines,
 a line of JSON each. Nothing leaves this machine; requests over http are refused.
 

@@ -36,7 +36,7 @@ func openStage(h recording.Header, modules modulesOf, watch agent.Watcher, secre
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open a store to play with: %w", err), os.RemoveAll(dir))
 	}
-	rt := sandbox(modules, nil)
+	rt := sandbox(modules, nil, clock.Reached)
 	s := &stage{store: st, runtime: rt, dir: dir, ended: make(chan error, 1)}
 	s.agent = agent.New(st, rt, nil, agent.Options{
 		Device: h.Device, DefaultBroker: h.Broker, Language: when.Language{}, Secrets: secrets,

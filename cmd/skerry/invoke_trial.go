@@ -27,7 +27,7 @@ func (t *invokeTrial) run(ctx context.Context, events []*agent.Event, times int)
 	var said []logReport
 	rt := sandbox(t.module, func(level slog.Level, text string) {
 		said = append(said, logReport{strings.ToLower(level.String()), text})
-	})
+	}, nil)
 	defer closing(&err, rt.Close)
 	begin := time.Now()
 	m, err := rt.Load(ctx, *t.inv.Function)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/wasm"
@@ -45,11 +46,12 @@ func readModule(path string) (oneModule, error) {
 }
 
 // sandbox makes the runtime that devices have, for some modules. What a module
-// says while it starts goes to said, if that is not nil. Compiled code is kept in
+// says while it starts goes to said, if that is not nil; wall is what functions are
+// told is the time, nil the real one. Compiled code is kept in
 // the user's cache, so that only the first run of a module waits for it.
-func sandbox(modules wasm.Modules, said func(slog.Level, string)) *wasm.Runtime {
+func sandbox(modules wasm.Modules, said func(slog.Level, string), wall func() time.Time) *wasm.Runtime {
 	opts := wasm.Options{
-		Compiler: compiler(), ModuleSize: wasm.MaxModuleSize, Log: slog.New(startLog{slog.DiscardHandler, said}),
+		Compiler: compiler(), ModuleSize: wasm.MaxModuleSize, Wall: wall, Log: slog.New(startLog{slog.DiscardHandler, said}),
 	}
 	if dir, err := os.UserCacheDir(); err == nil {
 		dir = filepath.Join(dir, "skerry")

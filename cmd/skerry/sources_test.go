@@ -121,3 +121,59 @@ sources:
 		t.Error("a file whose event is durable is still there")
 	}
 }
+
+// TestSourcesOfADeviceThatIsKilled posts orders, appends lines and drops files
+// without a pause while the gateway is killed again and again. Callers repeat
+// what was not answered, under the same key. Everything happens exactly once.
+func TestSourcesOfADeviceThatIsKilled(t *testing.T) {
+	const rounds, perRound = 8, 25
+	cloud, addr := newCentral(t), testbed.Addr(testbed.FreePort(t))
+	r := newRig(t, fmt.Sprintf(`
+http_in: {listen: '%s', rate: 10000}
+targets: [{name: central, kind: cloudevents, url: '%s', in_flight: 16}]
+sources:
+  - {name: spool, kind: files, path: DIR/in, content: true, then: delete, settle: 10ms, poll: 10ms}
+  - {name: log, kind: tail, path: DIR/app.log, poll: 10ms}
+  - {name: meter, kind: process, command: [sleep, "1000"]}
+`, addr, cloud.URL))
+	r.write("price.js", `export default () => null`)
+	r.write("app.yaml", sourcesApp)
+	r.write("in/.part", "")
+	r.write("app.log", "")
+	r.publish(r.path("app.yaml"))
+	log, err := os.OpenFile(r.path("app.log"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	for round := range rounds {
+		r.start()
+		for n := range perRound {
+			name := fmt.Sprintf("%d-%d", round, n)
+			fmt.Fprintln(log, "line "+name)
+			r.write("in/.part", "file "+name)
+			if err := os.Rename(r.path("in/.part"), r.path("in/"+name)); err != nil {
+				t.Fatal(err)
+			}
+			if n == perRound/2 && round > 0 { // in the midst of things
+				r.proc.Kill()
+				<-r.proc.Done()
+				r.start()
+			}
+			testbed.Eventually(t, time.Minute, "order "+name+" is taken", func() error {
+				status, answer := postTo(t, "http://"+addr+"/in/orders/1", `"order `+name+`"`, name)
+				if status != http.StatusAccepted {
+					return fmt.Errorf("%d %s", status, answer)
+				}
+				return nil
+			})
+		}
+		r.proc.Kill()
+		<-r.proc.Done()
+	}
+	r.start()
+	cloud.waitFor(t, 3*rounds*perRound, time.Minute)
+	if _, ids, bodies := cloud.counts(); ids != bodies {
+		t.Errorf("%d follow-ups of %d events: some ran twice", ids, bodies)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -95,7 +96,7 @@ func printSync(p func(string, ...any), s agent.SyncStatus) {
 func printFunctions(p func(string, ...any), functions []agent.FunctionStatus) {
 	p("\nFUNCTION\tDIGEST\tRUNS\tFAILED\tDEAD\tDENIED\tWAITING\tWARM\tFUEL/RUN\tP50\tP99")
 	for _, f := range functions {
-		p("%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d of %d\t%d\t%s\t%s%s", f.Name, f.Digest.Short(), f.Invocations, f.Failures, f.Dead,
+		p("%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d of %d\t%d\t%s\t%s%s", f.Name, cmp.Or(f.Digest.Short(), "rule"), f.Invocations, f.Failures, f.Dead,
 			f.Denied, f.Queued+f.Inbox, f.Warm, f.Workers, f.Fuel/max(f.Invocations, 1), micros(f.P50us), micros(f.P99us), note(f.LastError))
 	}
 	for _, f := range functions {

@@ -9,8 +9,9 @@
 //
 // Each other line is an event in the JSON format of CloudEvents 1.0, with these
 // attributes more: "at", seconds since start; "via", the name of the broker or
-// source it came through; "qos"; "retained". Data stands in "data" where that
-// gives every byte of it back, else in "data_base64".
+// source it came through; "qos"; "retained"; "unsure", if nothing had set the clock
+// right that its time was read from. Data stands in "data" where that gives every
+// byte of it back, else in "data_base64".
 //
 //	{"at":0.25,"specversion":"1.0","id":"k3-1","source":"/gw7/mqtt/plant","type":"io.skerry.mqtt",
 //	 "subject":"line/1/temp","time":"2026-05-01T08:00:00.25Z","datacontenttype":"application/json",

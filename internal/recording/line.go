@@ -35,6 +35,7 @@ type attributes struct {
 	Via         string     `json:"via,omitempty"`
 	QoS         *uint8     `json:"qos,omitempty"`
 	Retained    bool       `json:"retained,omitempty"`
+	Unsure      bool       `json:"unsure,omitempty"` // of its time
 }
 
 // AppendHeader appends a header and the end of its line.
@@ -54,7 +55,7 @@ func AppendEntry(b []byte, e *Entry) ([]byte, error) {
 	}
 	ev := e.Event
 	head, err := plainJSON(attributes{
-		"1.0", ev.ID, ev.Source, ev.Type, ev.Subject, timeOf(ev.Time), ev.ContentType, ev.Via, &ev.QoS, ev.Retained,
+		"1.0", ev.ID, ev.Source, ev.Type, ev.Subject, timeOf(ev.Time), ev.ContentType, ev.Via, &ev.QoS, ev.Retained, ev.Unsure,
 	})
 	if err != nil {
 		return b, fmt.Errorf("record event %.80q: %w", ev.ID, err)
@@ -158,7 +159,7 @@ func ParseEntry(line []byte) (Entry, error) {
 	}
 	e.Event = &agent.Event{
 		ID: l.ID, Source: l.Source, Type: l.Type, Subject: l.Subject, ContentType: l.ContentType,
-		Via: l.Via, QoS: *cmp.Or(l.QoS, &usual), Retained: l.Retained,
+		Via: l.Via, QoS: *cmp.Or(l.QoS, &usual), Retained: l.Retained, Unsure: l.Unsure,
 	}
 	if l.Time != nil {
 		e.Event.Time = *l.Time
