@@ -30,22 +30,28 @@ func (w *worker) pick(now time.Time) (*task, time.Duration) {
 	if t := w.pickRedo(); t != nil {
 		return t, 0
 	}
-	w.turn = !w.turn
-	if w.turn {
-		if t := w.pickDue(now); t != nil {
-			return t, 0
-		}
-	}
-	if t := w.pickQueued(); t != nil {
-		return t, 0
-	}
-	if t := w.pickDue(now); t != nil {
+	if t := w.pickTurn(now); t != nil {
+		w.turn = !w.turn // a look that finds nothing is no turn
 		return t, 0
 	}
 	if len(w.due) > 0 {
 		return nil, max(time.Millisecond, w.due[0].at.Sub(now))
 	}
 	return nil, idle
+}
+
+// pickTurn takes the next task of parked keys or of the queue, whose turn it is, or
+// else of the other.
+func (w *worker) pickTurn(now time.Time) *task {
+	if !w.turn {
+		if t := w.pickDue(now); t != nil {
+			return t
+		}
+	}
+	if t := w.pickQueued(); t != nil {
+		return t
+	}
+	return w.pickDue(now)
 }
 
 // pickRedo takes the oldest task that has to run again, unless an older one of

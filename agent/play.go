@@ -34,6 +34,11 @@ func (a *Agent) Idle() (next time.Time, idle bool) {
 			}
 		}
 	}
+	if a.committer.busy() {
+		return time.Time{}, false
+	}
+	// What has been committed has set its timers by now, and those that fired or
+	// gave somebody work behind our back have made tasks.
 	if in, ok := a.asides.next(); ok {
 		if in <= 0 {
 			return time.Time{}, false
@@ -42,8 +47,7 @@ func (a *Agent) Idle() (next time.Time, idle bool) {
 			next = at
 		}
 	}
-	quiet := !a.committer.busy() && a.order.Load() == tasks && a.committer.currentEpoch() == epoch
-	return next, quiet // and nobody got something behind our back
+	return next, a.order.Load() == tasks && a.committer.currentEpoch() == epoch
 }
 
 // rests tells whether nothing of the worker may run now, and when something may.
