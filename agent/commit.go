@@ -139,26 +139,27 @@ func (c *committer) add(o *outcome) {
 // committer's lock is held.
 func (c *committer) mark(g *group, o *outcome) {
 	key, place := blockOf(o.event.Origin.Slot)
-	m := markOf(o.event, o.task.trigger.Name)
-	if i, ok := g.blocks[key]; ok {
-		w := &g.frame.Writes[i]
-		w.Value = remember(w.Value, place, m)
-		c.pending[stateKey{blockScope, key}] = pendingValue{*w, g}
-		return
-	}
+	var value []byte
 	old, err := c.block(key)
-	if err != nil { // what it holds must not be written over
+	if err == nil {
+		value = remember(old, place, markOf(o.event, o.task.trigger.Name))
+	}
+	if err != nil || len(value) > maxBlock { // what it holds must not be written over, nor grow without end
 		g.frame.Writes = append(g.frame.Writes, markWrite(o.event, o.task.trigger.Name))
 		return
 	}
-	w := Write{Scope: blockScope, Key: key, Value: remember(old, place, m)}
+	w := Write{Scope: blockScope, Key: key, Value: value}
+	c.pending[stateKey{blockScope, key}] = pendingValue{w, g}
+	if i, ok := g.blocks[key]; ok {
+		g.frame.Writes[i] = w
+		return
+	}
 	g.size += int64(len(key) + len(w.Value))
 	if g.blocks == nil {
 		g.blocks = map[string]int{}
 	}
 	g.blocks[key] = len(g.frame.Writes)
 	g.frame.Writes = append(g.frame.Writes, w)
-	c.pending[stateKey{blockScope, key}] = pendingValue{w, g}
 }
 
 // block reads the marks under key, those that are not durable yet included.

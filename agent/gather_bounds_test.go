@@ -101,3 +101,31 @@ func TestFullSlidingWindowsLoseNothing(t *testing.T) {
 		return nil
 	})
 }
+
+// More windows are open than a key may have. Each closes early, and what comes
+// later for one is not late; but not all of them can be remembered one by one.
+func TestManyOpenWindowsAreNotRememberedOneByOne(t *testing.T) {
+	g := agent.Gather{Kind: agent.GatherTumbling, Size: time.Second, Time: "t", Lateness: 744 * time.Hour}
+	b := startGather(t, newMemory(), g, agent.Options{})
+	const windows = 3500
+	offer := func(at int) { b.wait(b.offer("s/1", fmt.Sprintf(`{"t":%d}`, 1_700_000_000+at), agent.Origin{})) }
+	for i := range windows {
+		offer(i)
+	}
+	b.store.mu.Lock()
+	for k, w := range b.store.state {
+		if strings.HasPrefix(k[0], "gather/") && len(w.Value) > 10<<10 {
+			t.Errorf("%d bytes are kept under %s", len(w.Value), k[1])
+		}
+	}
+	b.store.mu.Unlock()
+	offer(3)
+	b.change(agent.Gather{Kind: agent.GatherBatch, Count: 2}) // which closes the rest
+	count := 0
+	for _, w := range b.windows(windows + 1) {
+		count += w.Count
+	}
+	if late := b.status().Functions[0].Late; count != windows+1 || late != 0 {
+		t.Errorf("%d of %d events, %d late", count, windows+1, late)
+	}
+}

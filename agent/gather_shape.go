@@ -273,6 +273,25 @@ func (r *gathering) shut(s *shelf, c closing, mark int64) (gone []pane) {
 		gone = append(gone, s.panes[i])
 		s.panes = slices.Delete(s.panes, i, i+1)
 	}
+	if len(s.cut) > maxPanes {
+		r.forgetCut(s)
+	}
 	s.cut = slices.DeleteFunc(s.cut, func(n int64) bool { return r.endOf(n) <= s.mark })
 	return gone
+}
+
+// forgetCut has all windows up to the first that closed early count as closed, unless
+// one of them is open: of a rule with many windows and a long lateness there would be
+// too many to remember.
+func (r *gathering) forgetCut(s *shelf) {
+	ends := r.endOf(s.cut[0])
+	for i := range s.panes {
+		if c := r.firstWindow(s, i); !s.panes[i].rest && c.panes != nil {
+			if c.ends < ends {
+				return
+			}
+			break // windows of later stretches close later
+		}
+	}
+	s.mark = max(s.mark, ends)
 }

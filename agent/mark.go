@@ -16,7 +16,7 @@ import (
 // Brokers count packet ids up, so the marks of eight neighbouring slots share one
 // value: a group writes a few of those instead of one for each outcome. A spilled
 // event, which is written beside the groups, has a value of its own under slot
-// and trigger.
+// and trigger; so has what a block of maxBlock has no room for.
 const (
 	markScope  = "mark"
 	blockScope = "marks"
@@ -95,8 +95,12 @@ func remember(block []byte, place byte, m mark) []byte {
 	return append(out, m.id...)
 }
 
-// maxMarkID is the longest id that fits into a block.
-const maxMarkID = 255
+// What fits into a block: ids of so many bytes, and so many bytes of marks. An event
+// may match any number of triggers, while a store bounds what a value may take.
+const (
+	maxMarkID = 255
+	maxBlock  = 32 << 10
+)
 
 // unmarked drops the routes that have a durable outcome for this redelivered
 // event already, and gives the event the id it had then.

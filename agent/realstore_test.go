@@ -40,7 +40,15 @@ func afterPowerCut(t *testing.T, dir string) string {
 // runOn runs an agent over a real store, with app/a and app/b for each event.
 func runOn(t *testing.T, s *store.Store, g guests) *bench {
 	t.Helper()
-	a := agent.New(s, g, nil, agent.Options{Device: "gw7", SpillAfter: 30 * time.Millisecond, Grace: time.Millisecond})
+	b := runWith(t, s, g, 30*time.Millisecond)
+	b.apply([]agent.Function{fn("app/a"), fn("app/b")}, on("app/a", "s/+"), on("app/b", "s/+"))
+	return b
+}
+
+// runWith runs an agent over a real store, with no functions yet.
+func runWith(t *testing.T, s *store.Store, g guests, spillAfter time.Duration) *bench {
+	t.Helper()
+	a := agent.New(s, g, nil, agent.Options{Device: "gw7", SpillAfter: spillAfter, Grace: time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
@@ -50,9 +58,7 @@ func runOn(t *testing.T, s *store.Store, g guests) *bench {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	b := &bench{Agent: a, t: t}
-	b.apply([]agent.Function{fn("app/a"), fn("app/b")}, on("app/a", "s/+"), on("app/b", "s/+"))
-	return b
+	return &bench{Agent: a, t: t}
 }
 
 // committed waits until there are n follow-ups of function, and gives their data.
@@ -156,4 +162,30 @@ func TestOrderHoldsThroughRetryParkingAndAPowerCut(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestAnEventMayMatchAnyNumberOfTriggers has what is remembered of eight packet ids
+// outgrow what a store takes as one value.
+func TestAnEventMayMatchAnyNumberOfTriggers(t *testing.T) {
+	s := disk(t, filepath.Join(t.TempDir(), "store"))
+	b := runWith(t, s, guests{"app/f": func(_ context.Context, inv *agent.Invocation) error {
+		_, err := inv.Add("total", 1)
+		return err
+	}}, time.Hour)
+	const many = 1000
+	var triggers []agent.Trigger
+	for i := range many {
+		tr := on("app/f", "s/+")
+		tr.Name = fmt.Sprintf("app/trigger-%d", i)
+		triggers = append(triggers, tr)
+	}
+	b.apply([]agent.Function{fn("app/f")}, triggers...)
+	for _, again := range []bool{false, true} {
+		for i := range 8 {
+			b.wait(b.offer("s/1", "x", agent.Origin{Slot: fmt.Sprintf("plant/%d", i), Hash: 1, Redelivered: again}))
+		}
+	}
+	if v, err := s.Get("state/app/f", "total"); string(v) != strconv.Itoa(8*many) || err != nil {
+		t.Errorf("%s runs, %v, want %d", v, err, 8*many)
+	}
 }

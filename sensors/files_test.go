@@ -312,6 +312,8 @@ func TestNewFilesRefuses(t *testing.T) {
 		"is no pattern such as *.csv": {Name: "a", Path: "/in", Glob: "[a"},
 		"cannot be deleted and moved": {Name: "a", Path: "/in", Delete: true, MoveTo: "/out"},
 		"may only have letters":       {Name: "a/b", Path: "/in"},
+		"files moved to path itself":  {Name: "a", Path: "/in", MoveTo: "/in/."},
+		"no pattern such as *.csv":    {Name: "a", Path: "/in", Glob: "**/*.csv"},
 	} {
 		if _, err := sensors.NewFiles(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", o, err, want)

@@ -179,6 +179,7 @@ func TestHTTPEvents(t *testing.T) {
 		"no time":   `{"specversion":"1.0","id":"1","source":"/shop","type":"order.new","time":"noon"}`,
 		"old":       `{"specversion":"0.3","id":"1","source":"/shop","type":"order.new"}`,
 		"no JSON":   `{`,
+		"no type":   fmt.Sprintf(structured, `text/plain\nX-Other: 1`, "data", "1"),
 	} {
 		if status, text, _ := post(t, http.DefaultClient, url, body, "Content-Type: application/cloudevents+json"); status != 400 {
 			t.Errorf("%s: %d %s", name, status, text)

@@ -133,6 +133,23 @@ func TestProcessGroupEnds(t *testing.T) {
 	}
 }
 
+// TestProcessOutputOutlivesIt: somebody who left its process group still holds
+// its output. The command is started again all the same, and stopping is soon over.
+func TestProcessOutputOutlivesIt(t *testing.T) {
+	s := &sink{keep: true}
+	src := newProcess(t, `setsid sleep 1000 & echo $!; exit 3`)
+	stop := start(t, src, s)
+	got := s.wait(t, 2)
+	stop()
+	for _, o := range got {
+		pid, err := strconv.Atoi(string(o.Data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
 // zombie tells that a process has ended, and nobody has taken note.
 func zombie(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -31,6 +31,7 @@ type Plant struct {
 	acked   map[int]bool   // numbers that the broker has acknowledged
 	flying  int            // numbers that it has not
 	cut     bool           // the sensors' connection ended, and flying are being sent again
+	cuts    int            // how often that was
 	held    []func()       // publishes that wait behind them
 	sent    sync.WaitGroup // publishes under way
 	ups     ledger         // follow-ups at the central FaaS

@@ -88,7 +88,8 @@ func (p *Plant) Audit(state map[string]string) (wrong []string) {
 		}
 	}
 	if slices.Sort(twice); len(twice) > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d numbers are not counted once: %v", len(twice), head(twice)))
+		wrong = append(wrong, fmt.Sprintf("%d numbers are not counted once: %v; their follow-ups: %v; the sensors connected again %d times",
+			len(twice), head(twice), p.idsOf(head(twice)), p.cuts))
 	}
 	if got := state["total"]; got != strconv.Itoa(len(counted)) {
 		wrong = append(wrong, fmt.Sprintf("the total is %s for %d numbers", got, len(counted)))
@@ -97,6 +98,17 @@ func (p *Plant) Audit(state map[string]string) (wrong []string) {
 		wrong = append(wrong, d+" numbers ran out of order")
 	}
 	return wrong
+}
+
+// idsOf are the ids of the follow-ups of some numbers.
+func (p *Plant) idsOf(numbers []int) (ids []string) {
+	for id, n := range p.ids {
+		if slices.Contains(numbers, n) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // absent are the numbers of want that have does not have, in order.

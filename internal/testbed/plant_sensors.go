@@ -55,6 +55,7 @@ func (p *Plant) lost(paho.Client, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = true
+	p.cuts++
 }
 
 // release lets go of what was held back, once the old ones have been taken. It
