@@ -17,7 +17,8 @@ import (
 	"github.com/skerry-edge/skerry/internal/testbed"
 )
 
-// memory is a Store in memory. fail, if set, decides about each synced frame.
+// memory is a Store in memory. fail, if set, decides about each frame, and
+// unreadable about each value.
 type memory struct {
 	mu      sync.Mutex
 	state   map[[2]string]agent.Write
@@ -25,6 +26,8 @@ type memory struct {
 	last    uint64
 	frames  []agent.Frame
 	fail    func(f *agent.Frame) error
+
+	unreadable func(scope, key string) error
 }
 
 func newMemory() *memory { return &memory{state: map[[2]string]agent.Write{}} }
@@ -78,6 +81,11 @@ func (m *memory) Commit(_ context.Context, f *agent.Frame) error {
 func (m *memory) Get(scope, key string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.unreadable != nil {
+		if err := m.unreadable(scope, key); err != nil {
+			return nil, err
+		}
+	}
 	return m.state[[2]string{scope, key}].Value, nil
 }
 

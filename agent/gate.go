@@ -23,8 +23,12 @@ func (w *worker) gate(t *task) (run bool, err error) {
 	}
 	scope, key := gateScope(tr.Name), w.group(t)
 	value, err := w.reads.Get(scope, key)
-	if err != nil {
+	if err != nil && t.attempts+1 < tr.Retry.attempts() {
 		return false, err
+	}
+	if err != nil { // it would take this event and all that follow to the dead-letter box
+		w.fn.agent.opts.Log.Error("what the gate of a trigger keeps of a key cannot be read; the key begins anew",
+			"trigger", tr.Name, "key", key, "err", err)
 	}
 	is, ok, err := w.passes(tr, decodeGate(value))
 	if err != nil {

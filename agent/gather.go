@@ -49,7 +49,7 @@ func (w *worker) gather(t *task, ev *Event) (run bool, err error) {
 	}
 	key := w.group(t)
 	for {
-		s, err := w.shelf(w.reads, r, key)
+		s, err := w.shelf(w.reads, r, key, t.attempts)
 		if err != nil {
 			return false, fmt.Errorf("%w: %w", errPutOff, err)
 		}
@@ -134,7 +134,7 @@ func (w *worker) late(t *task, ev *Event, key string, in incoming, start, end in
 // ended meanwhile, which the event's own key may hold back, and a batch.
 func (w *worker) noRoom(t *task, r *gathering, key string) error {
 	now := w.fn.agent.asides.clock.at(r)
-	s, err := w.shelf(w.reads, r, key)
+	s, err := w.shelf(w.reads, r, key, t.attempts)
 	if err == nil {
 		must := due(r, max(now, s.seen))
 		if r.Kind == GatherBatch {

@@ -64,14 +64,14 @@ func (w *worker) close(t *task, must func(*shelf) (closing, bool)) error {
 // closeOutcome is the outcome of closing what must chooses.
 func (w *worker) closeOutcome(t *task, reads *readSet, must func(*shelf) (closing, bool)) (*outcome, error) {
 	r, key := t.gather, t.gatherKey()
-	s, err := w.shelf(reads, r, key)
+	s, err := w.shelf(reads, r, key, t.attempts)
 	if err != nil {
 		return nil, err
 	}
 	o := &outcome{task: t, worker: w, event: &Event{Type: TypeGathered, Subject: key}, level: t.durability(), passed: true}
 	o.aside = &asideChange{rule: r, key: key, open: s.known}
 	x := &closer{worker: w, reads: reads, task: t, rule: r, key: key, read: map[uint64][]asideRead{}}
-	before, at, size, changed := s.cost(), max(t.at, s.seen), int64(0), false
+	before, at, size, changed := s.cost(), max(t.at, s.seen), int64(0), s.lost
 	for n := 0; n < maxClosed && size < maxClosedBytes; n++ {
 		c, ok := must(s)
 		if !ok {

@@ -125,12 +125,12 @@ func (g *asides) load(store Store) error {
 	}
 	for _, scope := range scopes {
 		value, err := store.Get(asideIndex, scope)
-		if err != nil {
-			return fmt.Errorf("read what was put aside: %w", err)
-		}
 		var e asideEntry
-		if err := json.Unmarshal(value, &e); err != nil || scopeOf(e.Trigger, &e.Gather) != scope {
-			g.agent.opts.Log.Error("what a trigger has put aside was not written by this release; it stays where it is", "scope", scope)
+		if err == nil {
+			err = json.Unmarshal(value, &e)
+		}
+		if err != nil || scopeOf(e.Trigger, &e.Gather) != scope {
+			g.agent.opts.Log.Error("what a trigger has put aside cannot be read, or was not written by this release; it stays where it is", "scope", scope, "err", err)
 			continue
 		}
 		g.mu.Lock()
@@ -152,6 +152,9 @@ func (g *asides) loadKeys(store Store, r *gathering) error {
 	r.count(nil) // until follow
 	err := eachShelf(store, r, func(key string, s *shelf) {
 		r.open[key] = &timer{gather: r, key: key, due: r.due(s), index: -1}
+		if s.lost { // see worker.shelf
+			r.open[key].due = math.MinInt64
+		}
 		r.size += s.cost()
 		latest = max(latest, s.seen)
 	})
@@ -161,24 +164,16 @@ func (g *asides) loadKeys(store Store, r *gathering) error {
 	return err
 }
 
-// eachShelf calls f with what is put aside of each key.
+// eachShelf calls f with what is put aside of each key; if it cannot be read, with a
+// shelf that is lost.
 func eachShelf(store Store, r *gathering, f func(key string, s *shelf)) error {
 	names, err := store.Keys(r.scope, openKey, math.MaxInt32)
-	if err != nil {
-		return err
-	}
 	for _, name := range names {
-		value, err := store.Get(r.scope, name)
-		if err != nil {
-			return err
-		}
-		s, err := decodeShelf(value, r.unit())
-		if err != nil {
-			return fmt.Errorf("%.120q: %w", name, err)
-		}
-		f(strings.TrimPrefix(name, openKey), s)
+		key := strings.TrimPrefix(name, openKey)
+		s, _ := readShelf(store, r, key)
+		f(key, s)
 	}
-	return nil
+	return err
 }
 
 // tidy drops what was put aside by triggers that have been gone for long.

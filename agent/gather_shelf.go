@@ -22,6 +22,7 @@ type shelf struct {
 	panes []pane  // by start, those that are a rest last
 	cut   []int64 // numbers of windows that closed early, ascending
 	known bool    // it is in the store among the open ones
+	lost  bool    // what is there cannot be read
 }
 
 // pane is a stretch of time in which events lie: a session, a batch, the share of
@@ -94,22 +95,36 @@ const (
 // what comes late is known for it.
 const idleShelf = 24 * time.Hour
 
-// shelf reads what is put aside of a key.
-func (w *worker) shelf(reads *readSet, r *gathering, key string) (*shelf, error) {
-	value, err := reads.Get(r.scope, openKey+key)
+// shelf reads what is put aside of a key. What could not be read in many attempts
+// is given up, or nothing of that key would ever run again.
+func (w *worker) shelf(reads *readSet, r *gathering, key string, attempts int) (*shelf, error) {
+	s, err := readShelf(reads, r, key)
+	switch {
+	case err == nil:
+	case attempts < lenientAfter:
+		return nil, fmt.Errorf("%w: %.120q: %w", errAside, key, err)
+	default:
+		w.fn.agent.opts.Log.Error("what a trigger has put aside of a key cannot be read back; the key begins anew",
+			"trigger", r.trigger, "key", key, "err", err)
+	}
+	return s, nil
+}
+
+// readShelf gives on error the shelf with which a key begins anew.
+func readShelf(view View, r *gathering, key string) (*shelf, error) {
+	value, err := view.Get(r.scope, openKey+key)
 	known := value != nil
 	if err == nil && value == nil && r.windows() {
-		value, err = reads.Get(r.scope, idleKey+key)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read what was put aside: %w", err)
+		value, err = view.Get(r.scope, idleKey+key)
 	}
 	s := newShelf()
-	if value == nil {
-		return s, nil
+	if err == nil && value != nil {
+		s, err = decodeShelf(value, r.unit())
 	}
-	if s, err = decodeShelf(value, r.unit()); err != nil {
-		return nil, fmt.Errorf("what was put aside of %.120q: %w", key, err)
+	if err != nil {
+		s = newShelf()
+		s.lost = true
+		return s, err
 	}
 	s.known = known
 	return s, nil

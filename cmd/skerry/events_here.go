@@ -168,10 +168,13 @@ func (t *theatre) rest(ctx context.Context) error {
 	}
 }
 
+// longestRun is what no run takes: limits.timeout is at most 15 minutes.
+const longestRun = 16 * time.Minute
+
 // quiet waits until all is done that can be done by now; next is when something
 // falls due, zero: never.
 func (t *theatre) quiet(ctx context.Context) (next time.Time, err error) {
-	for n := 0; ; n++ {
+	for n, since := 0, time.Now(); ; n++ {
 		next, idle := t.stage.agent.Idle()
 		switch {
 		case idle:
@@ -180,6 +183,8 @@ func (t *theatre) quiet(ctx context.Context) (next time.Time, err error) {
 			runtime.Gosched()
 		case !pause(ctx, 50*time.Microsecond):
 			return next, errors.New("interrupted")
+		case time.Since(since) > longestRun:
+			return next, fmt.Errorf("nothing has come to an end for %s: please report this, with the recording", longestRun)
 		}
 		if err := t.stage.broken(); err != nil {
 			return next, err
