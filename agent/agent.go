@@ -47,6 +47,7 @@ type Agent struct {
 	opts      Options
 	committer *committer
 	ledger    ledger
+	kept      keptBack
 	ids       *ids // set by Run before the first offer
 	counts    counters
 	order     atomic.Int64

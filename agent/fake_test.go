@@ -18,7 +18,7 @@ import (
 )
 
 // memory is a Store in memory. fail, if set, decides about each frame, and
-// unreadable about each value.
+// unreadable about each value, and each list of keys ("").
 type memory struct {
 	mu      sync.Mutex
 	state   map[[2]string]agent.Write
@@ -79,17 +79,28 @@ func (m *memory) Commit(_ context.Context, f *agent.Frame) error {
 }
 
 func (m *memory) Get(scope, key string) ([]byte, error) {
+	if err := m.reads(scope, key); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.unreadable != nil {
-		if err := m.unreadable(scope, key); err != nil {
-			return nil, err
-		}
-	}
 	return m.state[[2]string{scope, key}].Value, nil
 }
 
+func (m *memory) reads(scope, key string) error {
+	m.mu.Lock()
+	unreadable := m.unreadable
+	m.mu.Unlock()
+	if unreadable == nil {
+		return nil
+	}
+	return unreadable(scope, key)
+}
+
 func (m *memory) Keys(scope, prefix string, limit int) ([]string, error) {
+	if err := m.reads(scope, ""); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var keys []string

@@ -30,10 +30,6 @@ func (g *gates) tidy(ctx context.Context, a *Agent, now time.Time) {
 	if now.Before(g.soonest) || now.Before(g.next) && g.fresh.Load() < maxGateKeys {
 		return
 	}
-	if !a.applying.TryLock() { // no trigger may come back meanwhile
-		return
-	}
-	defer a.applying.Unlock()
 	g.fresh.Store(0)
 	names, err := a.store.Keys(gateIndex, "", math.MaxInt32)
 	if err == nil {
@@ -59,10 +55,13 @@ func (g *gates) look(ctx context.Context, a *Agent, names []string, now time.Tim
 		if since, known := g.gone[name]; !known {
 			g.gone[name] = now
 		} else if now.Sub(since) >= a.opts.OrphanAfter {
-			if err := a.dropGate(ctx, name); err != nil {
+			dropped, err := a.dropGate(ctx, name)
+			if err != nil {
 				return err
 			}
-			delete(g.gone, name)
+			if dropped {
+				delete(g.gone, name)
+			}
 		}
 	}
 	return ctx.Err()
@@ -91,17 +90,24 @@ func (a *Agent) boundGate(ctx context.Context, name string) error {
 	return a.forgetGate(ctx, scope, keys)
 }
 
-// dropGate deletes all that the gate of a trigger keeps.
-func (a *Agent) dropGate(ctx context.Context, name string) error {
+// dropGate deletes all that the gate of a trigger keeps, unless it may come back now.
+func (a *Agent) dropGate(ctx context.Context, name string) (dropped bool, err error) {
+	if !a.applying.TryLock() {
+		return false, nil
+	}
+	defer a.applying.Unlock()
+	if tr := a.current.Load().triggers[name]; tr != nil && tr.gated {
+		return false, nil
+	}
 	scope := gateScope(name)
 	keys, err := a.store.Keys(scope, "", math.MaxInt32)
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.forgetGate(ctx, scope, keys)
 	}
-	if err := a.forgetGate(ctx, scope, keys); err != nil {
-		return err
+	if err == nil {
+		err = a.forgetGate(ctx, gateIndex, []string{name})
 	}
-	return a.forgetGate(ctx, gateIndex, []string{name})
+	return err == nil, err
 }
 
 func (a *Agent) forgetGate(ctx context.Context, scope string, keys []string) error {

@@ -80,6 +80,25 @@ func TestOnChangeLetsNewValuesThrough(t *testing.T) {
 	}
 }
 
+// TestWhatAGateKeptBackStaysSo: an event comes again because its acknowledgement
+// was lost; meanwhile the gate has let another value through.
+func TestWhatAGateKeptBackStaysSo(t *testing.T) {
+	b := startGated(t, newMemory(), agent.Gate{OnChange: []string{"t"}}, agent.Options{})
+	data := readings(1, 1, 2)
+	for _, again := range []bool{false, true} {
+		for i, d := range data {
+			b.wait(b.offer("s/a", d, agent.Origin{Slot: "plant/" + strconv.Itoa(i), Hash: uint64(i + 1), Redelivered: again}))
+		}
+	}
+	if got, want := strings.Join(b.seen.of("s/a"), " "), strings.Join(readings(1, 2), " "); got != want {
+		t.Errorf("ran %s, want %s", got, want)
+	}
+	b.wait(b.offer("s/a", readings(1)[0], agent.Origin{Slot: "plant/1", Hash: 9, Redelivered: true}))
+	if n := len(b.seen.of("s/a")); n != 3 {
+		t.Errorf("%d runs after another event in the slot, want 3", n)
+	}
+}
+
 func TestDeadband(t *testing.T) {
 	for _, tt := range []struct {
 		band    agent.Deadband
@@ -226,4 +245,39 @@ func TestGatesForgetTheOldestOfTooManyKeys(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestApplyDoesNotWaitForGates has the look at what gates keep take long, as it does
+// where there are many.
+func TestApplyDoesNotWaitForGates(t *testing.T) {
+	store := newMemory()
+	b := startGated(t, store, agent.Gate{OnChange: []string{"t"}}, agent.Options{OrphanAfter: time.Millisecond})
+	b.wait(b.offer("s/1", `{"t":1}`, agent.Origin{}))
+	looks, hold := make(chan struct{}, 1), make(chan struct{})
+	store.mu.Lock()
+	store.unreadable = func(scope, key string) error {
+		if key == "" && strings.HasPrefix(scope, "gate/") {
+			select {
+			case looks <- struct{}{}:
+			default:
+			}
+			<-hold
+		}
+		return nil
+	}
+	store.mu.Unlock()
+	<-looks
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	applied := make(chan error, 1)
+	go func() { applied <- b.Apply(ctx, agent.Deployment{Generation: 2}) }()
+	select {
+	case err := <-applied:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-ctx.Done():
+		t.Error("a deployment waits until what gates keep was looked at")
+	}
+	close(hold)
 }

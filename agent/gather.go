@@ -48,6 +48,9 @@ func (w *worker) gather(t *task, ev *Event) (run bool, err error) {
 		return false, fmt.Errorf("%w: %w", ErrReject, err)
 	}
 	key := w.group(t)
+	if err := w.closeOlder(t, r, key); err != nil {
+		return false, err
+	}
 	for {
 		s, err := w.shelf(w.reads, r, key, t.attempts)
 		if err != nil {

@@ -120,3 +120,22 @@ func TestEventTimeDoesNotFollowTheClock(t *testing.T) {
 		b.stop()
 	})
 }
+
+func TestGatheredEventsSayWhatTheirTimeIsWorth(t *testing.T) {
+	for _, g := range []agent.Gather{{Kind: agent.GatherDebounce, Size: time.Second}, {Kind: agent.GatherBatch, Size: time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			wall := newWallClock(0)
+			b := startGather(t, newMemory(), g, agent.Options{Clock: agent.NewClock(wall.now)})
+			b.wait(b.offer("s/1", "1", agent.Origin{}))
+			wall.right.Store(true)
+			<-time.After(3 * time.Second)
+			b.wait(b.offer("s/2", "2", agent.Origin{}))
+			<-time.After(3 * time.Second)
+			synctest.Wait()
+			if b.ran() != 2 || !b.got[0].Unsure || b.got[1].Unsure {
+				t.Errorf("kind %d: %+v", g.Kind, b.got)
+			}
+			b.stop()
+		})
+	}
+}

@@ -18,7 +18,10 @@ const (
 func (w *worker) tick(t *task) {
 	w.withdrawProbe()
 	r := t.gather
-	err := w.close(t, func(s *shelf) (closing, bool) { return due(r, max(t.at, s.seen))(s) })
+	err := w.closeOlder(t, r, t.gatherKey())
+	if err == nil {
+		err = w.close(t, func(s *shelf) (closing, bool) { return due(r, max(t.at, s.seen))(s) })
+	}
 	switch {
 	case err == nil:
 		w.freed(t)
@@ -35,9 +38,40 @@ func (w *worker) inlineTick(t *task, r *gathering, key string, at int64) *task {
 	return &task{trigger: t.trigger, key: asideLane + key, order: t.order, gather: r, at: at, attempts: t.attempts}
 }
 
+// closeOlder closes what earlier rules of the trigger have put aside of the key:
+// that comes before what is put aside, or closed, under this one.
+func (w *worker) closeOlder(t *task, r *gathering, key string) error {
+	older := r.older.Load()
+	if older == nil {
+		return nil
+	}
+	asides := w.fn.agent.asides
+	for _, old := range *older {
+		for asides.holds(old) {
+			must := due(old, asides.clock.at(old))
+			s, err := w.shelf(w.newReads(), old, key, t.attempts)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errPutOff, err)
+			}
+			if _, ok := must(s); !ok {
+				break
+			}
+			if err := w.close(w.inlineTick(t, old, key, s.seen), must); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// newReads are reads beside those of the attempt under way.
+func (w *worker) newReads() *readSet {
+	return &readSet{committer: w.reads.committer, spaces: w.reads.spaces, epoch: w.reads.epoch}
+}
+
 // close closes what must chooses, as far as one transaction goes.
 func (w *worker) close(t *task, must func(*shelf) (closing, bool)) error {
-	reads := &readSet{committer: w.reads.committer, spaces: w.reads.spaces, epoch: w.reads.epoch}
+	reads := w.newReads()
 	for range maxConflicts {
 		reads.forget()
 		o, err := w.closeOutcome(t, reads, must)

@@ -63,7 +63,8 @@ func dropPieces(scope, name string, size int64) (list []Write) {
 // encodeAside writes an event: the number of bytes that follow (u32), format (1),
 // time by which it is gathered (varint), then id, source, type, subject, content
 // type and via, each with its length, the event's time (seconds and nanoseconds,
-// varints), QoS, 1 if it was retained, and the data. Numbers are little endian.
+// varints), QoS, 1 if it was retained and 2 if its time was unsure, and the data.
+// Numbers are little endian.
 func encodeAside(ev *Event, at int64) []byte {
 	texts := [...]string{ev.ID, ev.Source, ev.Type, ev.Subject, ev.ContentType, ev.Via}
 	size := 40 + len(ev.Data)
@@ -77,14 +78,22 @@ func encodeAside(ev *Event, at int64) []byte {
 	}
 	b = binary.AppendVarint(b, ev.Time.Unix())
 	b = binary.AppendVarint(b, int64(ev.Time.Nanosecond()))
-	retained := byte(0)
+	flags := byte(0)
 	if ev.Retained {
-		retained = 1
+		flags |= asideRetained
 	}
-	b = append(append(b, ev.QoS, retained), ev.Data...)
+	if ev.Unsure {
+		flags |= asideUnsure
+	}
+	b = append(append(b, ev.QoS, flags), ev.Data...)
 	binary.LittleEndian.PutUint32(b, uint32(len(b)-4))
 	return b
 }
+
+const (
+	asideRetained = 1 << iota
+	asideUnsure
+)
 
 var errAside = errors.New("what was put aside cannot be read")
 
@@ -108,7 +117,7 @@ func decodeAside(b []byte) (asideEvent, error) {
 	if v.failed {
 		return asideEvent{}, errAside
 	}
-	ev.QoS, ev.Retained, ev.Data = flags[0], flags[1] == 1, v.b
+	ev.QoS, ev.Retained, ev.Unsure, ev.Data = flags[0], flags[1]&asideRetained != 0, flags[1]&asideUnsure != 0, v.b
 	return e, nil
 }
 
@@ -163,7 +172,7 @@ func (w *worker) ready(tr *compiled, g *gathered) Record {
 	} else {
 		rec.Event = Event{
 			ID: last.ID + "/" + tr.Name + "/" + g.suffix, Source: "/" + w.fn.agent.opts.Device + "/" + tr.Name,
-			Type: TypeGathered, Subject: last.Subject, Time: last.Time, ContentType: "application/json",
+			Type: TypeGathered, Subject: last.Subject, Time: last.Time, Unsure: last.Unsure, ContentType: "application/json",
 			Via: last.Via, QoS: 1, Data: g.json(),
 		}
 	}

@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -82,6 +84,10 @@ func (g *asides) follow() {
 		retired := tr != nil && tr.aside != r
 		if r.live != (tr != nil) || r.retired.Load() != retired {
 			r.since = g.agent.now()
+			if tr != nil && !retired {
+				g.ages++
+				r.age = g.ages
+			}
 		}
 		r.live = tr != nil
 		r.retired.Store(retired)
@@ -101,6 +107,29 @@ func (g *asides) follow() {
 				g.arm(t)
 			}
 		}
+	}
+	g.line()
+}
+
+// line tells each rule which ones its trigger had before. The lock is held.
+func (g *asides) line() {
+	retired := map[string][]*gathering{}
+	for _, r := range g.rules {
+		if r.retired.Load() {
+			retired[r.trigger] = append(retired[r.trigger], r)
+		}
+	}
+	for _, list := range retired {
+		slices.SortFunc(list, func(a, b *gathering) int { return cmp.Compare(a.age, b.age) })
+	}
+	for _, r := range g.rules {
+		list := retired[r.trigger]
+		n, _ := slices.BinarySearchFunc(list, r.age, func(old *gathering, age int) int { return cmp.Compare(old.age, age) })
+		if list = list[:n]; n == 0 {
+			r.older.Store(nil)
+			continue
+		}
+		r.older.Store(&list)
 	}
 }
 
@@ -228,6 +257,7 @@ func (g *asides) drop(ctx context.Context, a *Agent, r *gathering) error {
 	}
 	g.mu.Lock()
 	delete(g.rules, r.scope)
+	g.line()
 	g.mu.Unlock()
 	if events > 0 {
 		a.counts.dropped.Add(int64(events))

@@ -235,3 +235,34 @@ func TestEventWithoutATimeIsDeadLettered(t *testing.T) {
 		t.Errorf("%d events from %v", w.Count, w.Start)
 	}
 }
+
+// TestAnotherRuleKeepsTheOrder has events wait for a worker while their trigger is
+// changed twice.
+func TestAnotherRuleKeepsTheOrder(t *testing.T) {
+	hold, holds := make(chan struct{}), make(chan struct{}, 1)
+	b := startGather(t, newMemory(), agent.Gather{Kind: agent.GatherBatch, Count: 1}, agent.Options{})
+	b.fail = func(ev *agent.Event) error {
+		if ev.Subject == "s/0" {
+			holds <- struct{}{}
+			<-hold
+		}
+		return nil
+	}
+	b.offer("s/0", "0", agent.Origin{})
+	<-holds
+	b.offer("s/1", "1", agent.Origin{})
+	b.change(agent.Gather{Kind: agent.GatherBatch, Count: 10})
+	b.offer("s/1", "2", agent.Origin{})
+	b.change(agent.Gather{Kind: agent.GatherBatch, Count: 2})
+	for i := range 3 {
+		b.offer("s/1", strconv.Itoa(3+i), agent.Origin{})
+	}
+	close(hold)
+	var data []string
+	for _, w := range b.windows(4)[1:] {
+		data = append(data, w.data())
+	}
+	if want := []string{"1", "2", "3 4"}; !slices.Equal(data, want) {
+		t.Errorf("ran for %q, want %q", data, want)
+	}
+}

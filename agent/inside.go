@@ -40,7 +40,8 @@ func (w *worker) tellFailure(o *outcome, notice []byte) {
 		return
 	}
 	ev := a.insideEvent("failure", w.fn.Name, json.RawMessage(notice))
-	ev.ID, ev.Time = derivedID(o.event.ID, &w.fn.Function, true, len(o.adds))+"-failure", o.event.Time
+	ev.ID = derivedID(o.event.ID, &w.fn.Function, true, len(o.adds)) + "-failure"
+	ev.Time, ev.Unsure = o.event.Time, o.event.Unsure
 	for _, rt := range current.router.match(ev, nil) {
 		if !rt.fn.inbox.hasRoom(recordSize(ev)) {
 			rt.fn.stats.dropped.Add(1)

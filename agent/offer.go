@@ -30,7 +30,7 @@ func (a *Agent) Offer(ev *Event, done func(error)) {
 			refuse(done, err)
 			return
 		}
-		if routes = left; len(routes) == 0 {
+		if routes = a.kept.strike(a, ev, left); len(routes) == 0 {
 			a.counts.duplicates.Add(1)
 			acknowledge(done)
 			return

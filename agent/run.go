@@ -76,6 +76,9 @@ func (w *worker) pass(t *task, ev *Event) bool {
 	o.writes, o.adds, o.aside = w.staged.writes, w.staged.adds, w.staged.aside
 	o.answers(nil, nil)
 	w.mark(o)
+	if o.nothing() && t.pend != nil && ev.Origin.Slot != "" {
+		w.fn.agent.kept.add(w.fn.agent, ev, t.trigger.Name)
+	}
 	if w.settleOrJoin(o) {
 		w.withdrawProbe()
 		return true

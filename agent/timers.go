@@ -19,6 +19,7 @@ type asides struct {
 	mu     sync.Mutex
 	rules  map[string]*gathering // by scope
 	firing int                   // calls of fire under way
+	ages   int                   // that were given
 	heaps  [2]timers             // by arrival, by the events' times
 }
 
@@ -30,9 +31,12 @@ type gathering struct {
 	kept    atomic.Bool // it is in the store
 	retired atomic.Bool // the trigger has another one now: what is there closes
 
+	older atomic.Pointer[[]*gathering] // retired rules that the trigger had before; nil: none
+
 	// guarded by asides.mu
 	live  bool              // the trigger is deployed
 	since time.Time         // when it last was live or retired began; of the Agent's now
+	age   int               // the higher, the later it became the trigger's
 	open  map[string]*timer // by key
 	size  int64             // what is put aside counts in the inbox
 	inbox *inboxUse         // of the function; nil: it is not live
@@ -121,6 +125,13 @@ func (g *asides) grew(r *gathering, cost int64) {
 	if r.inbox != nil {
 		r.inbox.aside.Add(cost)
 	}
+}
+
+// holds tells whether the rule has put anything aside.
+func (g *asides) holds(r *gathering) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return r.size > 0
 }
 
 // longest is how long the timers sleep at most: the clock may have been set right.

@@ -52,7 +52,7 @@ func httpPlace(t *testing.T) *place {
 		looks: agent.Event{Source: "/gw7/http", Type: "io.skerry.http", Subject: "a", ContentType: "text/plain", Via: "http", QoS: 1},
 		bound: 10, once: true,
 		spoil:  func() { call(strings.Repeat("x", 200)) },
-		spoilt: "1 413 Request Entity Too Large",
+		spoilt: "413 Request Entity Too Large: 1",
 	}
 }
 
@@ -140,6 +140,12 @@ func processPlace(t *testing.T) *place {
 			n, err := strconv.Atoi(strings.TrimSpace(string(text)))
 			must(t, err)
 			must(t, syscall.Kill(n, syscall.SIGKILL))
+			testbed.Eventually(t, patience, "it is gone: until then it may take what comes after", func() error {
+				if err := syscall.Kill(n, 0); err == nil && !zombie(n) {
+					return fmt.Errorf("process %d is there", n)
+				}
+				return nil
+			})
 		},
 	}
 }

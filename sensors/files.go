@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -89,10 +90,12 @@ func NewFiles(opts FilesOptions) (*Files, error) {
 	switch {
 	case opts.Path == "":
 		err = errors.New("path names the directory to watch")
-	case err != nil:
+	case err != nil || strings.Contains(opts.Glob, "**"):
 		err = fmt.Errorf("glob %q is no pattern such as *.csv", opts.Glob)
 	case opts.Delete && opts.MoveTo != "":
 		err = errors.New("a file cannot be deleted and moved as well")
+	case opts.MoveTo != "" && filepath.Clean(opts.MoveTo) == filepath.Clean(opts.Path):
+		err = errors.New("files moved to path itself would be new again: name another directory")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", opts.Name, err)

@@ -101,7 +101,10 @@ func (w *watch) event(c *change) (*agent.Event, error) {
 	}
 	data, err := w.contents(c)
 	if err != nil {
-		if !errors.Is(err, errFileChanged) && !errors.Is(err, fs.ErrNotExist) {
+		s := w.pending[c.path]
+		if !errors.Is(err, errFileChanged) && !errors.Is(err, fs.ErrNotExist) && s.unread != c.state.ctime {
+			s.unread = c.state.ctime
+			w.pending[c.path] = s // it is tried again, and told again once somebody has touched it
 			w.tell("files that cannot be read", err.Error())
 		}
 		return nil, err

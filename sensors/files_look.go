@@ -60,6 +60,7 @@ type watch struct {
 	under   map[string]bool   // files whose event has no outcome yet
 	bytes   int64             // of data in events without an outcome
 	looked  bool              // the directory was read once
+	crowded bool              // there were too many files
 }
 
 // sighting is what was seen of a file that is not as it was.
@@ -68,10 +69,12 @@ type sighting struct {
 	gone  bool
 	since time.Time
 	first bool // it was seen when the directory was first looked at
+
+	unread int64 // its ctime when it was told that it cannot be read; 0: it was not
 }
 
 func (f *Files) newWatch() (*watch, error) {
-	m, err := openMemory(&f.opts)
+	m, err := openMemory(&f.opts, f.tell)
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +138,10 @@ func (w *watch) look(now time.Time) ([]*change, error) {
 	if err := v.read(""); err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w", w.opts.Path, err)
 	}
-	if v.full {
+	if v.full && !w.crowded {
 		w.tell(fmt.Sprintf("more than %d files: further ones wait", maxFiles), w.opts.Path)
 	}
+	w.crowded = v.full
 	first := !w.looked
 	w.looked = true
 	var changes []*change

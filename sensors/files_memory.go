@@ -24,8 +24,8 @@ const buckets = 256
 func bucketOf(file string) uint64 { return hash(file, nil) % buckets }
 
 // openMemory reads what was noted of the directory. What the glob does not match
-// any more is forgotten.
-func openMemory(o *FilesOptions) (*memory, error) {
+// any more is forgotten; notes that cannot be read are told.
+func openMemory(o *FilesOptions, tell func(what, latest string)) (*memory, error) {
 	m := &memory{
 		notes: o.Notes, name: fmt.Sprintf("files/%s/%016x/", o.Name, hash(o.Path, nil)), files: map[string]fileState{},
 		of: map[uint64]map[string]bool{}, dirty: map[uint64]bool{},
@@ -40,7 +40,8 @@ func openMemory(o *FilesOptions) (*memory, error) {
 		}
 		var noted map[string][3]int64
 		if len(text) > 0 && json.Unmarshal(text, &noted) != nil {
-			return nil, fmt.Errorf("what was noted of the directory cannot be read: %.100q", text)
+			tell("notes of the directory that cannot be read, so that their files count as new", fmt.Sprintf("%.100q", text))
+			continue
 		}
 		for escaped, s := range noted {
 			file, err := url.PathUnescape(escaped)

@@ -28,12 +28,12 @@ func newSpool(t *testing.T) *spool { return &spool{t, t.TempDir(), &notes{}} }
 
 func (d *spool) path(name string) string { return filepath.Join(d.dir, name) }
 
+// write puts text into a file at once: nobody sees it empty.
 func (d *spool) write(name, text string) {
 	d.t.Helper()
-	if err := os.MkdirAll(filepath.Dir(d.path(name)), 0o700); err != nil {
-		d.t.Fatal(err)
-	}
-	write(d.t, d.path(name), text)
+	must(d.t, os.MkdirAll(filepath.Dir(d.path(name)), 0o700))
+	whole := write(d.t, filepath.Join(d.t.TempDir(), "whole"), text)
+	must(d.t, os.Rename(whole, d.path(name)))
 }
 
 // must checks what a call returned.
@@ -123,6 +123,22 @@ func TestFilesWhileItWasOff(t *testing.T) {
 			t.Errorf("%s may have an outcome from before a crash: %+v", o.Subject, o.Origin)
 		}
 	}
+}
+
+// TestFilesWithNotesOfAnotherRelease are new, and do not end the agent.
+func TestFilesWithNotesOfAnotherRelease(t *testing.T) {
+	d, s := newSpool(t), &sink{keep: true}
+	d.write("a", "1")
+	stop := start(t, d.files(), s)
+	s.wait(t, 1)
+	stop()
+	for key := range d.memo.values {
+		must(t, d.memo.Put(key, []byte(`{"a":"v2"}`)))
+	}
+	src := d.files()
+	start(t, src, s)
+	s.wantOps(t, "create a", "create a")
+	noted(t, src, "the note", func(note string) bool { return strings.Contains(note, "their files count as new: 1") })
 }
 
 // TestFilesWithoutAnOutcome come again, in the same slot and with the same hash.

@@ -60,6 +60,9 @@ func (h *HTTP) event(r *http.Request, path string, body []byte) (*agent.Event, e
 		if ev.ContentType, ev.Data, err = ce.content(); err == nil {
 			err = ce.apply(ev, &key)
 		}
+		if _, _, bad := mime.ParseMediaType(ev.ContentType); err == nil && bad != nil {
+			err = fmt.Errorf("datacontenttype %.80q is none: %w", ev.ContentType, bad)
+		}
 	case r.Header.Get("Ce-Specversion") != "":
 		err = headerEvent(r.Header).apply(ev, &key)
 	}

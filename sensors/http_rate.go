@@ -115,7 +115,7 @@ func (r *refusals) String() string {
 		if text == "" {
 			text = "caller went away"
 		}
-		each = append(each, fmt.Sprintf("%d %d %s", r.counts[status], status, text))
+		each = append(each, fmt.Sprintf("%d %s: %d", status, text, r.counts[status]))
 	}
 	if len(each) == 0 {
 		return ""

@@ -1,6 +1,7 @@
 package sensors
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -190,9 +191,9 @@ func (a *reply) write(w http.ResponseWriter) {
 func (r *refusal) reply() reply { return jsonReply(r.status, r.after, r) }
 
 func jsonReply(status, after int, v any) reply {
-	body, err := json.Marshal(v)
-	if err != nil { // texts always encode
-		body = nil
-	}
-	return reply{status: status, kind: "application/json", body: append(body, '\n'), after: after}
+	var body bytes.Buffer
+	text := json.NewEncoder(&body)
+	text.SetEscapeHTML(false) // people read it
+	text.Encode(v)            // texts always encode
+	return reply{status: status, kind: "application/json", body: body.Bytes(), after: after}
 }

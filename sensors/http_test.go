@@ -138,7 +138,7 @@ func TestHTTPAnswers(t *testing.T) {
 	if resp.StatusCode != 405 || resp.Header.Get("Allow") != "POST" {
 		t.Errorf("GET: %d, allowed %q", resp.StatusCode, resp.Header.Get("Allow"))
 	}
-	noted(t, src, "refusals", func(note string) bool { return strings.Contains(note, "3 403 Forbidden") })
+	noted(t, src, "refusals", func(note string) bool { return strings.Contains(note, "403 Forbidden: 3") })
 }
 
 func TestHTTPEvents(t *testing.T) {
@@ -266,7 +266,7 @@ func TestHTTPToken(t *testing.T) {
 	src := newHTTP(t, functions, func(o *sensors.HTTPOptions) { o.TokenFile = file })
 	url := "http://" + src.Addr() + "/in/orders/5"
 	status, text, head := post(t, http.DefaultClient, "http://"+src.Addr()+"/in/nowhere", "x")
-	if status != 401 || head.Get("WWW-Authenticate") != "Bearer" || strings.Contains(text, "orders") {
+	if status != 401 || head.Get("WWW-Authenticate") != "Bearer" || strings.Contains(text, "orders") || !strings.Contains(text, "Bearer <token>") {
 		t.Errorf("no token: %d %s", status, text)
 	}
 	if status, text, _ = post(t, http.DefaultClient, url, "x", "Authorization: Bearer first", "Host: gateway.example"); status != 202 {

@@ -140,7 +140,7 @@ func (p *Process) once(ctx context.Context, offer agent.Offer) {
 	var all sync.WaitGroup
 	all.Go(func() { r.run(retrying) })
 	all.Go(func() { p.whileWanted(ctx, cancel) })
-	out := &lines{from: c.out, max: p.opts.MaxLine, long: p.tooLong}
+	out := &lines{from: c, max: p.opts.MaxLine, long: p.tooLong}
 	p.deliver(ctx, r, out)
 	cancel()
 	why := c.end()

@@ -71,6 +71,7 @@ func startCommand(ctx context.Context, o *ProcessOptions, log *slog.Logger) (*co
 func (c *command) stopWith(ctx context.Context) {
 	select {
 	case <-c.over:
+		c.out.SetReadDeadline(time.Now().Add(termTime)) // for a Read that has begun
 	case <-ctx.Done():
 		c.signal(syscall.SIGTERM)
 		timer := time.NewTimer(termTime)
@@ -82,6 +83,17 @@ func (c *command) stopWith(ctx context.Context) {
 		c.out.SetReadDeadline(time.Now()) // somebody else may hold its other end
 	}
 	c.signal(syscall.SIGKILL) // what it started and left behind
+}
+
+// Read reads what the command writes. Who left its process group may hold the
+// other end for ever: once the command has ended, output that pauses is over.
+func (c *command) Read(b []byte) (int, error) {
+	select {
+	case <-c.over:
+		c.out.SetReadDeadline(time.Now().Add(termTime))
+	default:
+	}
+	return c.out.Read(b)
 }
 
 // signal sends s to the process group; it fails only if nobody is left.

@@ -112,7 +112,11 @@ func (t *Tail) follow(ctx context.Context, pos *position) error {
 // begin is where to go on. The first time it is noted before anything is read.
 func (t *Tail) begin(pos *position) (tailMark, error) {
 	if text := pos.mark(); text != "" {
-		return parseTailMark(text)
+		at, err := parseTailMark(text)
+		if err == nil {
+			return at, nil
+		}
+		t.log.Warn("where the file was read to is not known, so that it begins anew", "error", err)
 	}
 	var at tailMark
 	if t.opts.FromEnd {

@@ -57,6 +57,15 @@ func (l *logFile) copyTruncate(to string) {
 	}
 }
 
+// TestTailWithANoteOfAnotherRelease begins anew, and does not end the agent.
+func TestTailWithANoteOfAnotherRelease(t *testing.T) {
+	l, s := newLogFile(t), &sink{keep: true}
+	must(t, l.memo.Put("position/log", []byte(`{"n":4,"mark":"v2:17"}`)))
+	l.say("one\n")
+	start(t, l.tail(), s)
+	s.check(t, "one")
+}
+
 // tail makes the source "log" that follows the file.
 func (l *logFile) tail(more ...func(*sensors.TailOptions)) *sensors.Tail {
 	l.t.Helper()

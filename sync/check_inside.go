@@ -18,6 +18,10 @@ const insideWords = "started, link/<broker>/up, link/<broker>/down, deployment/c
 
 func (c *appCheck) inside(path string, in *InsideTrigger) []string {
 	path += ".topic"
+	if in.Topic == "" {
+		c.fail(path, "the topic is missing: inside: {topic: started}; the topics are %s", insideWords)
+		return nil
+	}
 	names := c.filter(path, in.Topic)
 	filter, _, err := agent.ParseFilter(in.Topic)
 	if err != nil {

@@ -26,13 +26,19 @@ type decoder struct {
 
 const maxProblems = 20
 
-// fail adds what a check found at path, unless the value could not be read at
-// all: that was told, and what a check says of the zero in its place misleads.
+// fail adds what a check found at path, unless the value, or what it is in,
+// could not be read at all: that was told, and what a check says of the zero in its place misleads.
 func (d *decoder) fail(path, format string, args ...any) {
-	if !d.unread[path] {
-		d.add(d.line(path), path, fmt.Sprintf(format, args...))
+	for at := path; at != ""; at = parent(at) {
+		if d.unread[at] {
+			return
+		}
 	}
+	d.add(d.line(path), path, fmt.Sprintf(format, args...))
 }
+
+// parent is the path of what contains path.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 
 // failInstead is fail for a check that knows better than what was told of path.
 func (d *decoder) failInstead(path, format string, args ...any) {
@@ -58,7 +64,7 @@ func (d *decoder) line(path string) int {
 		if n, ok := d.lines[path]; ok {
 			return n
 		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+		path = parent(path)
 	}
 	return d.lines[""]
 }
@@ -127,6 +133,10 @@ func (d *decoder) text(n *yaml.Node, v encoding.TextUnmarshaler, path string) {
 
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 	fields := fieldsOf(v.Type())
+	if n.Kind != yaml.MappingNode {
+		d.failAt(n.Line, path, "expected keys with values, not "+kindOf(n)+"; "+knownKeys(fields))
+		return
+	}
 	d.pairs(n, path, func(key, value *yaml.Node, path string) {
 		if i, ok := fields[key.Value]; ok {
 			d.decode(value, v.Field(i), path)
@@ -170,7 +180,11 @@ func (d *decoder) pairs(n *yaml.Node, path string, each func(key, value *yaml.No
 
 func (d *decoder) sequence(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.SequenceNode || n.ShortTag() != "!!seq" {
-		d.failAt(n.Line, path, "expected a list, not "+kindOf(n))
+		reason := "expected a list, not " + kindOf(n)
+		if n.Kind == yaml.ScalarNode {
+			reason += fmt.Sprintf(": write [%.80s]", n.Value)
+		}
+		d.failAt(n.Line, path, reason)
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
@@ -232,8 +246,11 @@ func unknownKey(t reflect.Type, key string, fields map[string]int) string {
 			return fmt.Sprintf("unknown key; write it %s", name)
 		}
 	}
-	known := slices.Sorted(maps.Keys(fields))
-	return "unknown key; known here: " + strings.Join(known, ", ")
+	return "unknown key; " + knownKeys(fields)
+}
+
+func knownKeys(fields map[string]int) string {
+	return "known here: " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 }
 
 func kindOf(n *yaml.Node) string {

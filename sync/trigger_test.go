@@ -142,7 +142,6 @@ func TestMistakesInWhatATriggerListensTo(t *testing.T) {
 		{"failure/plant/{function}", "failure/{function}", `app.yaml:47: triggers[7].inside.topic: "failure/{function}" never happens`},
 		{last, "failure/plant/wach\"}\n    then: [{publish: x}]\n", `app.yaml:47: triggers[7].inside.topic: "failure/plant/wach": this app has no function or rule "wach"`},
 		{last, "\"}\n    then: [{publish: x}]\n", `app.yaml:47: triggers[7].inside.topic: the topic is missing: inside: {topic: started}; the topics are started, link/<broker>/up`},
-		{`{topic: "failure/plant/{function}"}`, "{}", "app.yaml:47: triggers[7].inside.topic: the topic is missing: inside: {topic: started}"},
 		{`{path: "orders/{id}"}`, "orders", "app.yaml:29: triggers[2].http: expected keys with values, not a text; known here: path"},
 		{"mqtt: {topic: a/b}", "mqtt: a/b", "app.yaml:33: triggers[3].mqtt: expected keys with values, not a text; known here: broker, qos, retained, topic"},
 		{"0 3 * * *", "0 3 31 2 *", `app.yaml:41: triggers[5].schedule: cron "0 3 31 2 *" never falls due: no month that it names has such a day`},

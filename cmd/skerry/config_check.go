@@ -54,8 +54,8 @@ func (c *Config) check(unread problems) problems {
 // checkEmpty refuses an agent that could neither hear of anything nor be given
 // anything to do.
 func (c *Config) checkEmpty(p *problems) {
-	if len(c.Brokers) == 0 && c.Broker.Listen == "" && c.Registry.Ref == "" {
-		p.add("brokers", "is empty, broker.listen and registry.ref are not set, so the agent would have nothing to do: name the MQTT broker to connect to (docs/configuration.md shows how)")
+	if len(c.Brokers)+len(c.Sources) == 0 && c.Broker.Listen+c.HTTPIn.Listen+c.Registry.Ref == "" {
+		p.add("brokers", "is empty, as is sources, and broker.listen, http_in.listen and registry.ref are not set, so the agent would have nothing to do: name the MQTT broker to connect to (docs/configuration.md shows how)")
 	}
 }
 

@@ -54,7 +54,7 @@ func (c *Config) resolvePaths(base string) {
 		s := &c.Sources[i]
 		paths = append(paths, &s.Path, &s.MoveTo, &s.Dir)
 		if len(s.Command) > 0 && strings.Contains(s.Command[0], "/") {
-			paths = append(paths, &s.Command[0])
+			s.Command[0] = resolveProgram(base, s.Command[0])
 		}
 	}
 	for i := range c.Brokers {
@@ -83,6 +83,16 @@ func (c *Config) resolvePaths(base string) {
 	if c.Admin.Socket == "" {
 		c.Admin.Socket = filepath.Join(c.Data, "skerry.sock")
 	}
+}
+
+// resolveProgram makes path absolute: it is looked for from another directory,
+// and without a slash it would be looked for in PATH.
+func resolveProgram(base, path string) string {
+	path = resolvePath(base, path)
+	if abs, err := filepath.Abs(path); err == nil { // else there is no working directory
+		return abs
+	}
+	return path
 }
 
 func resolvePath(base, path string) string {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,6 +142,9 @@ func (s *SourceConfig) checkFiles(at string, p *problems) {
 	if _, err := path.Match(s.Glob, ""); err != nil {
 		p.add(join(at, "glob"), "is a pattern such as *.csv, not %q", s.Glob)
 	}
+	if strings.Contains(s.Glob, "**") { // path.Match takes it for one *
+		p.add(join(at, "glob"), "** is no pattern here: write %s, and recursive: true for directories below", strings.ReplaceAll(path.Base(s.Glob), "**", "*"))
+	}
 	for i, op := range s.On {
 		p.checkOneOf(fmt.Sprintf("%s.on[%d]", at, i), op, sensors.FileOps...)
 	}
@@ -151,10 +156,17 @@ func (s *SourceConfig) checkFiles(at string, p *problems) {
 	if (s.Then == "move") != (s.MoveTo != "") {
 		p.add(join(at, "move_to"), "and then: move go together: the directory is where files are moved to")
 	}
+	if s.MoveTo != "" && filepath.Clean(s.MoveTo) == filepath.Clean(s.Path) {
+		p.add(join(at, "move_to"), "is path itself, so that each file would be new again: name another directory")
+	}
 }
 
 func (s *SourceConfig) checkProcess(at string, p *problems) {
-	if err := sensors.CheckCommand(s.Command, s.Dir); err != nil {
+	err := sensors.CheckCommand(s.Command, s.Dir)
+	if err != nil && len(s.Command) == 1 && len(strings.Fields(s.Command[0])) > 1 {
+		err = fmt.Errorf("it is a list: write [%s]", quoted(strings.Fields(s.Command[0])))
+	}
+	if err != nil {
 		p.add(join(at, "command"), "%v", err)
 	}
 	for i, pair := range s.Env {
@@ -162,6 +174,15 @@ func (s *SourceConfig) checkProcess(at string, p *problems) {
 			p.add(fmt.Sprintf("%s.env[%d]", at, i), "is NAME=value, such as UNIT=7, not %q", pair)
 		}
 	}
+}
+
+// quoted is words as items of a list in YAML.
+func quoted(words []string) string {
+	var items []string
+	for _, word := range words {
+		items = append(items, strconv.Quote(word))
+	}
+	return strings.Join(items, ", ")
 }
 
 func (c *Config) checkHTTPIn(p *problems) {

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -24,6 +27,7 @@ func TestLoadConfigRefusesSources(t *testing.T) {
 		{"move without target", "sources: [{name: a, kind: files, path: ., then: move}]", "sources[0].move_to: and then: move go together"},
 		{"size without content", "sources: [{name: a, kind: files, path: ., max_size: 1KiB}]", "sources[0].max_size: is for files that are the data"},
 		{"glob of any depth", "sources: [{name: a, kind: files, path: ., glob: '**/*.csv'}]", "sources[0].glob: ** is no pattern here: write *.csv, and recursive: true for directories below"},
+		{"glob of everything", "sources: [{name: a, kind: files, path: ., glob: '**'}]", "sources[0].glob: ** is no pattern here: write *, and recursive: true"},
 		{"move to itself", "sources: [{name: a, kind: files, path: in, then: move, move_to: ./in/}]", "sources[0].move_to: is path itself, so that each file would be new again: name another directory"},
 		{"command line", "sources: [{name: a, kind: process, command: 'candump -L can0'}]", `sources[0].command: it is a list: write ["candump", "-L", "can0"]`},
 		{"from", "sources: [{name: a, kind: tail, path: pw, from: here}]", "sources[0].from: is one of start, end"},
@@ -38,6 +42,34 @@ func TestLoadConfigRefusesSources(t *testing.T) {
 				t.Errorf("%s\ngot  %v\nwant %s", tt.yaml, err, tt.want)
 			}
 		})
+	}
+}
+
+// TestSourcesAreEnough: events come without a broker too.
+func TestSourcesAreEnough(t *testing.T) {
+	for _, text := range []string{"http_in: {listen: '127.0.0.1:9181'}", "sources: [{name: a, kind: tail, path: pw}]"} {
+		if _, err := LoadConfig(writeConfig(t, text)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestCommandBesideTheConfiguration is found from wherever the agent starts, and
+// whatever its working directory is.
+func TestCommandBesideTheConfiguration(t *testing.T) {
+	path := writeConfig(t, "registry: {ref: 'oci://h/fleet'}\nsources: [{name: a, kind: process, command: [./pw], dir: work}]")
+	dir := filepath.Dir(path)
+	if err := errors.Join(os.Chmod(filepath.Join(dir, "pw"), 0o755), os.Mkdir(filepath.Join(dir, "work"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for from, name := range map[string]string{dir: "skerry.yaml", filepath.Dir(dir): filepath.Join(filepath.Base(dir), "skerry.yaml")} {
+		t.Chdir(from)
+		c, err := LoadConfig(name)
+		if err != nil {
+			t.Errorf("from %s: %v", from, err)
+		} else if got := c.Sources[0].Command[0]; got != filepath.Join(dir, "pw") {
+			t.Errorf("from %s: command %s", from, got)
+		}
 	}
 }
 

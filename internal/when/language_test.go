@@ -45,6 +45,7 @@ func TestConditionOverCapturesAndState(t *testing.T) {
 		{`int(capture.line) + 1 == 8`, true, true, "stateless", ""},
 		{`time == "2026-07-01T10:30:00.250Z" and id == "e7"`, true, true, "stateless", ""},
 		{`clock == "trusted"`, true, true, "stateless", ""},
+		{`text startsWith "{" and text matches "^.[^}]*temperature"`, true, true, "stateless", ""},
 		{`data.temperature > state("limit")`, true, true, "stateful", ""},
 		{`data.temperature > 80 and state("mode") == "away"`, true, true, "both", ""},
 		{`state("mode") == "home" and data.temperature > 80`, true, false, "both", ""},

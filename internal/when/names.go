@@ -34,6 +34,7 @@ var env = types.Map{
 	"size":     types.Int,
 	"time":     types.String,
 	"clock":    types.String,
+	"text":     types.String,
 	"id":       types.String,
 }
 
@@ -57,6 +58,7 @@ var names = map[string]operand{
 	"id":       text(func(t agent.Terms) string { return t.Event.ID }),
 	"time":     text(func(t agent.Terms) string { return t.Event.Time.UTC().Format(eventTime) }),
 	"clock":    text(clock),
+	"text":     text(func(t agent.Terms) string { return strings.ToValidUTF8(string(t.Event.Data), "\uFFFD") }),
 	"qos":      number(func(t agent.Terms) int { return int(t.Event.QoS) }),
 	"size":     number(func(t agent.Terms) int { return len(t.Event.Data) }),
 	"retained": truthOf(func(t agent.Terms) bool { return t.Event.Retained }),

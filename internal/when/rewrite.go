@@ -1,7 +1,9 @@
 package when
 
 import (
+	"fmt"
 	"reflect"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -164,9 +166,28 @@ func (r *rewriter) operator(node *ast.Node, n *ast.BinaryNode) {
 	case "..":
 		r.refuse(n, "ranges are not available in expressions: write x >= 1 and x <= 9")
 	case "matches":
-		if _, fixed := n.Right.(*ast.StringNode); !fixed {
-			r.refuse(n, "matches needs a pattern in quotes")
-		}
+		r.pattern(n)
+	}
+}
+
+// maxPattern bounds the states of a pattern: matching takes their number times
+// the length of the text.
+const maxPattern = 250
+
+// pattern refuses patterns that are not written out, and those that would take
+// long: repeats of repeats multiply.
+func (r *rewriter) pattern(n *ast.BinaryNode) {
+	text, fixed := n.Right.(*ast.StringNode)
+	if !fixed {
+		r.refuse(n, "matches needs a pattern in quotes")
+		return
+	}
+	tree, err := syntax.Parse(text.Value, syntax.Perl)
+	if err != nil {
+		return // expr tells it
+	}
+	if prog, err := syntax.Compile(tree.Simplify()); err == nil && len(prog.Inst) > maxPattern {
+		r.refuse(n, fmt.Sprintf("the pattern has %d steps, at most %d are allowed: repeat less, or move this into the function", len(prog.Inst), maxPattern))
 	}
 }
 

@@ -184,6 +184,7 @@ func TestCompileRefuses(t *testing.T) {
 		{`any(data, any(#, # > 1))`, "loops do not nest in expressions"},
 		{`any(data, # in data)`, "data is not available inside a loop"},
 		{`data.s matches data.pattern`, "matches needs a pattern in quotes"},
+		{`text matches "((a{1,30}){1,30})c$"`, "at most 250 are allowed"},
 		{`topic matches "("`, "at column"},
 		{`data.run() == 1`, "only functions can be called"},
 		{`$env.data == 1`, "$env is not available"},
