@@ -33,7 +33,7 @@ powercut: deps ## cut the power of a machine CUTS (50) times in mid-write, set i
 	CUTS=$(CUTS) $(GO) test -count=1 -timeout 120m -v ./internal/powercut
 
 faults: deps ## bad links (5 minutes off and on 6 times), a minute of overload: an hour and a half
-	FAULT_TIME=60s FAULT_OFF=5m OVERLOAD_TIME=60s $(GO) test -count=1 -timeout 180m -v -run 'TestBadLinks|TestOverload' ./cmd/skerry
+	FAULT_TIME=60s FAULT_OFF=5m OVERLOAD_TIME=60s $(GO) test -count=1 -timeout 180m -v -run 'TestBadLinks|TestStandingStill|TestOverload' ./cmd/skerry
 
 soak: deps ## run days of a plant as fast as they go for SOAK (30m): memory, files and disk stay
 	SOAK_TIME=$(SOAK) $(GO) test -count=1 -timeout 1500m -v -run TestSoak ./cmd/skerry

@@ -75,6 +75,32 @@ func TestBadLinksLoseNothing(t *testing.T) {
 	}
 }
 
+// TestStandingStillLosesNothing stops the gateway and the broker, in turns, for
+// longer than the keep-alive, as a machine does that is short of everything: each
+// gives the connection up while the other has more for it.
+func TestStandingStillLosesNothing(t *testing.T) {
+	length := seconds(t, "FAULT_TIME", 10*time.Second)
+	r := newLedgerRig(t, ledgerOptions{link: ", keepalive: 2s"})
+	stop := make(chan struct{})
+	flooded := make(chan struct{})
+	go func() {
+		r.plant.Flood(500, stop)
+		close(flooded)
+	}()
+	for start := time.Now(); time.Since(start) < length; {
+		for _, p := range []*testbed.Proc{r.proc, r.broker.Proc} {
+			p.Freeze()
+			wait(3500 * time.Millisecond)
+			p.Thaw()
+			wait(500 * time.Millisecond)
+		}
+	}
+	close(stop)
+	<-flooded
+	r.plant.Complete(6 * time.Minute)
+	r.audit(time.Second)
+}
+
 // badLink floods a gateway while its links are bad, mends them, and compares
 // the books.
 func badLink(t *testing.T, rate int, fault func(links)) {

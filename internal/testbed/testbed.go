@@ -73,6 +73,19 @@ func (p *Proc) Kill() { p.signal(syscall.SIGKILL) }
 // Stop asks the program to end with SIGTERM and waits until it is gone.
 func (p *Proc) Stop() { p.signal(syscall.SIGTERM) }
 
+// Freeze has the program stand still until Thaw.
+func (p *Proc) Freeze() { p.send(syscall.SIGSTOP) }
+
+// Thaw lets it go on.
+func (p *Proc) Thaw() { p.send(syscall.SIGCONT) }
+
+func (p *Proc) send(sig syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatalf("signal the program: %v", err)
+	}
+}
+
 // Output is what the program printed so far.
 func (p *Proc) Output() string { return p.out.String() }
 
