@@ -68,11 +68,12 @@ func rootCommand() *cobra.Command {
 		Use:   "skerry",
 		Short: "Run functions on a gateway, next to the data, also when the link is down",
 		Long: `Skerry pulls functions from a registry, runs them as WebAssembly on
-MQTT events, and sends up only follow-ups to a central FaaS.
+sensor events (MQTT, HTTP, files, processes, the clock), and sends up only
+follow-ups to a central FaaS.
 
 Exit codes: 0 done, 1 it did not work, 2 the command line, the configuration or
 a manifest is wrong. Of invoke also: 3 the function did not commit, 4 the
-sandbox stopped it.`,
+sandbox stopped it. Of events: 5 it missed some.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
