@@ -72,22 +72,40 @@ func (g *gates) look(ctx context.Context, a *Agent, names []string, now time.Tim
 func (a *Agent) boundGate(ctx context.Context, name string) error {
 	scope := gateScope(name)
 	keys, err := a.store.Keys(scope, "", math.MaxInt32)
-	if err != nil || len(keys) <= maxGateKeys {
+	if err != nil {
 		return err
+	}
+	keys, err = oldest(keys, maxGateKeys, func(key string) (int64, error) {
+		value, err := a.store.Get(scope, key)
+		if err != nil {
+			return 0, err
+		}
+		return decodeGate(value).at, nil
+	})
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	a.opts.Log.Warn("the gate of a trigger has too many keys: those seen the longest ago are forgotten; see the key of the trigger",
+		"trigger", name, "keys", len(keys))
+	return a.forget(ctx, scope, keys)
+}
+
+// oldest are those of more than so many keys that must go, so that nine tenths of
+// that are left. When tells the age of one: the lower, the older.
+func oldest(keys []string, most int, when func(key string) (int64, error)) ([]string, error) {
+	if len(keys) <= most {
+		return nil, nil
 	}
 	age := make(map[string]int64, len(keys))
 	for _, key := range keys {
-		value, err := a.store.Get(scope, key)
+		at, err := when(key)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		age[key] = decodeGate(value).at
+		age[key] = at
 	}
 	slices.SortFunc(keys, func(a, b string) int { return cmp.Compare(age[a], age[b]) })
-	keys = keys[:len(keys)-maxGateKeys*9/10]
-	a.opts.Log.Warn("the gate of a trigger has too many keys: those seen the longest ago are forgotten; see the key of the trigger",
-		"trigger", name, "keys", len(keys))
-	return a.forgetGate(ctx, scope, keys)
+	return keys[:len(keys)-most*9/10], nil
 }
 
 // dropGate deletes all that the gate of a trigger keeps, unless it may come back now.
@@ -102,15 +120,16 @@ func (a *Agent) dropGate(ctx context.Context, name string) (dropped bool, err er
 	scope := gateScope(name)
 	keys, err := a.store.Keys(scope, "", math.MaxInt32)
 	if err == nil {
-		err = a.forgetGate(ctx, scope, keys)
+		err = a.forget(ctx, scope, keys)
 	}
 	if err == nil {
-		err = a.forgetGate(ctx, gateIndex, []string{name})
+		err = a.forget(ctx, gateIndex, []string{name})
 	}
 	return err == nil, err
 }
 
-func (a *Agent) forgetGate(ctx context.Context, scope string, keys []string) error {
+// forget deletes keys of a scope, in bounded frames.
+func (a *Agent) forget(ctx context.Context, scope string, keys []string) error {
 	for some := range slices.Chunk(keys, gateBatch) {
 		f := &Frame{Lazy: true}
 		for _, key := range some {

@@ -179,6 +179,7 @@ func (g *asides) load(store Store) error {
 func (g *asides) loadKeys(store Store, r *gathering) error {
 	latest := int64(math.MinInt64)
 	r.count(nil) // until follow
+	r.idled++    // some may be left
 	err := eachShelf(store, r, func(key string, s *shelf) {
 		r.open[key] = &timer{gather: r, key: key, due: r.due(s), index: -1}
 		if s.lost { // see worker.shelf
@@ -205,8 +206,10 @@ func eachShelf(store Store, r *gathering, f func(key string, s *shelf)) error {
 	return err
 }
 
-// tidy drops what was put aside by triggers that have been gone for long.
+// tidy forgets the oldest of too many keys, and drops what was put aside by triggers
+// that have been gone for long.
 func (g *asides) tidy(ctx context.Context, a *Agent, now time.Time) {
+	g.boundIdle(ctx, a, now)
 	if !a.applying.TryLock() { // no trigger may come back meanwhile
 		return
 	}

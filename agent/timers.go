@@ -21,6 +21,8 @@ type asides struct {
 	firing int                   // calls of fire under way
 	ages   int                   // that were given
 	heaps  [2]timers             // by arrival, by the events' times
+
+	nextIdle, soonestIdle time.Time // the next look at keys to forget, and the earliest if many came
 }
 
 // gathering is the Gather of a trigger, its rule, as it is or as it was in an earlier deployment.
@@ -38,6 +40,7 @@ type gathering struct {
 	since time.Time         // when it last was live or retired began; of the Agent's now
 	age   int               // the higher, the later it became the trigger's
 	open  map[string]*timer // by key
+	idled int               // keys of which nothing is put aside any more, since the last look
 	size  int64             // what is put aside counts in the inbox
 	inbox *inboxUse         // of the function; nil: it is not live
 }
@@ -71,6 +74,9 @@ func (g *asides) settled(c *asideChange) {
 		if t != nil {
 			g.disarm(t)
 			delete(r.open, c.key)
+		}
+		if r.windows() {
+			r.idled++
 		}
 		return
 	case t == nil:

@@ -38,5 +38,6 @@
 //
 // An expression stops: it has no loops but any, all, none, one, count, filter,
 // map, find and sum over the event's own lists; these do not nest, and inside
-// of them data is reached through the element (#) only. Memory is bounded.
+// of them data is reached through the element (#) only. Elements times parts of the
+// loops, and memory, are bounded.
 package when

@@ -17,6 +17,7 @@ const (
 	stateFunc   = "state of"
 	inFunc      = "is in"
 	valueFunc   = "value of" // of an operand, for a program
+	listFunc    = "list of"  // a loop
 )
 
 // ordered makes a function of an ordering operator, false when a side is nil.

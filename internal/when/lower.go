@@ -17,6 +17,7 @@ import (
 type lowering struct {
 	config *conf.Config
 	source file.Source
+	parts  int // of all loop bodies
 	err    error
 }
 
@@ -34,6 +35,8 @@ func (l *lowering) Visit(node *ast.Node) {
 		} else if calls(n, stateFunc) && len(n.Arguments) == 1 {
 			ast.Patch(node, callTo(stateFunc, &ast.IdentifierNode{Value: "$env"}, n.Arguments[0]))
 		}
+	case *ast.BuiltinNode:
+		l.bounded(n)
 	case *ast.ChainNode:
 		if op := operandOf(n.Node); op != nil {
 			*node = n.Node

@@ -28,7 +28,7 @@ var conditions = []string{
 	`data.l[0] > 2 and data.l[-1] >= 1`, `data.o.x.y == "z"`, `data["t"] > 1e3`, `data.l[data.i] == 1`, `not (data.t > 3 ? data.ok : data.u)`,
 	`data`, `data > 20`, `data.t * 2 > 3`, `(data.t ?? 7) == 7`, `any(data.l, # > 1) and data.ok`, `topic == data.u and qos < data.t`,
 	`data?.o?.x != data.o`, `data.t > nil`, `nil == data`, `retained == data.ok`, `level(1) == data.u`, `"a" == data`, `data.u > topic`,
-	`data.t >= 0 / 0`, `data.t > 0 / 0`, `data.t != 0 / 0`, `data.t in [0 / 0]`, `data.t < 1 / 0`,
+	`any(map(filter(data.l, # > 1), qos), # == 1) and sum(data.l) > 2`, `data.t >= 0 / 0`, `data.t > 0 / 0`, `data.t != 0 / 0`, `data.t in [0 / 0]`, `data.t < 1 / 0`,
 }
 
 var events = []string{

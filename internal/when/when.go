@@ -143,7 +143,7 @@ func parse(text string, to use, captures []string) (*lowering, ast.Node, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	return &lowering{config: config, source: tree.Source}, tree.Node, nil
+	return &lowering{config: config, source: tree.Source, parts: loopParts(tree.Node)}, tree.Node, nil
 }
 
 // checkCalls looks into the calls that the rewriter put in: the checker passes over
@@ -190,6 +190,7 @@ func options() []expr.Option {
 		expr.Function(stateFunc, stateCall, new(func(string) any)),
 		expr.Function(inFunc, inCall, new(func(any, any) bool)),
 		expr.Function(valueFunc, valueCall, new(func(any, any) any)),
+		expr.Function(listFunc, listCall, new(func(any, int) any)),
 	}
 	for name, op := range orderings {
 		opts = append(opts, expr.Function(name, ordered(op), new(func(any, any) bool)))
