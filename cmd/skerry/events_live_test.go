@@ -97,6 +97,21 @@ func (r *rig) done(n int64, h *heard) {
 	})
 }
 
+// entriesIn counts what can be read of a recording that is still being made.
+func entriesIn(file string) (n int64) {
+	r, c, err := (&playOptions{file: file}).open()
+	if err != nil {
+		return 0
+	}
+	defer c.Close()
+	for {
+		if _, err := r.Next(); err != nil {
+			return n
+		}
+		n++
+	}
+}
+
 // TestALivePlantIsPlayedBackTheSame records what a plant sends through a real
 // broker, plays it at 100 times the speed to a fresh gateway, and to the functions
 // alone: each time they do the same, byte for byte.
@@ -116,6 +131,12 @@ func TestALivePlantIsPlayedBackTheSame(t *testing.T) {
 	}
 	sent := plant.sent.Load()
 	live.done(sent, fromLive)
+	testbed.Eventually(t, 20*time.Second, "all is in the file", func() error {
+		if n := entriesIn(file); n != sent {
+			return fmt.Errorf("%d of %d events", n, sent)
+		}
+		return nil
+	})
 	stop()
 	if err := <-recorded; err != nil || !strings.Contains(said.String(), fmt.Sprintf("recorded %d events", sent)) {
 		t.Fatalf("the recorder says %q, %v, of %d events", said.String(), err, sent)

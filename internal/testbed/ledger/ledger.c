@@ -13,7 +13,7 @@
 // behind it sets the value that is kept for an hour; one with "?" looks for it.
 #include "skerry.h"
 
-enum { MAX = 64, TOPIC = 200 };
+enum { MAX = 128, TOPIC = 200 };
 static char data[MAX], topic[5 + TOPIC] = "last/", last[MAX], seen[5 + MAX] = "seen/", out[4 + TOPIC] = "out/", env[8];
 
 static skerry_i64 number(const char *s, skerry_int n) {
