@@ -64,7 +64,7 @@ func scalarOf(v any) scalar {
 			return scalar{kind: numeric, num: v}
 		}
 	case int:
-		if -exact <= v && v <= exact {
+		if n := int64(v); -exact <= n && n <= exact {
 			return scalar{kind: numeric, num: float64(v)}
 		}
 	case string:
