@@ -77,7 +77,7 @@ type Conn struct {
 	conn   net.Conn
 	in     *reader
 	pace   pace // of the reads
-	read   int  // messages since the last read
+	read   int  // packets since the last read
 	out    *gather.Writer
 	closed atomic.Bool
 
@@ -153,6 +153,7 @@ func (c *Conn) receive() error {
 		if err != nil {
 			return err
 		}
+		c.read++
 		if err := c.handle(p); err != nil {
 			return err
 		}

@@ -167,7 +167,6 @@ func (c *Conn) putShort(first byte, id uint16) {
 func (c *Conn) handle(p packet) error {
 	kind := p.first & typeMask
 	if kind == typePublish {
-		c.read++ // answers to what we publish are no reason to let messages wait
 		m, err := c.in.message(p)
 		if err == nil {
 			c.opts.Receive(&m)

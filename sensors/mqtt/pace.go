@@ -8,7 +8,7 @@ import (
 
 const (
 	nap       = 200 * time.Microsecond // how long a read waits for company
-	fast      = 8000                   // messages per second from which on it does
+	fast      = 8000                   // packets per second from which on it does
 	paceEvery = 5 * time.Millisecond   // how often the rate is measured
 )
 
@@ -20,7 +20,7 @@ type pace struct {
 	napping bool
 }
 
-// wait is called before each read, which n messages came before.
+// wait is called before each read, which n packets came before.
 func (p *pace) wait(n int) {
 	p.count += n
 	now := time.Now()
