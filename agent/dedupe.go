@@ -36,14 +36,18 @@ func (tr *compiled) known(ev *Event, stats *functionStats) string {
 
 // known is what the event's data say at the paths.
 func (d *Dedupe) known(ev *Event) string {
-	body, err := ev.JSON()
-	if err != nil {
-		return ""
-	}
 	var said []byte
 	for _, path := range d.By {
-		value, ok := field(body, path)
-		if !ok {
+		var steps []Step
+		for name := range strings.SplitSeq(path, ".") {
+			steps = append(steps, Step{Name: name})
+		}
+		raw := ev.Field(steps)
+		if raw == nil {
+			return ""
+		}
+		var value any // the same text however it is written
+		if err := json.Unmarshal(raw, &value); err != nil {
 			return ""
 		}
 		text, err := json.Marshal(value)
@@ -53,17 +57,6 @@ func (d *Dedupe) known(ev *Event) string {
 		said = append(append(said, text...), '\n')
 	}
 	return string(said)
-}
-
-// field finds what lies at a dotted path.
-func field(body any, path string) (value any, ok bool) {
-	for part := range strings.SplitSeq(path, ".") {
-		object, isObject := body.(map[string]any)
-		if body, ok = object[part]; !isObject || !ok {
-			return nil, false
-		}
-	}
-	return body, true
 }
 
 // seenKey is where a trigger remembers what an event said of itself.

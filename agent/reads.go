@@ -82,11 +82,17 @@ func (r *readSet) Get(scope, key string) ([]byte, error) {
 	r.reads = append(r.reads, read{n, c.slots[n]})
 	p, ok := c.pending[stateKey{scope, key}]
 	c.mu.Unlock()
+	return r.newest(p, ok, scope, key)
+}
+
+// newest is the value of a write that is not durable yet, if there is one, else
+// what the store has.
+func (r *readSet) newest(p pendingValue, ok bool, scope, key string) ([]byte, error) {
 	if ok {
 		r.uncommitted = true
 		return p.write.Value, nil
 	}
-	return c.agent.store.Get(scope, key)
+	return r.committer.agent.store.Get(scope, key)
 }
 
 // peek is Get of what only those write who wrote something else that was read,
@@ -96,11 +102,7 @@ func (r *readSet) peek(scope, key string) ([]byte, error) {
 	c.mu.Lock()
 	p, ok := c.pending[stateKey{scope, key}]
 	c.mu.Unlock()
-	if ok {
-		r.uncommitted = true
-		return p.write.Value, nil
-	}
-	return c.agent.store.Get(scope, key)
+	return r.newest(p, ok, scope, key)
 }
 
 // Keys implements View.

@@ -32,12 +32,10 @@ func (in inlet) Offer(m *broker.Message) {
 
 // Open implements broker.Inlet.
 func (in inlet) Open(client string, keepAlive uint16, end func(error)) broker.Gate {
-	g := &gate{
-		b: in.b, ring: newRing(in.run.offer, 1<<16), session: in.b.opts.Name + "/" + plainID(client),
-		hold: holdFor(keepAlive), end: end, delay: firstRetry,
+	return &gate{
+		b: in.b, ring: newTimedRing(in.run.offer, 1<<16), session: in.b.opts.Name + "/" + plainID(client),
+		hold: holdFor(keepAlive), end: end,
 	}
-	g.ring.moved = g.moved
-	return g
 }
 
 // gate offers the messages of one client, and waits for their outcomes. If the
@@ -45,16 +43,14 @@ func (in inlet) Open(client string, keepAlive uint16, end func(error)) broker.Ga
 // acknowledgement: it sends the message again when it is back.
 type gate struct {
 	b       *Broker
-	ring    *ring
+	ring    *timedRing
 	session string
 	hold    time.Duration
 	end     func(error)
 
 	mu     sync.Mutex
-	delay  time.Duration // before what failed is offered again
-	again  *time.Timer   // nil unless something failed
-	watch  *time.Timer   // nil while nothing waits
-	count  int64         // events in the ring
+	watch  *time.Timer // nil while nothing waits
+	count  int64       // events in the ring
 	closed bool
 }
 
@@ -82,33 +78,6 @@ func (g *gate) counted(n int64) {
 	}
 }
 
-// moved releases what may go, and has what failed offered again.
-func (g *gate) moved() {
-	released := g.ring.release()
-	if released == 0 && !g.ring.anyFailed() {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if released > 0 && g.again == nil {
-		g.delay = firstRetry
-	}
-	if g.again == nil && !g.closed && g.ring.anyFailed() {
-		g.again = time.AfterFunc(g.delay, g.retry)
-	}
-}
-
-func (g *gate) retry() {
-	g.mu.Lock()
-	g.again, g.delay = nil, min(2*g.delay, lastRetry)
-	closed := g.closed
-	g.mu.Unlock()
-	if !closed {
-		g.ring.retry()
-		g.moved()
-	}
-}
-
 // check ends the connection when its oldest message waits for too long.
 func (g *gate) check() {
 	since, ok := g.ring.oldest()
@@ -131,10 +100,9 @@ func (g *gate) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-	for _, t := range []*time.Timer{g.again, g.watch} {
-		if t != nil {
-			t.Stop()
-		}
+	g.ring.stop()
+	if g.watch != nil {
+		g.watch.Stop()
 	}
 	g.b.inflight.Add(-g.count)
 }

@@ -33,7 +33,7 @@ const (
 type position struct {
 	name  string // of slots and of the note
 	notes Notes  // nil: nothing outlives the process
-	ring  *ring
+	ring  *timedRing
 	begun uint64        // number of the last event behind the position when it was opened
 	room  chan struct{} // capacity 1: an event may be offered again
 
@@ -46,9 +46,7 @@ type position struct {
 	full   bool        // offer found no room since
 	note   *time.Timer // nil unless the note is to be written
 	soon   bool        // that timer is not to wait
-	again  *time.Timer // nil unless something failed
-	delay  time.Duration
-	fault  error // why the note could not be read or written; nil: it was
+	fault  error       // why the note could not be read or written; nil: it was
 	closed bool
 }
 
@@ -62,9 +60,8 @@ type place struct {
 // openPosition goes on from what was noted under name, which nothing else of the
 // device may use and which may hold slashes.
 func openPosition(name string, notes Notes, offer agent.Offer) (*position, error) {
-	p := &position{name: name, notes: notes, room: make(chan struct{}, 1), delay: firstRetry}
-	p.ring = newRing(offer, window)
-	p.ring.moved = p.moved
+	p := &position{name: name, notes: notes, room: make(chan struct{}, 1)}
+	p.ring = newTimedRing(offer, window)
 	if notes != nil {
 		b, err := notes.Get(positionKey(name))
 		if err != nil {
@@ -162,10 +159,9 @@ func (p *position) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	for _, t := range []*time.Timer{p.note, p.again} {
-		if t != nil {
-			t.Stop()
-		}
+	p.ring.stop()
+	if p.note != nil {
+		p.note.Stop()
 	}
 }
 
@@ -173,31 +169,6 @@ func (p *position) stop() {
 func forgetPosition(name string, notes Notes) error { return notes.Put(positionKey(name), nil) }
 
 func positionKey(name string) string { return "position/" + name }
-
-// moved is called when outcomes came: what may leave leaves, and what failed is
-// offered again after a while.
-func (p *position) moved() {
-	released := p.ring.release()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if released > 0 && p.again == nil {
-		p.delay = firstRetry
-	}
-	if p.again == nil && !p.closed && p.ring.anyFailed() {
-		p.again = time.AfterFunc(p.delay, p.retry)
-	}
-}
-
-func (p *position) retry() {
-	p.mu.Lock()
-	p.again, p.delay = nil, min(2*p.delay, lastRetry)
-	closed := p.closed
-	p.mu.Unlock()
-	if !closed {
-		p.ring.retry()
-		p.moved()
-	}
-}
 
 // kept takes the outcome of an event, in order.
 func (p *position) kept(at place) {

@@ -192,7 +192,7 @@ func rawScalar(raw []byte) scalar {
 			return scalar{kind: textual, raw: inside}
 		}
 		var s string
-		_ = json.Unmarshal(raw, &s)
+		_ = json.Unmarshal(raw, &s) // it is a part of valid JSON
 		return scalar{kind: textual, text: s}
 	}
 	return scalar{kind: numeric, num: rawNumber(raw)}
