@@ -75,6 +75,7 @@ func (fn *function) run(ctx context.Context) {
 		fn.readInbox()
 	}
 	fn.started.Store(true)
+	fn.agent.askSpill() // who asked before was passed over
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var running sync.WaitGroup

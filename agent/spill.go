@@ -36,7 +36,9 @@ func (a *Agent) spill(ctx context.Context) error {
 				continue // older events than its own may still come from its predecessor
 			}
 			for _, w := range fn.workers {
-				w.spill(ctx, now.Add(-a.opts.SpillAfter))
+				if w.spill(ctx, now.Add(-a.opts.SpillAfter)) {
+					a.askSpill()
+				}
 			}
 		}
 		ended = time.Now()
@@ -60,22 +62,23 @@ func (a *Agent) askSpill() {
 
 // spill writes unacknowledged tasks of the worker to the inbox: all, if the
 // worker is behind or one of them was offered before limit, else those that a
-// failed one of their key holds back.
-func (w *worker) spill(ctx context.Context, limit time.Time) {
+// failed one of their key holds back. It tells whether to come again soon,
+// because some could not be written now.
+func (w *worker) spill(ctx context.Context, limit time.Time) (again bool) {
 	w.spillMu.Lock()
 	defer w.spillMu.Unlock()
 	committer := w.fn.agent.committer
 	epoch := committer.currentEpoch()
-	tasks := w.overdue(limit)
+	tasks, again := w.overdue(limit)
 	if len(tasks) == 0 {
-		return
+		return again
 	}
 	// What ran before them must be durable first, or a crash could turn the
 	// order round: they would run from the inbox before it comes again.
 	committer.flush()
 	if committer.currentEpoch() != epoch {
 		w.spilled(tasks, nil, errRunAgain)
-		return
+		return true
 	}
 	f := &Frame{}
 	for _, t := range tasks {
@@ -90,6 +93,7 @@ func (w *worker) spill(ctx context.Context, limit time.Time) {
 			"function", w.fn.Name, "events", len(tasks), "err", err)
 	}
 	w.spilled(tasks, f, err)
+	return again
 }
 
 var errRunAgain = errors.New("older events run again first")
@@ -108,17 +112,17 @@ const maxSpill = 1 << 20
 
 // overdue reserves the tasks to spill, in order of arrival: a restart runs them
 // in the order of their records. It takes what one write and the inbox have
-// room for; what does not fit holds back all behind it.
-func (w *worker) overdue(limit time.Time) []spilt {
+// room for; what does not fit holds back all behind it. more tells that another
+// write would find some.
+func (w *worker) overdue(limit time.Time) (tasks []spilt, more bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var tasks []spilt
 	var size int64
-	if w.runs != nil && w.runs.leaving {
-		return nil // its outcome is about to join a group: they are younger
-	}
 	all := w.isBehind()
 	unacked := w.unacked()
+	if w.runs != nil && w.runs.leaving {
+		return nil, len(unacked) > 0 // its outcome is about to join a group: they are younger
+	}
 	for _, t := range unacked {
 		all = all || w.parked[t.key] == nil && t.offered.Before(limit)
 	}
@@ -127,7 +131,10 @@ func (w *worker) overdue(limit time.Time) []spilt {
 			continue
 		}
 		size += recordSize(t.ev)
-		if !w.fn.inbox.hasRoom(size) || size > maxSpill && len(tasks) > 0 {
+		if !w.fn.inbox.hasRoom(size) {
+			break
+		}
+		if more = size > maxSpill && len(tasks) > 0; more {
 			break
 		}
 		tasks = append(tasks, spilt{t, Record{
@@ -138,7 +145,7 @@ func (w *worker) overdue(limit time.Time) []spilt {
 	for _, t := range tasks {
 		t.spilling = make(chan struct{})
 	}
-	return tasks
+	return tasks, more
 }
 
 // unacked lists the tasks that a source waits for and that are not about to be
