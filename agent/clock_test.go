@@ -90,7 +90,7 @@ func TestEventsSayWhatTheirTimeIsWorth(t *testing.T) {
 		right = false // NTP is away: it stays right enough
 		<-time.After(time.Minute)
 		b.wait(b.offer("s", "long after", agent.Origin{}))
-		for i, rec := range store.queue("target/faas") {
+		for i, rec := range store.queue("target/faas/5") {
 			if want := i == 0; rec.Event.Unsure != want {
 				t.Errorf("the follow-up of %q says that its time is in doubt: %v", rec.Event.Data, rec.Event.Unsure)
 			}

@@ -71,7 +71,7 @@ func TestDeadLettersGoAgainInTheirOrder(t *testing.T) {
 		t.Errorf("left over: %+v, status %+v", b.store.queue(agent.QueueDead), b.status().Functions[0])
 	}
 	var ids []string
-	for _, queue := range []string{"target/faas", "target/errors"} {
+	for _, queue := range []string{"target/faas/5", "target/errors/5"} {
 		for _, r := range b.store.queue(queue) {
 			ids = append(ids, r.Event.ID)
 		}
@@ -126,7 +126,7 @@ func TestRedriveStopsWhereTheInboxIsFull(t *testing.T) {
 // line does when none runs.
 func TestLettersOfTargetsGoBackToThem(t *testing.T) {
 	store, ctx := newMemory(), context.Background()
-	for i, queue := range []string{"target/faas", "broker/plant", "inbox/app/f"} {
+	for i, queue := range []string{"target/faas/5", "broker/plant", "inbox/app/f"} {
 		f := &agent.Frame{Add: []agent.Record{{
 			Queue: agent.QueueDead, Kind: agent.KindDead, Origin: queue, Function: "app/f", Reason: "refused", Attempts: 3,
 			Event: agent.Event{ID: strconv.Itoa(i)},
@@ -139,7 +139,7 @@ func TestLettersOfTargetsGoBackToThem(t *testing.T) {
 		t.Fatalf("Redrive = %d, %v", n, err)
 	}
 	for queue, kind := range map[string]agent.RecordKind{
-		"target/faas": agent.KindFollowup, "broker/plant": agent.KindPublish, "inbox/app/f": agent.KindEvent,
+		"target/faas/5": agent.KindFollowup, "broker/plant": agent.KindPublish, "inbox/app/f": agent.KindEvent,
 	} {
 		r := store.queue(queue)
 		if len(r) != 1 || r[0].Kind != kind || r[0].Attempts != 0 || r[0].Reason != "" || r[0].Origin != "" {

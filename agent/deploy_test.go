@@ -93,7 +93,7 @@ func TestRemovedFunctionsEventsWaitForItAndAreThenDeadLettered(t *testing.T) {
 	mended.Store(true)
 	b.apply([]agent.Function{fn("app/f")}, tr)
 	b.eventually("its event runs when the function is back", func() error {
-		if n := len(store.queue("target/faas")); n != 1 {
+		if n := len(store.queue("target/faas/5")); n != 1 {
 			return fmt.Errorf("%d follow-ups", n)
 		}
 		return nil
@@ -168,7 +168,7 @@ func TestSourcesWaitForTheFirstDeployment(t *testing.T) {
 	}
 	b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
 	b.wait(early.acked)
-	if n := len(store.queue("target/faas")); n != 1 {
+	if n := len(store.queue("target/faas/5")); n != 1 {
 		t.Errorf("%d follow-ups, want 1", n)
 	}
 	cancel()

@@ -30,6 +30,7 @@ type Followup struct {
 	Target      string
 	ContentType string
 	Data        []byte
+	Way         *Way // nil: as its function says
 }
 
 // Emit is an event for another function of the same device.

@@ -25,6 +25,7 @@ type Function struct {
 	Secrets     []string // names this function may read; values are given on the device
 	Limits      Limits
 	Permissions Permissions
+	Ways        []TargetWay // of its follow-ups, where they differ from DefaultWay; at most one a target
 	Isolation   Isolation
 	Priority    uint8         // 0 to 9: who runs first when the processor is busy
 	Rule        bool          // no module: its result is the event, and its trigger's Then does the rest
@@ -45,7 +46,7 @@ const (
 // same tells whether g is what f is. A deployment asks for each of its functions.
 func (f *Function) same(g *Function) bool {
 	return f.Name == g.Name && f.Digest == g.Digest && f.Size == g.Size && maps.Equal(f.Env, g.Env) &&
-		slices.Equal(f.Secrets, g.Secrets) && f.Limits == g.Limits && f.Permissions.same(&g.Permissions) &&
+		slices.Equal(f.Secrets, g.Secrets) && f.Limits == g.Limits && f.Permissions.same(&g.Permissions) && slices.Equal(f.Ways, g.Ways) &&
 		f.Isolation == g.Isolation && f.Priority == g.Priority && f.Rule == g.Rule && f.KeepWarm == g.KeepWarm &&
 		f.IdleAfter == g.IdleAfter
 }
@@ -76,6 +77,24 @@ type Limits struct {
 	Outputs     int           // publishes, follow-ups and emitted events per invocation
 	Fuel        int64         // units of work per invocation, see wasm/README.md; 0: as much as Timeout allows
 	Calls       int           // host calls per invocation
+	Uplink      int64         // bytes that its follow-ups and requests may send up per day; 0: as many as the link may
+}
+
+// Way says how a follow-up travels.
+type Way struct {
+	Priority uint8         // 0 to 9, 9 goes first
+	TTL      time.Duration // it is dropped when it has waited so long; 0: never
+	Latest   bool          // of those that wait with the same key only the newest goes
+	Shed     bool          // it is dropped, not kept waiting, when its link has no budget left
+}
+
+// DefaultWay is that of follow-ups of which nothing else is said.
+var DefaultWay = Way{Priority: 5}
+
+// TargetWay is the way of follow-ups to one target.
+type TargetWay struct {
+	Target string
+	Way
 }
 
 // DefaultLimits are the limits of a function that states none.

@@ -81,7 +81,7 @@ func TestFailedKeyHoldsBackItsOwnEventsOnly(t *testing.T) {
 
 func followups(store *memory) string {
 	got := ""
-	for _, r := range store.queue("target/faas") {
+	for _, r := range store.queue("target/faas/5") {
 		got += string(r.Event.Data)
 	}
 	return got

@@ -113,7 +113,7 @@ func (w *worker) addOutputs(o *outcome, fx *Effects) {
 		return &o.adds[len(o.adds)-1]
 	}
 	for _, f := range fx.Followups {
-		r := record(QueueTarget(f.Target), KindFollowup)
+		r := record(QueueTarget(f.Target, DefaultWay.Priority, false), KindFollowup)
 		r.Event.Type, r.Event.Subject = TypeFollowup, o.event.Subject
 		r.Event.ContentType, r.Event.Data = contentType(f.ContentType, f.Data), f.Data
 	}

@@ -67,7 +67,7 @@ func committed(b *bench, s *store.Store, function string, n int) (data string) {
 	b.eventually(fmt.Sprint(n, " follow-ups of ", function), func() error {
 		data = ""
 		found := 0
-		for _, stub := range s.Pending("target/faas") {
+		for _, stub := range s.Pending("target/faas/5") {
 			r, err := s.Record(stub.Seq)
 			if err != nil {
 				return err

@@ -1,15 +1,19 @@
 package agent
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // RecordKind tells what a Record is.
 type RecordKind uint8
 
 const (
-	KindFollowup RecordKind = iota + 1 // for a Target
-	KindPublish                        // for a broker
-	KindEvent                          // in a function's inbox
-	KindDead                           // in the dead-letter box
+	KindFollowup  RecordKind = iota + 1 // for a Target
+	KindPublish                         // for a broker
+	KindEvent                           // in a function's inbox
+	KindDead                            // in the dead-letter box
+	KindTelemetry                       // logs, metrics or traces of the agent, for a Target; Event.Data is what goes over the wire
 )
 
 // Queue names. Records wait in named queues, oldest first.
@@ -17,8 +21,32 @@ const (
 	QueueDead = "dead"
 )
 
-// QueueTarget is where follow-ups for a Target wait.
-func QueueTarget(target string) string { return "target/" + target }
+// QueueTarget is where records of one priority, 0 to 9, wait for a Target.
+// Latest ones, of which newer ones with their key take the place, wait apart,
+// so that they are few and found again after a restart.
+func QueueTarget(target string, priority uint8, latest bool) string {
+	name := targetPrefix + target + "/" + string('0'+priority)
+	if latest {
+		name += latestSuffix
+	}
+	return name
+}
+
+const (
+	targetPrefix = "target/"
+	latestSuffix = "/latest"
+)
+
+// SplitTarget reads the name of a queue of QueueTarget; ok is false for any other.
+func SplitTarget(queue string) (target string, priority uint8, latest, ok bool) {
+	rest, ok := strings.CutPrefix(queue, targetPrefix)
+	rest, latest = strings.CutSuffix(rest, latestSuffix)
+	i := len(rest) - 2
+	if !ok || i < 1 || rest[i] != '/' || rest[i+1] < '0' || rest[i+1] > '9' {
+		return "", 0, false, false
+	}
+	return rest[:i], rest[i+1] - '0', latest, true
+}
 
 // QueueBroker is where publishes for a broker wait.
 func QueueBroker(broker string) string { return "broker/" + broker }
@@ -43,6 +71,8 @@ type Record struct {
 	Reason    string    // of a dead letter: what went wrong last
 	Origin    string    // of a dead letter: the queue it came from
 	Retain    bool      // of a publish
+	Latest    bool      // of those that wait for a target with its Key only the newest goes
+	Shed      bool      // what is over the budget of its link is dropped instead of waiting
 	Ready     bool      // of an event: it is past the gate of its trigger, and gathered; the function is what is left
 	Event     Event     // the follow-up as an event, the publish (Subject is its topic), or the event that waits
 }

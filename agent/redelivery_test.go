@@ -31,7 +31,7 @@ func TestRedeliveryRunsOnlyWhatHasNoOutcome(t *testing.T) {
 	b.apply(functions, triggers...)
 	acked := b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42})
 	b.eventually("the first function has committed", func() error {
-		if len(store.queue("target/faas")) != 1 {
+		if len(store.queue("target/faas/5")) != 1 {
 			return errors.New("not yet")
 		}
 		return nil
@@ -47,7 +47,7 @@ func TestRedeliveryRunsOnlyWhatHasNoOutcome(t *testing.T) {
 	b = start(t, store, g, agent.Options{})
 	b.apply(functions, triggers...)
 	b.wait(b.offer("s", "x", agent.Origin{Slot: "plant/7", Hash: 42, Redelivered: true}))
-	records := store.queue("target/faas")
+	records := store.queue("target/faas/5")
 	if len(records) != 2 {
 		t.Fatalf("%d follow-ups, want one of each function", len(records))
 	}

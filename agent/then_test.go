@@ -159,7 +159,7 @@ func TestARuleNeedsNoModule(t *testing.T) {
 	b.apply([]agent.Function{rule}, tr, broken)
 	b.wait(b.offer("s", `{"t":1}`, agent.Origin{}))
 	b.wait(b.offer("s", ``, agent.Origin{}))
-	copies, follow := b.store.queue("broker/plant"), b.store.queue("target/faas")
+	copies, follow := b.store.queue("broker/plant"), b.store.queue("target/faas/5")
 	if len(copies) != 2 || string(copies[0].Event.Data) != `{"t":1}` || len(follow) != 2 {
 		t.Errorf("copies %+v, follow-ups %+v", copies, follow)
 	}

@@ -34,7 +34,7 @@ func TestEffectsAndAcknowledgementCommitTogether(t *testing.T) {
 	if len(last.Add) != 2 || len(last.Writes) != 2 || last.Lazy { // total and mark
 		t.Errorf("frame = %+v; want follow-up, publish, state and mark in one synced frame", last)
 	}
-	follow, publish := b.store.queue("target/faas"), b.store.queue("broker/plant")
+	follow, publish := b.store.queue("target/faas/5"), b.store.queue("broker/plant")
 	if len(follow) != 1 || string(follow[0].Event.Data) != `{"t":1}` || follow[0].Event.ContentType != "application/json" {
 		t.Errorf("follow-ups = %+v", follow)
 	}
@@ -47,7 +47,7 @@ func TestEffectsAndAcknowledgementCommitTogether(t *testing.T) {
 	other := start(t, newMemory(), guests{"app/count": count}, agent.Options{})
 	other.apply([]agent.Function{fn("app/count")}, on("app/count", "sensors/+"))
 	other.wait(other.offer("sensors/1", `{"t":1}`, agent.Origin{}))
-	if again := other.store.queue("target/faas")[0].Event.ID; again == follow[0].Event.ID {
+	if again := other.store.queue("target/faas/5")[0].Event.ID; again == follow[0].Event.ID {
 		t.Errorf("a device with a new store repeats the id %q", again)
 	}
 }
@@ -86,7 +86,7 @@ func TestFailureTakesNoEffectAndIsDeadLetteredWithItsCause(t *testing.T) {
 	if dead.Reason != "trap: unreachable" || dead.Attempts != 3 || string(dead.Event.Data) != "poison" || dead.Origin != "inbox/app/bad" {
 		t.Errorf("dead letter = %+v", dead)
 	}
-	if n := len(b.store.queue("target/faas")); n != 0 {
+	if n := len(b.store.queue("target/faas/5")); n != 0 {
 		t.Errorf("%d follow-ups of failed runs", n)
 	}
 	if n := len(b.store.queue("inbox/app/bad")); n != 0 {
@@ -147,10 +147,10 @@ func TestThenSendsTheResult(t *testing.T) {
 	tr.Then = []agent.Then{{Invoke: "central/faas"}, {Publish: "out/1"}, {Invoke: "central/errors", On: agent.OnError}}
 	b.apply([]agent.Function{fn("app/f")}, tr)
 	b.wait(b.offer("s", "x", agent.Origin{}))
-	if r := b.store.queue("target/faas"); len(r) != 1 || string(r[0].Event.Data) != `{"c":21}` {
+	if r := b.store.queue("target/faas/5"); len(r) != 1 || string(r[0].Event.Data) != `{"c":21}` {
 		t.Errorf("follow-ups = %+v", r)
 	}
-	if len(b.store.queue("broker/plant")) != 1 || len(b.store.queue("target/errors")) != 0 {
+	if len(b.store.queue("broker/plant")) != 1 || len(b.store.queue("target/errors/5")) != 0 {
 		t.Error("want one publish and no error report")
 	}
 }

@@ -141,7 +141,7 @@ func (d *device) wireTargets(tune tuning) error {
 		if err != nil {
 			return err
 		}
-		d.outboxes = append(d.outboxes, uplink.NewOutbox(d.store.Queue(agent.QueueTarget(t.Name)), d.store, target,
+		d.outboxes = append(d.outboxes, uplink.NewOutbox(d.store.Queue(agent.QueueTarget(t.Name, agent.DefaultWay.Priority, false)), d.store, target,
 			uplink.Options{Name: t.Name, Kind: t.Kind, InFlight: t.InFlight, MaxBackoff: tune.maxBackoff, Log: d.log}))
 	}
 	return nil

@@ -26,7 +26,7 @@ func (d *device) status() agent.Status {
 		if t.Kind == brokerKind {
 			bound[agent.QueueBroker(t.Name)] = true
 		} else {
-			bound[agent.QueueTarget(t.Name)] = true
+			bound["target/"+t.Name] = true
 		}
 	}
 	s.Targets = append(s.Targets, d.unbound(bound)...)
@@ -45,7 +45,10 @@ func (d *device) unbound(bound map[string]bool) []agent.TargetStatus {
 	var out []agent.TargetStatus
 	for _, queue := range d.store.Queues() {
 		where, name, _ := strings.Cut(queue, "/")
-		if bound[queue] || where != "target" && where != "broker" {
+		if target, _, _, ok := agent.SplitTarget(queue); ok {
+			name = target
+		}
+		if bound[where+"/"+name] || where != "target" && where != "broker" {
 			continue
 		}
 		out = append(out, agent.TargetStatus{

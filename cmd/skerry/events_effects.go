@@ -145,7 +145,7 @@ func (x *effects) fill(e *effect, r *agent.Record) bool {
 		e.Publish = &publishEffect{broker, r.Event.Subject, r.Event.QoS, r.Retain, data}
 		x.done = append(x.done, r.Seq)
 	case r.Kind == agent.KindFollowup:
-		target := strings.TrimPrefix(r.Queue, agent.QueueTarget(""))
+		target, _, _, _ := agent.SplitTarget(r.Queue)
 		e.Followup = &sentReport{"central/" + target, r.Event.ContentType, data}
 		x.done = append(x.done, r.Seq)
 	case r.Kind == agent.KindEvent && r.Event.Type == agent.TypeEmit:
