@@ -46,7 +46,7 @@ func change(t *testing.T, v reflect.Value) {
 	case reflect.Uint8, reflect.Uint64:
 		v.SetUint(1)
 	case reflect.Slice:
-		v.Set(reflect.ValueOf([]string{"x"}))
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 	case reflect.Map:
 		v.Set(reflect.ValueOf(map[string]string{"x": "y"}))
 	default:
