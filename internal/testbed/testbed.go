@@ -5,6 +5,7 @@ package testbed
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strconv"
@@ -14,15 +15,27 @@ import (
 	"time"
 )
 
+// Ports of FreePort lie below those that systems give to connections that go
+// out: no connection of another test takes one before it is listened on.
+const (
+	firstPort = 10000
+	lastPort  = 32000
+)
+
 // FreePort returns a TCP port on 127.0.0.1 that nobody listened on just now.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+	for range 100 {
+		port := firstPort + rand.N(lastPort-firstPort)
+		l, err := net.Listen("tcp", Addr(port))
+		if err != nil {
+			continue // taken
+		}
+		l.Close()
+		return port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("find a free port: 100 are taken")
+	return 0
 }
 
 // Addr is "127.0.0.1:port".
