@@ -553,7 +553,7 @@ func TestAlarms(t *testing.T) {
 			inv, err := invoke(m, &fn, view{}, hotEvent)
 			want := agent.Effects{Followups: []agent.Followup{{Target: "central", ContentType: "application/json", Data: []byte(hotAlarm)}}}
 			if err != nil || !sameDecisions(inv.Effects, want) {
-				t.Errorf("decided %s, %v; want %s", inv.Effects.Followups, err, hotAlarm)
+				t.Errorf("decided %+v, %v; want %s", inv.Effects.Followups, err, hotAlarm)
 			}
 			if inv, err := invoke(m, &fn, view{}, coolEvent); err != nil || !sameDecisions(inv.Effects, agent.Effects{}) {
 				t.Errorf("cool: decided %v, %v", inv.Effects, err)
