@@ -52,7 +52,10 @@ func runBench(ctx context.Context, rounds int, length time.Duration, only string
 			return err
 		}
 	}
-	return nil
+	if !wanted.MatchString("flash") {
+		return nil
+	}
+	return measureFlash(ctx, dir, length)
 }
 
 func measureScenario(ctx context.Context, s scenario, dir string, rounds int, length time.Duration) error {
