@@ -3,13 +3,14 @@
 # the commands and fails.
 # usage: deps.sh            the programs that the tests talk to: mosquitto (broker),
 #                           docker-registry (OCI registry), moto (AWS), awscli, qemu
-#                           and a kernel for it (internal/powercut)
+#                           and a kernel for it (internal/powercut), packages of npm
+#                           and Go (internal/peers)
 #        deps.sh examples   the compilers of the examples, as wasm/guest/build.mk names them
 #        deps.sh guests     those of the tests' guests too: WASI, Zig, wabt
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-missing_apt=() missing_pip=() missing_npm=()
+missing_apt=() missing_pip=() missing_npm=() missing_peers=()
 # Debian puts daemons where a user's PATH does not look.
 has() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$1" >/dev/null 2>&1; }
 
@@ -22,6 +23,30 @@ need_test_programs() {
 	has debugfs || missing_apt+=(e2fsprogs)
 	has moto_server || missing_pip+=('moto[server]')
 	has aws || missing_pip+=(awscli)
+	has npm || missing_apt+=(nodejs npm)
+	local specs
+	for specs in "${peers[@]}"; do
+		[[ -d $(peer_folder "$specs") ]] || missing_peers+=("$specs")
+	done
+}
+
+# What tests run of npm. Each line has a folder of its own, called as its first
+# package and outside of the tree: npm removes what is there and was not named.
+peers=(
+	openwhisk@3.21.9
+	webtask-runtime@2.0.0
+	@google-cloud/functions-framework@5.0.5
+	"serverless-offline@13.10.1 serverless@3.40.0"
+)
+peer_folder() { # specs
+	local first=${1%% *}
+	echo "${XDG_CACHE_HOME:-$HOME/.cache}/skerry-peers/$(basename "${first%@*}")-${first##*@}"
+}
+# It is renamed when all is there; scripts of packages are not run.
+peer_commands() { # specs
+	local to
+	to=$(peer_folder "$1")
+	echo "rm -rf $to.new && npm install --prefix $to.new --no-save --no-package-lock --ignore-scripts --no-audit --no-fund $1 && mv $to.new $to"
 }
 
 modules=examples/node_modules
@@ -56,12 +81,14 @@ guests) need_guests ;;
 	;;
 esac
 
-fetch_guest() { # the kernel of those machines; it needs apt's lists
-	[[ ${1:-tests} != tests ]] || bash .ci/guest.sh
+fetch_rest() { # the kernel of those machines, which needs apt's lists, and modules of Go
+	[[ ${1:-tests} == tests ]] || return 0
+	bash .ci/guest.sh
+	CGO_ENABLED=0 go -C internal/peers build ./... # as the tests do it, so that they find it built
 }
 
-if ((${#missing_apt[@]} + ${#missing_pip[@]} + ${#missing_npm[@]} == 0)); then
-	fetch_guest "$@"
+if ((${#missing_apt[@]} + ${#missing_pip[@]} + ${#missing_npm[@]} + ${#missing_peers[@]} == 0)); then
+	fetch_rest "$@"
 	exit 0
 fi
 
@@ -79,6 +106,7 @@ give_up() { # why
 	((${#missing_apt[@]} == 0)) || echo "  sudo $apt_command" >&2
 	((${#missing_pip[@]} == 0)) || echo "  $pip_command" >&2
 	((${#missing_npm[@]} == 0)) || echo "  $npm_command" >&2
+	for specs in "${missing_peers[@]}"; do echo "  $(peer_commands "$specs")" >&2; done
 	exit 1
 }
 
@@ -99,6 +127,12 @@ if ((${#missing_npm[@]} > 0)); then
 	$npm_command || give_up "npm install failed"
 fi
 
+for specs in "${missing_peers[@]}"; do
+	command=$(peer_commands "$specs")
+	echo "deps: $command"
+	bash -c "$command" || give_up "npm install failed"
+done
+
 if ((${#missing_pip[@]} > 0)); then
 	python3 -m pip --version >/dev/null 2>&1 || give_up "pip is missing: apt-get install python3-pip"
 	echo "deps: $pip_command"
@@ -118,4 +152,4 @@ for service in mosquitto docker-registry; do
 	fi
 done
 
-fetch_guest "$@"
+fetch_rest "$@"

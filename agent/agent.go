@@ -46,6 +46,7 @@ type Agent struct {
 	sources   []Source
 	opts      Options
 	committer *committer
+	replacer  *replacer
 	ledger    ledger
 	kept      keptBack
 	ids       *ids // set by Run before the first offer
@@ -90,7 +91,7 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	a.gates.gone, a.turns = map[string]time.Time{}, newTurns(runtime.GOMAXPROCS(0))
 	a.asides = newAsides(a)
 	a.current.Store(a.deployment(Deployment{}))
-	a.committer = newCommitter(a)
+	a.committer, a.replacer = newCommitter(a), newReplacer(store, opts.Log)
 	return a
 }
 

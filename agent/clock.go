@@ -88,13 +88,16 @@ func (c *Clock) In(ttl time.Duration) time.Time {
 }
 
 // Past tells whether at, from In, is over.
-func (c *Clock) Past(at time.Time) bool {
+func (c *Clock) Past(at time.Time) bool { return c.Left(at) <= 0 }
+
+// Left is how long it is, as far as is known, until at, from In, is over.
+func (c *Clock) Left(at time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at.Before(notBefore) {
-		return !at.After(firstRun.Add(c.ran + c.passed()))
+		return at.Sub(firstRun.Add(c.ran + c.passed()))
 	}
-	return !at.After(c.now())
+	return at.Sub(c.now())
 }
 
 // Reached is the latest time that is known to have come: true time is not before it.

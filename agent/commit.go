@@ -233,7 +233,7 @@ func (c *committer) commit(ctx context.Context) {
 	var err error
 	g.frame.Lazy = !g.sync
 	if !g.frame.Empty() {
-		err = c.agent.store.Commit(context.WithoutCancel(ctx), &g.frame)
+		err = c.agent.replacer.commit(context.WithoutCancel(ctx), &g.frame)
 	}
 	if err != nil {
 		c.failed(ctx, g, err)

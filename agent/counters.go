@@ -84,10 +84,11 @@ func (a *Agent) Status(s *Status) {
 		s.Apps = append(s.Apps, app.Name+"@"+app.Version)
 	}
 	c := &a.counts
+	_, replaced := a.replacer.counts("")
 	s.Events = Counts{
 		Events: c.events.Load(), Bytes: c.bytes.Load(), Filtered: c.filtered.Load(),
 		Duplicates: c.duplicates.Load(), Invocations: c.invocations.Load(), Failures: c.failures.Load(),
-		Dead: c.dead.Load(), DeadEvicted: c.deadEvicted.Load(), Dropped: c.dropped.Load(), Followups: c.followups.Load(),
+		Dead: c.dead.Load(), DeadEvicted: c.deadEvicted.Load(), Dropped: c.dropped.Load(), Followups: c.followups.Load(), Replaced: replaced,
 		Publishes: c.publishes.Load(), P50us: c.latency.percentile(50), P99us: c.latency.percentile(99),
 	}
 	for i := range d.Functions {

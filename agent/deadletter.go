@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // broker, will not have.
 type DeadLetter struct {
 	ID          uint64    `json:"id"`                 // a higher one died later
-	Queue       string    `json:"queue"`              // where it waited, and goes again: inbox/app/function, target/name, broker/name
+	Queue       string    `json:"queue"`              // where it waited, and goes again: inbox/app/function, target/name/priority, broker/name
 	Function    string    `json:"function,omitempty"` // that did not take it, or that decided it
 	Trigger     string    `json:"trigger,omitempty"`
 	Attempts    int       `json:"attempts"`
@@ -36,15 +37,18 @@ type DeadFilter struct {
 
 // DeadBox is the dead-letter box of a store.
 type DeadBox struct {
-	store Store
-	agent *Agent // nil: none runs on the store
+	store    Store
+	agent    *Agent // nil: none runs on the store
+	replacer *replacer
 }
 
 // OpenDeadBox is the box of a store that no agent runs on.
-func OpenDeadBox(store Store) *DeadBox { return &DeadBox{store: store} }
+func OpenDeadBox(store Store) *DeadBox {
+	return &DeadBox{store: store, replacer: newReplacer(store, slog.New(slog.DiscardHandler))}
+}
 
 // DeadBox is the box of the agent's store.
-func (a *Agent) DeadBox() *DeadBox { return &DeadBox{a.store, a} }
+func (a *Agent) DeadBox() *DeadBox { return &DeadBox{a.store, a, a.replacer} }
 
 // List gives the letters that f chooses, in the order of their deaths, with
 // their data if f names IDs. An ID that is not there is an error.
@@ -122,8 +126,10 @@ func (b *DeadBox) lock() (unlock func()) {
 // Redrive sends the letters that f chooses back to where they came from, as if
 // they had just come: they keep their order among themselves, behind what waits
 // there already. With data, which f must choose exactly one letter for, that
-// takes the place of its data. It tells how many went; on error the others are
-// still in the box.
+// takes the place of its data. They do not expire any more. One of a target of
+// keepLatest goes no further than the box where a newer one with its key waits:
+// that has taken its place, and it counts as replaced. Redrive tells how many
+// went; on error the others are still in the box.
 func (b *DeadBox) Redrive(ctx context.Context, f DeadFilter, data []byte) (int, error) {
 	defer b.lock()()
 	records, err := b.choose(f)
@@ -168,15 +174,19 @@ func edit(r *Record, data []byte) {
 	r.Event.Data = data
 }
 
-// again is the record that r was before it died.
+// again is the record that r was before it died. It takes nobody's place: what
+// came to its target since, and waits, is newer.
 func again(r Record) Record {
 	r.Queue, r.Origin, r.Reason = r.Origin, "", ""
-	r.Seq, r.Attempts, r.NotBefore = 0, 0, time.Time{}
+	r.Seq, r.Attempts, r.NotBefore, r.Expires = 0, 0, time.Time{}, time.Time{}
+	r.Latest = false
 	r.Event.Origin = Origin{}
-	switch where, _, _ := strings.Cut(r.Queue, "/"); where {
-	case "target":
+	switch where, _, _ := strings.Cut(r.Queue, "/"); {
+	case where == "target" && r.Function == "":
+		r.Kind = KindTelemetry
+	case where == "target":
 		r.Kind = KindFollowup
-	case "broker":
+	case where == "broker":
 		r.Kind = KindPublish
 	default:
 		r.Kind = KindEvent
@@ -204,7 +214,7 @@ func (b *DeadBox) commit(ctx context.Context, f *Frame) error {
 	if f.Empty() {
 		return nil
 	}
-	if err := b.store.Commit(ctx, f); err != nil {
+	if err := b.replacer.commit(ctx, f); err != nil {
 		return fmt.Errorf("redrive dead letters: %w", err)
 	}
 	if b.agent == nil {

@@ -133,6 +133,11 @@ func (m *memory) Queues() []string {
 	return names
 }
 
+func (m *memory) Has(seq uint64) bool {
+	_, err := m.Record(seq)
+	return err == nil
+}
+
 func (m *memory) Record(seq uint64) (agent.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 // transaction: it happens at once, and again when the event is run again, under
 // the same IdempotencyKey.
 type HTTPRequest struct {
+	Function       string // that asks, "app/function"
 	Method         string
 	URL            string // http or https
 	Header         []HTTPField
@@ -213,6 +214,7 @@ func (inv *Invocation) Fetch(ctx context.Context, r *HTTPRequest) (*HTTPResponse
 	case inv.requests >= maxRequests:
 		return nil, fmt.Errorf("more than %d requests in one run: %w", maxRequests, ErrLimit)
 	}
+	r.Function = inv.Function.Name
 	r.IdempotencyKey = inv.Event.ID + "/" + inv.Function.Name + "/" + strconv.Itoa(inv.requests)
 	r.Grants = inv.grants
 	inv.requests++

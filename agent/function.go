@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type Function struct {
 	Limits      Limits
 	Permissions Permissions
 	Ways        []TargetWay // of its follow-ups, where they differ from DefaultWay; at most one a target
+	Log         LogRule
 	Isolation   Isolation
 	Priority    uint8         // 0 to 9: who runs first when the processor is busy
 	Rule        bool          // no module: its result is the event, and its trigger's Then does the rest
@@ -46,7 +48,7 @@ const (
 // same tells whether g is what f is. A deployment asks for each of its functions.
 func (f *Function) same(g *Function) bool {
 	return f.Name == g.Name && f.Digest == g.Digest && f.Size == g.Size && maps.Equal(f.Env, g.Env) &&
-		slices.Equal(f.Secrets, g.Secrets) && f.Limits == g.Limits && f.Permissions.same(&g.Permissions) && slices.Equal(f.Ways, g.Ways) &&
+		slices.Equal(f.Secrets, g.Secrets) && f.Limits == g.Limits && f.Permissions.same(&g.Permissions) && slices.Equal(f.Ways, g.Ways) && f.Log == g.Log &&
 		f.Isolation == g.Isolation && f.Priority == g.Priority && f.Rule == g.Rule && f.KeepWarm == g.KeepWarm &&
 		f.IdleAfter == g.IdleAfter
 }
@@ -95,6 +97,26 @@ var DefaultWay = Way{Priority: 5}
 type TargetWay struct {
 	Target string
 	Way
+}
+
+// Way is how a follow-up of the function to target travels, if nothing else is
+// said of it.
+func (f *Function) Way(target string) Way {
+	for i := range f.Ways {
+		if f.Ways[i].Target == target {
+			return f.Ways[i].Way
+		}
+	}
+	return DefaultWay
+}
+
+// LogRule says which log lines of a function leave the device, where its logs do;
+// the device's own log has all. The zero LogRule leaves that to the device.
+type LogRule struct {
+	Stated bool       // Level is the function's own; else that of the device counts
+	Level  slog.Level // lines below it stay
+	Off    bool       // all stay
+	Sample int        // of the lines of level info and below every Sample-th goes; 0 means all
 }
 
 // DefaultLimits are the limits of a function that states none.

@@ -8,7 +8,7 @@ import (
 // TestSameSeesEveryField changes each field of a function in turn, so that a new
 // one cannot be forgotten: a function that changed would go on as it was.
 func TestSameSeesEveryField(t *testing.T) {
-	for _, root := range [][]int{{}, {fieldOf(t, "Limits")}, {fieldOf(t, "Permissions")}} {
+	for _, root := range [][]int{{}, {fieldOf(t, "Limits")}, {fieldOf(t, "Permissions")}, {fieldOf(t, "Log")}} {
 		typ := reflect.TypeFor[Function]()
 		if len(root) > 0 {
 			typ = typ.FieldByIndex(root).Type

@@ -48,6 +48,12 @@ func (d *gatherDisk) Queues() []string {
 	return d.modelDisk.Queues()
 }
 
+func (d *gatherDisk) Has(seq uint64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.modelDisk.Has(seq)
+}
+
 func (d *gatherDisk) Record(seq uint64) (Record, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Invocation is one run of a function: what it may see and, in its Effects,
@@ -27,6 +28,7 @@ type Invocation struct {
 	outside  Outside
 	grants   []HTTPGrant
 	requests int        // outbound, of this run
+	told     []told     // secrets that its runs were given
 	arena    []byte     // what Effects copied, one behind the other; when it is full there is a larger one
 	index    writeIndex // of Effects.Writes
 	listed   []int32    // of Effects.Writes, those of the last list
@@ -39,13 +41,14 @@ type Outside struct {
 	Fetch   Fetcher
 }
 
-// Usage is what a run cost. The Module that runs it fills it in, but for Denied.
+// Usage is what a run cost. The Module that runs it fills it in, but for Took and Denied.
 type Usage struct {
-	Fuel   int64 // units of work, at most the limit if there is one
-	Start  int64 // units to start the instance, if it is made anew for each run; no limit counts them
-	Memory int64 // bytes of the instance's memory after the run
-	Calls  int   // host calls
-	Denied int   // calls refused because they were not granted
+	Took   time.Duration // set by the agent, for its Watcher
+	Fuel   int64         // units of work, at most the limit if there is one
+	Start  int64         // units to start the instance, if it is made anew for each run; no limit counts them
+	Memory int64         // bytes of the instance's memory after the run
+	Calls  int           // host calls
+	Denied int           // calls refused because they were not granted
 	// Refused is what they asked for, as text for people: the first few, each once.
 	// Each ends with where to grant it.
 	Refused []string
@@ -214,7 +217,7 @@ func (inv *Invocation) SetResult(data []byte) error {
 }
 
 // SetError keeps the function's own words about why it fails.
-func (inv *Invocation) SetError(text string) { inv.Effects.Err = clip(text) }
+func (inv *Invocation) SetError(text string) { inv.Effects.Err = clip(inv.mask(text)) }
 
 // Log keeps one log line; lines beyond the limit are counted and dropped.
 func (inv *Invocation) Log(level slog.Level, text string) {
@@ -223,7 +226,7 @@ func (inv *Invocation) Log(level slog.Level, text string) {
 		fx.Dropped++
 		return
 	}
-	fx.Logs = append(fx.Logs, LogLine{Level: level, Text: clip(text)})
+	fx.Logs = append(fx.Logs, LogLine{Level: level, Text: clip(inv.mask(text))})
 }
 
 // Config returns the value of key in the function's environment.
@@ -239,6 +242,7 @@ func (inv *Invocation) Secret(name string) (string, error) {
 	}
 	if inv.outside.Secrets != nil {
 		if v, ok := inv.outside.Secrets(name); ok {
+			inv.tell(name, v)
 			return v, nil
 		}
 	}

@@ -154,6 +154,8 @@ func (d *modelDisk) Queues() []string {
 	return names
 }
 
+func (d *modelDisk) Has(seq uint64) bool { return d.find(seq) >= 0 }
+
 func (d *modelDisk) Record(seq uint64) (Record, error) {
 	if i := d.find(seq); i >= 0 {
 		return d.records[i], nil

@@ -113,7 +113,15 @@ func (w *worker) addOutputs(o *outcome, fx *Effects) {
 		return &o.adds[len(o.adds)-1]
 	}
 	for _, f := range fx.Followups {
-		r := record(QueueTarget(f.Target, DefaultWay.Priority, false), KindFollowup)
+		way := w.fn.Way(f.Target)
+		if f.Way != nil {
+			way = *f.Way
+		}
+		r := record(QueueTarget(f.Target, way.Priority, way.Latest), KindFollowup)
+		r.Priority, r.Latest, r.Shed = way.Priority, way.Latest, way.Shed
+		if way.TTL > 0 {
+			r.Expires = w.reads.expiry(way.TTL)
+		}
 		r.Event.Type, r.Event.Subject = TypeFollowup, o.event.Subject
 		r.Event.ContentType, r.Event.Data = contentType(f.ContentType, f.Data), f.Data
 	}

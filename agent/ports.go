@@ -60,6 +60,8 @@ type Queues interface {
 	Pending(queue string) []Stub
 	// Queues names the queues in which something waits.
 	Queues() []string
+	// Has tells whether a record waits.
+	Has(seq uint64) bool
 	// Record reads one waiting record; ErrNotFound if it is gone.
 	Record(seq uint64) (Record, error)
 }

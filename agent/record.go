@@ -65,13 +65,13 @@ type Record struct {
 	Function  string    // that decided it, or that it waits for
 	Trigger   string    // that started the function
 	Priority  uint8     // 0 to 9, 9 first
-	Expires   time.Time // zero: never
+	Expires   time.Time // by Clock.In, so only Clock.Past tells whether it is over; zero: never
 	Attempts  int       // failed tries so far
 	NotBefore time.Time // zero: at once
 	Reason    string    // of a dead letter: what went wrong last
 	Origin    string    // of a dead letter: the queue it came from
 	Retain    bool      // of a publish
-	Latest    bool      // of those that wait for a target with its Key only the newest goes
+	Latest    bool      // it took the place of those of its Function that waited in its Queue with its Key
 	Shed      bool      // what is over the budget of its link is dropped instead of waiting
 	Ready     bool      // of an event: it is past the gate of its trigger, and gathered; the function is what is left
 	Event     Event     // the follow-up as an event, the publish (Subject is its topic), or the event that waits

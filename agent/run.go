@@ -122,7 +122,8 @@ func (w *worker) invoke(ctx context.Context) error {
 	start := time.Now()
 	err := w.mod.Invoke(ctx, w.inv)
 	a.turns.give(w.claim)
-	stats.latency.add(time.Since(start))
+	w.inv.Usage.Took = time.Since(start)
+	stats.latency.add(w.inv.Usage.Took)
 	stats.ran(&w.inv.Usage)
 	a.counts.invocations.Add(1)
 	if a.opts.Watch != nil {

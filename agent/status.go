@@ -13,6 +13,7 @@ type Status struct {
 	Functions  []FunctionStatus `json:"functions"`
 	Sources    []SourceStatus   `json:"sources"`
 	Targets    []TargetStatus   `json:"targets"`
+	Links      []LinkStatus     `json:"links,omitempty"`
 	Sync       SyncStatus       `json:"sync"`
 	Store      StoreStatus      `json:"store"`
 	RSSBytes   int64            `json:"rss_bytes"`
@@ -30,6 +31,7 @@ type Counts struct {
 	DeadEvicted int64 `json:"dead_evicted"` // dead letters dropped because the box was full
 	Dropped     int64 `json:"dropped"`      // QoS 0 events for which there was no room
 	Followups   int64 `json:"followups"`    // committed follow-ups
+	Replaced    int64 `json:"replaced"`     // those that newer ones took the place of
 	Publishes   int64 `json:"publishes"`    // committed publishes
 	P50us       int64 `json:"p50_us"`       // from offer to durable outcome, of events that ran
 	P99us       int64 `json:"p99_us"`
@@ -83,12 +85,30 @@ type TargetStatus struct {
 	Waiting   int       `json:"waiting"`
 	Delivered int64     `json:"delivered"`
 	FnErrors  int64     `json:"fn_errors"` // delivered, and the central function said that it failed
-	Expired   int64     `json:"expired"`   // dropped because their time was over
 	Dead      int64     `json:"dead"`
 	Retries   int64     `json:"retries"`
 	BytesUp   int64     `json:"bytes_up"` // written to the wire
 	RetryAt   time.Time `json:"retry_at,omitzero"`
 	LastError string    `json:"last_error,omitempty"`
+
+	Link         string         `json:"link,omitempty"`        // that it goes over; "": not counted
+	ByPriority   [10]int        `json:"by_priority,omitzero"`  // of Waiting
+	WaitingBytes int64          `json:"waiting_bytes"`         // on disk, about
+	Oldest       time.Time      `json:"oldest,omitzero"`       // time of the event of what has waited longest
+	Drops        DropCounts     `json:"drops,omitzero"`        // what nobody got and nobody will
+	Paused       bool           `json:"paused,omitempty"`      // by a person
+	Breaker      *BreakerStatus `json:"breaker,omitempty"`     // nil: closed
+	OverBudget   string         `json:"over_budget,omitempty"` // why its link or function may not send more now
+}
+
+// DropCounts are records that were given up without being sent, since the
+// start, by cause.
+type DropCounts struct {
+	Expired    int64 `json:"expired"`     // their time was over
+	Evicted    int64 `json:"evicted"`     // the disk was full
+	Replaced   int64 `json:"replaced"`    // by newer ones with their key
+	OverBudget int64 `json:"over_budget"` // and they were to be dropped then
+	Dropped    int64 `json:"dropped"`     // by a person
 }
 
 // SyncStatus is where the fleet's documents come from.

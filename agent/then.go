@@ -44,7 +44,7 @@ func (w *worker) send(fx *Effects, t *task, ev *Event, th *Then, data []byte) er
 	case th.Publish != "":
 		return publish(fx, t, ev, Publish{Topic: th.Publish, Data: data, QoS: th.QoS, Retain: th.Retain})
 	case central:
-		fx.Followups = append(fx.Followups, Followup{Target: target, Data: data})
+		fx.Followups = append(fx.Followups, Followup{Target: target, Data: data, Way: th.Way})
 	default:
 		fx.Emits = append(fx.Emits, Emit{Function: w.fn.App() + "/" + strings.TrimPrefix(th.Invoke, "local/"), Data: data})
 	}

@@ -140,6 +140,7 @@ type Then struct {
 	Invoke  string // "central/<target>" or "local/<function>"
 	QoS     uint8  // of Publish
 	Retain  bool   // of Publish
+	Way     *Way   // of a follow-up; nil: as its function says
 	Data    string // template of what to send; "" is the outcome itself
 	On      On
 }

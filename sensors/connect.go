@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
+	"net/http"
 	"syscall"
-	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/gorilla/websocket"
 
+	"github.com/skerry-edge/skerry/sensors/broker"
 	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
 
@@ -33,7 +33,7 @@ func (l *link) connect(ctx context.Context) (present bool, err error) {
 	}
 	l.sure = l.m.session.connecting()
 	opts := mqtt.Options{
-		ClientID: l.m.opts.ClientID, Username: l.m.to.username, Password: with.password,
+		ClientID: l.m.opts.ClientID, CleanSession: l.m.opts.Clean, Username: l.m.to.username, Password: with.password,
 		KeepAlive: l.m.opts.KeepAlive, MaxPacket: l.m.opts.MaxPacket, Receive: l.receive,
 	}
 	if w := l.m.opts.Will; w != nil {
@@ -48,15 +48,10 @@ func (l *link) connect(ctx context.Context) (present bool, err error) {
 
 // dial opens the connection under MQTT.
 func (e *endpoint) dial(ctx context.Context, config *tls.Config) (net.Conn, error) {
-	if strings.HasPrefix(e.url.Scheme, "ws") {
+	if e.overHTTP() {
 		return e.dialWebsocket(ctx, config)
 	}
-	var d net.Dialer
-	tcp, err := d.DialContext(ctx, "tcp", e.url.Host)
-	if err != nil {
-		return nil, err
-	}
-	c, err := mqtt.Blocking(tcp.(*net.TCPConn))
+	c, err := e.open(ctx, "tcp", e.url.Host)
 	if err != nil || e.url.Scheme != "ssl" {
 		return c, err
 	}
@@ -68,51 +63,79 @@ func (e *endpoint) dial(ctx context.Context, config *tls.Config) (net.Conn, erro
 	return secure, nil
 }
 
-// dialWebsocket returns when ctx ends; what paho still does then ends with the
-// deadline of ctx, and its connection is closed.
-func (e *endpoint) dialWebsocket(ctx context.Context, config *tls.Config) (net.Conn, error) {
-	type result struct {
-		c   net.Conn
-		err error
+// open makes the TCP connection.
+func (e *endpoint) open(ctx context.Context, network, addr string) (net.Conn, error) {
+	if e.opts.Dial != nil {
+		return e.opts.Dial(ctx, network, addr)
 	}
-	dialled := make(chan result, 1)
-	deadline, _ := ctx.Deadline()
-	go func() {
-		c, err := paho.NewWebsocket(e.url.String(), config, time.Until(deadline), nil, nil)
-		dialled <- result{c, err}
-	}()
-	select {
-	case r := <-dialled:
-		return r.c, r.err
-	case <-ctx.Done():
-		go func() {
-			if r := <-dialled; r.err == nil {
-				r.c.Close() // nobody waits for it any more
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, addr)
+	if err != nil || e.overHTTP() {
+		return c, err
+	}
+	return mqtt.Blocking(c.(*net.TCPConn))
+}
+
+// dialWebsocket also ends when ctx does in the middle of the handshake.
+func (e *endpoint) dialWebsocket(ctx context.Context, config *tls.Config) (net.Conn, error) {
+	goOn := func() bool { return true }
+	d := websocket.Dialer{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, Subprotocols: []string{"mqtt"},
+		NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := e.open(ctx, network, addr)
+			if err == nil {
+				goOn = context.AfterFunc(ctx, func() { c.Close() })
 			}
-		}()
+			return c, err
+		},
+	}
+	ws, answer, err := d.DialContext(ctx, e.url.String(), nil)
+	if err != nil && answer != nil {
+		err = fmt.Errorf("%w: the server answers %s", err, answer.Status)
+	}
+	if err != nil {
+		goOn()
+		return nil, err
+	}
+	if !goOn() {
+		ws.Close() // it is closed below
 		return nil, ctx.Err()
 	}
+	return broker.Stream(ws), nil
 }
+
+// notLetIn is why a broker refused the connection, in a sentence for people.
+type notLetIn struct {
+	text string
+	code mqtt.Refused
+}
+
+func (r *notLetIn) Error() string { return r.text }
+func (r *notLetIn) Unwrap() error { return r.code }
 
 // explain makes a sentence of a broker's reasons for refusing the connection.
 func (m *MQTT) explain(err error) error {
-	var refused mqtt.Refused
-	if !errors.As(err, &refused) {
+	var code mqtt.Refused
+	if !errors.As(err, &code) {
 		return fmt.Errorf("connect to %s: no answer to the MQTT greeting: %w", m.to, err)
 	}
-	switch refused {
+	return &notLetIn{m.refused(code), code}
+}
+
+func (m *MQTT) refused(code mqtt.Refused) string {
+	switch code {
 	case mqtt.RefusedPassword, mqtt.RefusedAccess:
 		if m.to.username == "" {
-			return fmt.Errorf("broker %s wants credentials: set username and password, or a client certificate", m.to)
+			return fmt.Sprintf("broker %s wants credentials: set username and password, or a client certificate", m.to)
 		}
-		return fmt.Errorf("broker %s refuses user %q: check username and password", m.to, m.to.username)
+		return fmt.Sprintf("broker %s refuses user %q: check username and password", m.to, m.to.username)
 	case mqtt.RefusedID:
-		return fmt.Errorf("broker %s refuses the client id %q: set another one", m.to, m.opts.ClientID)
+		return fmt.Sprintf("broker %s refuses the client id %q: set another one", m.to, m.opts.ClientID)
 	case mqtt.RefusedUnavailable:
-		return fmt.Errorf("broker %s says that it is not available", m.to)
+		return fmt.Sprintf("broker %s says that it is not available", m.to)
 	case mqtt.RefusedVersion:
-		return fmt.Errorf("broker %s does not speak MQTT 3.1.1", m.to)
+		return fmt.Sprintf("broker %s does not speak MQTT 3.1.1", m.to)
 	default:
-		return fmt.Errorf("broker %s: %w", m.to, err)
+		return fmt.Sprintf("broker %s: %v", m.to, code)
 	}
 }

@@ -67,8 +67,21 @@ func TestUserAndPassword(t *testing.T) {
 	noted(t, nobody, "refusal", func(note string) bool { return strings.Contains(note, "wants credentials") })
 }
 
-// TestWebSocket uses mochi: Debian's mosquitto comes without websockets.
 func TestWebSocket(t *testing.T) {
+	url := startWebSockets(t)
+	src := newMQTT(t, url)
+	src.Follow(triggers("a/#"))
+	s := &sink{keep: true}
+	start(t, src, s)
+	subscribed(t, src, "a/#")
+	publish(t, client(t, url), "a/1", 1, "one", "two")
+	s.wait(t, 2)
+	idle(t, src)
+}
+
+// startWebSockets starts mochi: Debian's mosquitto comes without websockets.
+func startWebSockets(t *testing.T) (url string) {
+	t.Helper()
 	addr := testbed.Addr(testbed.FreePort(t))
 	server := mochi.New(&mochi.Options{Logger: quiet()})
 	if err := server.AddHook(allowAll{&mochi.HookBase{}}, nil); err != nil {
@@ -81,14 +94,7 @@ func TestWebSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	src := newMQTT(t, "ws://"+addr)
-	src.Follow(triggers("a/#"))
-	s := &sink{keep: true}
-	start(t, src, s)
-	subscribed(t, src, "a/#")
-	publish(t, client(t, "ws://"+addr), "a/1", 1, "one", "two")
-	s.wait(t, 2)
-	idle(t, src)
+	return "ws://" + addr
 }
 
 // allowAll lets everybody use a mochi broker.

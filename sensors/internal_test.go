@@ -77,8 +77,8 @@ func TestDefaultClientID(t *testing.T) {
 		{strings.Repeat("x", 100), "plant"},
 		{strings.Repeat("x", 101), "plant"},
 	} {
-		id := defaultClientID(names[0], names[1])
-		if id != defaultClientID(names[0], names[1]) || seen[id] || len(id) > maxClientID {
+		id := ClientID(names[0], names[1])
+		if id != ClientID(names[0], names[1]) || seen[id] || len(id) > maxClientID {
 			t.Errorf("client id %q of %q is not stable, unique and bounded", id, names)
 		}
 		if strings.ContainsFunc(id, func(r rune) bool { return !isPlain(r) }) {

@@ -31,9 +31,10 @@ type MQTT struct {
 
 	mu     sync.Mutex
 	wanted map[string]byte
-	faults []string // of the triggers
-	refuse []string // of the broker
-	last   error    // why there is no connection; nil while there is one, or while a rival is the cause
+	faults []string      // of the triggers
+	refuse []string      // of the broker
+	last   error         // why there is no connection; nil while there is one, or while a rival is the cause
+	news   chan struct{} // closed, and made anew, whenever last is set
 	retry  retry
 
 	link atomic.Pointer[link] // the connection in use; nil while there is none
@@ -50,7 +51,7 @@ func NewMQTT(opts MQTTOptions) (*MQTT, error) {
 	opts.KeepAlive = cmp.Or(opts.KeepAlive, defaultKeepAlive)
 	opts.MaxPacket = cmp.Or(opts.MaxPacket, defaultMaxPacket)
 	opts.Inflight = cmp.Or(opts.Inflight, defaultInflight)
-	opts.ClientID = cmp.Or(opts.ClientID, defaultClientID(opts.Device, opts.Name))
+	opts.ClientID = cmp.Or(opts.ClientID, ClientID(opts.Device, opts.Name))
 	if err := checkNumbers(&opts); err != nil {
 		return nil, fmt.Errorf("broker %s: %w", opts.Name, err)
 	}
@@ -65,6 +66,7 @@ func NewMQTT(opts MQTTOptions) (*MQTT, error) {
 		changed: make(chan struct{}, 1),
 		wanted:  map[string]byte{},
 		last:    errors.New("not connected yet"),
+		news:    make(chan struct{}),
 		retry:   newRetry(),
 	}, nil
 }
@@ -115,13 +117,6 @@ func (m *MQTT) Status() agent.SourceStatus {
 	defer m.mu.Unlock()
 	st.Note = joinNotes(m.last, slices.Concat([]string{m.rivalNote(l)}, m.refuse, m.faults, []string{m.drops.String(), quiet})...)
 	return st
-}
-
-// setLast keeps why there is no connection, nil when there is one.
-func (m *MQTT) setLast(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.last = err
 }
 
 func (m *MQTT) want() map[string]byte {

@@ -1,6 +1,7 @@
 package sensors
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -40,6 +41,7 @@ type MQTTOptions struct {
 	CAFile             string // PEM: the only authorities to trust; "" trusts the system's
 	CertFile, KeyFile  string // PEM: this client's certificate
 	ClientID           string // "" means one made of Device and Name; it must stay the same
+	Clean              bool   // the broker keeps nothing of this client: for one that only publishes
 	Will               *Will  // nil for none
 
 	KeepAlive time.Duration // between pings, whole seconds; 0 means 30 s
@@ -51,6 +53,9 @@ type MQTTOptions struct {
 	// Linked is told when the connection is there, with nil, and when it is lost or
 	// cannot be made at first, with the reason. It must not wait. Nil: nobody is.
 	Linked func(why error)
+
+	// Dial opens connections, such as metered ones. Nil: as net.Dialer does.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 const (
@@ -108,6 +113,9 @@ func newEndpoint(o *MQTTOptions) (*endpoint, error) {
 }
 
 func (e *endpoint) secure() bool { return e.url.Scheme == "ssl" || e.url.Scheme == "wss" }
+
+// overHTTP tells that the connection begins as a request for a WebSocket.
+func (e *endpoint) overHTTP() bool { return strings.HasPrefix(e.url.Scheme, "ws") }
 
 // access reads the files.
 func (e *endpoint) access() (a access, err error) {
@@ -191,9 +199,9 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// defaultClientID makes a stable client id of device and name. It is plain
+// ClientID is the stable client id that is made of a device and a name: plain
 // ASCII and bounded; where that changes the names, a hash keeps ids apart.
-func defaultClientID(device, name string) string {
+func ClientID(device, name string) string {
 	full := "skerry-" + device + "-" + name
 	id := strings.Map(func(r rune) rune {
 		if isPlain(r) {

@@ -76,10 +76,11 @@ func (m *MQTT) lost(up time.Duration, why error) (pause time.Duration, lasted bo
 	defer m.mu.Unlock()
 	before := m.retry.rival
 	pause, lasted = m.retry.lost(up, why)
-	m.last = why
+	last := why
 	if m.retry.rival && up > 0 {
-		m.last = nil // the note of the rival says more
+		last = nil // the note of the rival says more
 	}
+	m.tell(last)
 	if m.retry.rival && !before {
 		m.log.Warn(rivalSign+": another client may use the same client id; is device.id unique?",
 			"client_id", m.opts.ClientID, "broker", m.to.String(), "error", why)
@@ -94,7 +95,7 @@ func (m *MQTT) rivalNote(l *link) string {
 		return ""
 	}
 	unique := "is device.id unique?"
-	if m.opts.ClientID != defaultClientID(m.opts.Device, m.opts.Name) {
+	if m.opts.ClientID != ClientID(m.opts.Device, m.opts.Name) {
 		unique = "is it unique?"
 	}
 	return fmt.Sprintf("%s: another client may use the client id %q; %s", rivalSign, m.opts.ClientID, unique)

@@ -23,6 +23,7 @@ func (nothing) Get(string, string) ([]byte, error)                         { ret
 func (nothing) Keys(string, string, int) ([]string, error)                 { return nil, nil }
 func (nothing) Pending(string) []agent.Stub                                { return nil }
 func (nothing) Queues() []string                                           { return nil }
+func (nothing) Has(uint64) bool                                            { return false }
 func (nothing) Record(uint64) (agent.Record, error)                        { return agent.Record{}, agent.ErrNotFound }
 func (nothing) Load(context.Context, agent.Function) (agent.Module, error) { return nothing{}, nil }
 func (nothing) Invoke(context.Context, *agent.Invocation) error            { return nil }

@@ -32,7 +32,7 @@ func (b *binding) trigger(app string, t *AppTrigger) {
 	}
 	for i := range t.Then {
 		b.needs("trigger "+full, []string{t.Then[i].Invoke})
-		out.Then = append(out.Then, b.then(full, &t.Then[i]))
+		out.Then = append(out.Then, b.then(&out, &t.Then[i]))
 	}
 	b.out.Triggers = append(b.out.Triggers, out)
 }
@@ -90,16 +90,16 @@ func (b *binding) source(out *agent.Trigger) {
 	}
 }
 
-func (b *binding) then(trigger string, t *AppThen) agent.Then {
+func (b *binding) then(of *agent.Trigger, t *AppThen) agent.Then {
 	on := map[string]agent.On{"error": agent.OnError, "always": agent.OnAlways}[t.When]
-	out := agent.Then{Publish: t.Publish, Invoke: t.Invoke, Retain: t.Retain, On: on}
+	out := agent.Then{Publish: t.Publish, Invoke: t.Invoke, Retain: t.Retain, On: on, Way: b.way(of.Function, t)}
 	if t.Publish != "" {
 		out.QoS = uint8(or(t.QoS, 1))
 	}
 	if t.Data != nil {
 		text, err := json.Marshal(t.Data)
 		if err != nil { // it was read from JSON or YAML
-			b.fail("trigger %s: %w", trigger, err)
+			b.fail("trigger %s: %w", of.Name, err)
 		}
 		out.Data = string(text)
 	}

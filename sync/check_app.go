@@ -81,6 +81,8 @@ func (c *appCheck) function(path string, fn *AppFunction) {
 	}
 	c.limits(path+".limits", &fn.Limits)
 	c.permissions(path+".permissions", &fn.Permissions)
+	c.followups(path+".followups", fn)
+	c.log(path+".log", fn.Log)
 	c.oneOf(path+".isolation", fn.Isolation, isolationWarm, isolationFresh)
 	c.within(path+".priority", fn.Priority, 0, maxPriority)
 	idle := time.Duration(fn.IdleAfter)
@@ -138,6 +140,9 @@ func (c *appCheck) limits(path string, l *AppLimits) {
 		c.fail(path+".fuel", "%d is no amount of fuel: a whole number of units, or 0 for as much as timeout allows", l.Fuel)
 	}
 	c.within(path+".calls", l.Calls, 1, maxCalls)
+	if l.Uplink != 0 && l.Uplink < minUplink {
+		c.fail(path+".uplink", "%s a day is less than a request takes: write 1Ki or more", l.Uplink)
+	}
 }
 
 func (c *appCheck) permissions(path string, p *AppPermissions) {

@@ -92,6 +92,12 @@ func (c *appCheck) then(path string, t *AppThen, names []string) {
 			c.fail(path+"."+key, "it goes with publish: remove it, a follow-up or an event waits until it is taken")
 		}
 	}
+	if !strings.HasPrefix(t.Invoke, "central/") {
+		for _, key := range c.present(path, wayKeys...) {
+			c.fail(path+"."+key, "it goes with invoke: central/<target>: remove it")
+		}
+	}
+	c.way(path, t.Priority, t.TTL, t.Over)
 	c.within(path+".qos", t.QoS, 0, 2)
 	c.oneOf(path+".when", t.When, "output", "error", "always")
 	if t.Data != nil {

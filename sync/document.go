@@ -25,6 +25,8 @@ type AppFunction struct {
 	Secrets     []string          `json:"secrets,omitzero"` // names; the values stay on the device
 	Limits      AppLimits         `json:"limits,omitzero"`
 	Permissions AppPermissions    `json:"permissions,omitzero"`
+	Followups   []AppFollowup     `json:"followups,omitempty"`
+	Log         *AppLog           `json:"log,omitempty"`
 	Isolation   string            `json:"isolation,omitempty"` // "warm" (default) or "fresh"
 	Priority    *int              `json:"priority,omitempty"`  // 0 to 9, absent is 5
 	KeepWarm    bool              `json:"keepWarm,omitempty"`
@@ -52,6 +54,7 @@ type AppLimits struct {
 	Outputs     *int     `json:"outputs,omitempty"`
 	Fuel        int64    `json:"fuel,omitempty"` // units of work; 0: as much as Timeout allows
 	Calls       *int     `json:"calls,omitempty"`
+	Uplink      Quantity `json:"uplink,omitempty"` // a day
 }
 
 // AppPermissions are what a function is granted; what is absent is denied. A
@@ -61,6 +64,21 @@ type AppPermissions struct {
 	Publish []string `json:"publish,omitzero"` // MQTT topic filters
 	Invoke  []string `json:"invoke,omitzero"`  // "central/<target>" or "local/<function>"
 	HTTP    []string `json:"http,omitzero"`    // see agent.ParseHTTPGrant
+}
+
+// AppFollowup says how the follow-ups of a function to a target travel.
+type AppFollowup struct {
+	Target     string   `json:"target"`
+	Priority   *int     `json:"priority,omitempty"`   // 0 to 9, absent is 5
+	TTL        Duration `json:"ttl,omitempty"`        // absent is for ever
+	KeepLatest *bool    `json:"keepLatest,omitempty"` // of those that wait with one key only the newest goes
+	Over       string   `json:"over,omitempty"`       // the budget: "wait" (default) or "drop"
+}
+
+// AppLog says which log lines of a function leave the device.
+type AppLog struct {
+	Level  string `json:"level,omitempty"`  // debug, info, warn, error, off; absent is the device's
+	Sample *int   `json:"sample,omitempty"` // every so many-th line of info and below; absent is 1
 }
 
 // AppTrigger starts a function, or without one is a rule: what it does stands
@@ -184,6 +202,12 @@ type AppThen struct {
 	Invoke  string `json:"invoke,omitempty"`
 	Data    any    `json:"data,omitempty"` // template: any JSON, with ${expression} in its texts; absent is the outcome
 	When    string `json:"when,omitempty"` // "output" (default), "error" or "always"
+
+	// As in AppFollowup, of Invoke central/<target>; absent is as there.
+	Priority   *int     `json:"priority,omitempty"`
+	TTL        Duration `json:"ttl,omitempty"`
+	KeepLatest *bool    `json:"keepLatest,omitempty"`
+	Over       string   `json:"over,omitempty"`
 }
 
 // Fleet says which devices run which version of which app.

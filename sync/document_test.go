@@ -243,6 +243,7 @@ func TestSchemasAreJSON(t *testing.T) {
 
 func FuzzParseApp(f *testing.F) {
 	f.Add([]byte(goodApp))
+	f.Add([]byte(sendApp))
 	f.Add([]byte(`{"apiVersion":"skerry/v1","kind":"App","functions":{"a":{"module":{"path":"x"}}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		app, err := fleetsync.ParseApp("app", data, fleetsync.Checks{})

@@ -114,6 +114,7 @@ func (f *AppFunction) bind(name string, device *Device) agent.Function {
 			Invoke:  slices.Clone(f.Permissions.Invoke),
 			HTTP:    slices.Clone(f.Permissions.HTTP),
 		},
+		Ways: f.ways(), Log: f.Log.rule(),
 		Isolation: isolation, Priority: uint8(or(f.Priority, usualPriority)), KeepWarm: f.KeepWarm, IdleAfter: time.Duration(f.IdleAfter),
 	}
 }
@@ -142,6 +143,7 @@ func (l *AppLimits) bind(device *Device) agent.Limits {
 		Outputs:     or(l.Outputs, d.Outputs),
 		Fuel:        l.Fuel,
 		Calls:       or(l.Calls, d.Calls),
+		Uplink:      int64(l.Uplink),
 	}
 }
 

@@ -245,7 +245,7 @@ func TestMistakesInRulesAndThen(t *testing.T) {
 		{"{publish: alarms/broken,", "{invoke: local/watch, retain: true,", "app.yaml:48: triggers[7].then[0].retain: it goes with publish: remove it, a follow-up or an event waits until it is taken"},
 		{"{publish: alarms/broken,", "{invoke: local/light,", `app.yaml:48: triggers[7].then[0].invoke: "local/light": this app has no function "light": name one of its functions`},
 		{"qos: 0, retain", "qos: 3, retain", "app.yaml:22: triggers[0].then[0].qos: 3 is out of range: 0 to 2"},
-		{"qos: 0, retain", "template: 0, retain", "app.yaml:22: triggers[0].then[0].template: unknown key; known here: data, invoke, publish, qos, retain, when"},
+		{"qos: 0, retain", "template: 0, retain", "app.yaml:22: triggers[0].then[0].template: unknown key; known here: data, invoke, keepLatest, over, priority, publish, qos, retain, ttl, when"},
 		{"priority: 9", "priority: 10", "app.yaml:8: functions.watch.priority: 10 is out of range: 0 to 9"},
 		{`["alarms/+"]`, `["alarms/{line}"]`, `app.yaml:7: functions.watch.permissions.publish[0]: "alarms/{line}": a permission is the same for all triggers and has no captures: write + in place of {line}`},
 	} {

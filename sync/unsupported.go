@@ -14,6 +14,8 @@ var notSupported = map[string]string{
 	"AppPermissions.paths":   "files of the device are not supported by this release: remove it",
 	"AppTrigger.concurrency": "it belongs to the function: write it under limits of the function",
 	"AppTrigger.env":         "it belongs to the function: write it there; a rule has data with ${…} in its then",
+	"AppTrigger.followups":   "they belong to the function: write them there; a then has priority, ttl, keepLatest and over of its own",
+	"AppTrigger.log":         "it belongs to the function: write it there",
 	"AppTrigger.limits":      "they belong to the function: write them there; a rule has the usual ones",
 	"AppTrigger.module":      "a module belongs to a function: write it under functions, and name that function here",
 	"AppTrigger.permissions": "they belong to the function: write them there; what then does needs none",

@@ -60,12 +60,18 @@ type benchStore struct {
 	done chan struct{}
 }
 
-func (s *benchStore) Next(ctx context.Context, after uint64, limit int) ([]agent.Record, error) {
-	if after >= benchRecords {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
+func (s *benchStore) Page(_ int, after uint64, limit, _ int) ([]agent.Record, error) {
 	return s.recs[after:min(int(after)+limit, benchRecords)], nil
+}
+
+func (s *benchStore) Has(uint64) bool { return true }
+
+func (s *benchStore) Wait(ctx context.Context, _ []int, after uint64) (uint64, error) {
+	if after == 0 {
+		return benchRecords, nil
+	}
+	<-ctx.Done()
+	return 0, ctx.Err()
 }
 
 func (s *benchStore) Commit(_ context.Context, f *agent.Frame) error {

@@ -3,6 +3,8 @@ package uplink
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // minBackoff is the ceiling of the first pause; it doubles with each failure.
@@ -33,30 +35,50 @@ type breaker struct {
 	until   time.Time // paused by failures
 	asked   time.Time // paused because the far side asked; a success does not shorten it
 	epoch   int       // grows with each counted failure
+	since   time.Time // when it began to fail
+	cause   string    // of the last pause
 }
 
 // pause holds the target for as long as the far side asked.
-func (b *breaker) pause(now time.Time, asked time.Duration) {
+func (b *breaker) pause(now time.Time, asked time.Duration, cause string) {
 	if asked > 0 {
-		b.asked = later(b.asked, now.Add(asked))
+		b.asked, b.cause = later(b.asked, now.Add(asked)), cause
 	}
 }
 
 // failed records a failure of a job that was sent in epoch; of the jobs that
 // were under way together only the first one counts. It tells whether the
 // target worked until now.
-func (b *breaker) failed(now time.Time, epoch int, hold bool) (first bool) {
+func (b *breaker) failed(now time.Time, epoch int, hold bool, cause string) (first bool) {
 	if epoch != b.epoch {
 		return false
 	}
+	if b.fails == 0 {
+		b.since = now
+	}
 	b.epoch++
 	b.fails++
+	b.cause = cause
 	pause := backoff(b.fails, b.ceiling)
 	if hold {
 		pause = holdPause(b.ceiling)
 	}
 	b.until = now.Add(pause)
 	return b.fails == 1
+}
+
+// forget closes it, whatever was.
+func (b *breaker) forget() { *b = breaker{ceiling: b.ceiling, epoch: b.epoch + 1} }
+
+// status is nil while nothing keeps jobs from going.
+func (b *breaker) status(now time.Time) *agent.BreakerStatus {
+	s := &agent.BreakerStatus{State: "half-open", Failures: b.fails, RetryAt: b.ready(), Cause: b.cause}
+	if b.ready().After(now) {
+		s.State = "open"
+	} else if !b.probing() {
+		return nil
+	}
+	return s
 }
 
 // succeeded tells whether the target was failing before.

@@ -27,18 +27,18 @@ func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := breaker{ceiling: time.Minute}
 		for i := range 8 { // eight jobs of one moment are one failure
-			if first := b.failed(time.Now(), 0, false); first != (i == 0) {
+			if first := b.failed(time.Now(), 0, false, "x"); first != (i == 0) {
 				t.Errorf("job %d: first %v", i, first)
 			}
 		}
 		if b.fails != 1 || time.Until(b.ready()) > time.Second || !b.probing() {
 			t.Errorf("after one failure: %+v", b)
 		}
-		b.pause(time.Now(), 20*time.Second)
+		b.pause(time.Now(), 20*time.Second, "y")
 		if !b.succeeded() || b.probing() || time.Until(b.ready()) != 20*time.Second {
 			t.Errorf("a success must not shorten the pause that was asked for: %+v", b)
 		}
-		b.failed(time.Now(), b.epoch, true)
+		b.failed(time.Now(), b.epoch, true, "z")
 		if d := time.Until(b.until); d < 30*time.Second || d > time.Minute {
 			t.Errorf("held for %v", d)
 		}

@@ -35,6 +35,7 @@ type Error struct {
 	Reason     string        // one line for people, without secrets
 	RetryAfter time.Duration // the far side asked for this pause, at most 1 h; 0 if it did not
 	Err        error         // cause, may be nil
+	Away       bool          // of Retry and Hold: the far side was not reached, which says nothing of the record
 }
 
 func (e *Error) Error() string { return e.Reason }

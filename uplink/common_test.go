@@ -2,7 +2,6 @@ package uplink_test
 
 import (
 	"errors"
-	"testing"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -23,23 +22,6 @@ func sample() agent.Record {
 			Data:        []byte(`{"t":21}`),
 		},
 	}
-}
-
-// openKind opens a target of any kind that talks to base.
-func openKind(t testing.TB, kind, base string, timeout time.Duration) uplink.Target {
-	t.Helper()
-	cfg := uplink.TargetConfig{Name: "central", Kind: kind, Timeout: timeout}
-	if kind == "lambda" {
-		cfg.Endpoint, cfg.Region, cfg.Function = base, "us-west-1", "plant"
-		cfg.AccessKeyID, cfg.SecretAccessKey = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-	} else {
-		cfg.URL = base + "/in"
-	}
-	target, err := uplink.Open(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return target
 }
 
 func asError(err error) *uplink.Error {

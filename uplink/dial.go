@@ -11,7 +11,11 @@ var dialer = net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
 
 // dial connects and counts what is written, below TLS.
 func (s *sender) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	c, err := dialer.DialContext(ctx, network, addr)
+	connect := s.link
+	if connect == nil {
+		connect = dialer.DialContext
+	}
+	c, err := connect(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ const (
 type FetchOptions struct {
 	CAFile   string        // PEM: trusted instead of the system's roots
 	Resolver *net.Resolver // nil means the system's
+	Link     *Meter        // what the requests go over, and must fit into; nil: they are not counted
 }
 
 // Fetcher makes the outbound requests of functions: HTTP/1.1 without proxies,
@@ -29,17 +30,18 @@ type FetchOptions struct {
 // was looked at. It implements agent.Fetcher.
 type Fetcher struct {
 	pools    *pools
+	link     *Meter
 	slots    chan struct{}
 	answered atomic.Int64
 }
 
 // NewFetcher returns a Fetcher that has connected to nothing yet.
 func NewFetcher(opts FetchOptions) (*Fetcher, error) {
-	conf, err := tlsFiles{ca: opts.CAFile}.config()
+	conf, _, err := tlsFiles{ca: opts.CAFile}.config()
 	if err != nil {
 		return nil, err
 	}
-	return &Fetcher{pools: newPools(conf, opts.Resolver), slots: make(chan struct{}, maxFetches)}, nil
+	return &Fetcher{pools: newPools(conf, opts.Resolver, opts.Link), link: opts.Link, slots: make(chan struct{}, maxFetches)}, nil
 }
 
 // Fetch makes one request within ctx, after waiting for a place among those
@@ -59,12 +61,19 @@ func (f *Fetcher) Fetch(ctx context.Context, r *agent.HTTPRequest) (*agent.HTTPR
 	case <-ctx.Done():
 		return nil, fmt.Errorf("request to %s: %d others are under way: %w", host, maxFetches, ctx.Err())
 	}
+	size := requestSize(req, r)
+	if err := f.admit(ctx, r.Function, size); err != nil {
+		return nil, fmt.Errorf("request to %s: %w", host, err)
+	}
+	took := size
+	defer func() { f.spent(r.Function, size, took) }()
 	resp, err := f.follow(req, r.Grants)
 	if err != nil {
 		return nil, fmt.Errorf("request to %s: %w", host, fetchError(err))
 	}
 	defer resp.Body.Close()
 	answer, err := readFetched(resp, inflates(r))
+	took += answerSize(resp, answer)
 	if err != nil {
 		return nil, fmt.Errorf("request to %s: answer %d: %w", host, resp.StatusCode, fetchError(err))
 	}

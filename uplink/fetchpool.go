@@ -28,14 +28,15 @@ const (
 type pools struct {
 	tls      *tls.Config
 	resolver *net.Resolver
+	link     *Meter // nil: none
 	up, down atomic.Int64 // bytes on the wire
 
 	mu sync.Mutex
 	by map[string]*http.Transport // by networks
 }
 
-func newPools(conf *tls.Config, resolver *net.Resolver) *pools {
-	return &pools{tls: conf, resolver: resolver, by: map[string]*http.Transport{}}
+func newPools(conf *tls.Config, resolver *net.Resolver, link *Meter) *pools {
+	return &pools{tls: conf, resolver: resolver, link: link, by: map[string]*http.Transport{}}
 }
 
 // of returns the connections that a function with these grants may use. The
@@ -154,7 +155,14 @@ func (d *fetchDialer) dial(ctx context.Context, network, addr string) (net.Conn,
 			return checkAddress(at.Addr(), literal, d.networks, attachedNetworks())
 		},
 	}
-	c, err := dialer.DialContext(ctx, network, addr)
+	connect := dialer.DialContext
+	if d.link != nil {
+		dialer.KeepAlive = linkDialer.KeepAlive
+		connect = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return d.link.dial(ctx, dialer, network, addr)
+		}
+	}
+	c, err := connect(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -3,59 +3,129 @@ package uplink_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/uplink"
 )
 
+// goldens are requests of each kind; those of a kind begin with its name.
+var goldens = []struct {
+	file string // in testdata, without .http
+	set  func(*uplink.TargetConfig)
+}{
+	{"azure", nil},
+	{"azure-admin", func(c *uplink.TargetConfig) { c.URL, c.Function = base(c.URL), "alarm" }},
+	{"cloudevents", func(c *uplink.TargetConfig) { c.Token = "secret" }},
+	{"cloudevents-structured", func(c *uplink.TargetConfig) { c.Format = "structured" }},
+	{"cloudevents-batch", func(c *uplink.TargetConfig) { c.Batch = 10 }},
+	{"fission", func(c *uplink.TargetConfig) { c.URL += "/alarm"; c.Function = "" }},
+	{"fission-function", func(c *uplink.TargetConfig) { c.Namespace = "plant"; c.Mode = "sync" }},
+	{"fn", nil},
+	{"fn-trigger", func(c *uplink.TargetConfig) { c.Function, c.Path = "", "/t/plant/alarm" }},
+	{"gcf", nil},
+	{"gcf-binary", func(c *uplink.TargetConfig) { c.Format = "binary" }},
+	{"hookio", func(c *uplink.TargetConfig) { c.Path = "/{device}" }},
+	{"http", func(c *uplink.TargetConfig) {
+		c.URL += "?a=b"
+		c.Method, c.Username, c.Password, c.Headers = "put", "gw7", "pass", []string{"X-Site: 7"}
+	}},
+	{"http-path", func(c *uplink.TargetConfig) {
+		c.Method, c.Path, c.Trace = "PATCH", "/{device}/{subject}/{key...}", true
+		c.Payload = `{"degrees": "${data.t}", "at": "${time}"}`
+		c.Auth, c.AuthHeader, c.Token = "header", "X-Api-Key", "key"
+	}},
+	{"http-batch", func(c *uplink.TargetConfig) { c.Batch = 10 }},
+	{"http-ndjson", func(c *uplink.TargetConfig) { c.Batch, c.Format = 10, "ndjson" }},
+	{"http-hmac", func(c *uplink.TargetConfig) { c.URL += "?a=b"; c.Auth, c.Secret = "hmac", "secret" }},
+	{"ifttt", nil},
+	{"ifttt-json", func(c *uplink.TargetConfig) { c.Format = "json" }},
+	{"kubeless", nil},
+	{"lambda", func(c *uplink.TargetConfig) { c.Function, c.SessionToken = "plant:prod", "TOKEN" }},
+	{"lambda-url", nil},
+	{"nuclio", func(c *uplink.TargetConfig) {
+		c.Namespace, c.Path, c.InvokeURL, c.Timeout = "plant", "/{device}", "http://nuclio-alarm:8080", 5*time.Second
+	}},
+	{"nuclio-trigger", func(c *uplink.TargetConfig) { c.Function = "" }},
+	{"openfaas", func(c *uplink.TargetConfig) { c.Callback = "https://central.example/done" }},
+	{"openfaas-sync", func(c *uplink.TargetConfig) { c.Mode = "sync" }},
+	{"openlambda", nil},
+	{"openwhisk", nil},
+	{"openwhisk-action", func(c *uplink.TargetConfig) {
+		c.Trigger, c.Action, c.Namespace, c.Payload = "", "plant/alarm", "guest", `"${data.t}"`
+	}},
+	{"openwhisk-blocking", func(c *uplink.TargetConfig) { c.Trigger, c.Action, c.Mode = "", "alarm", "sync" }},
+	{"picasso", nil},
+	{"picasso-private", func(c *uplink.TargetConfig) { c.Namespace, c.Token = "project", "token" }},
+	{"snafu", nil},
+	{"stepfunctions", nil},
+	{"webtask", nil},
+	{"xray", nil},
+}
+
+// base is a URL without its path.
+func base(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // What goes over the wire, byte for byte, stands in testdata/*.http.
 func TestGoldenRequests(t *testing.T) {
-	clock := func() time.Time { return sample().Event.Time }
-	for _, tt := range []struct {
-		name string
-		open func(base string) (uplink.Target, error)
-	}{
-		{"cloudevents", func(base string) (uplink.Target, error) {
-			return uplink.NewCloudEvents(uplink.HTTPOptions{URL: base + "/in", Token: "secret"})
-		}},
-		{"http", func(base string) (uplink.Target, error) {
-			return uplink.NewHTTP(uplink.HTTPOptions{
-				URL: base + "/in?a=b", Method: "put", Username: "gw7", Password: "pass", Headers: []string{"X-Site: 7"},
-			})
-		}},
-		{"lambda", func(base string) (uplink.Target, error) {
-			return uplink.NewLambda(uplink.LambdaOptions{
-				Function: "plant:prod", Region: "us-west-1", Endpoint: base, AccessKeyID: "AKIDEXAMPLE",
-				SecretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", SessionToken: "TOKEN", Now: clock,
-			})
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			far := listen(t)
-			target, err := tt.open("http://" + far.Addr().String())
-			if err != nil {
-				t.Fatal(err)
+	kinds := httpKinds()
+	seen := map[string]bool{}
+	for _, tt := range goldens {
+		kind := ""
+		for _, k := range kinds { // the longest that the file begins with
+			if (tt.file == k || strings.HasPrefix(tt.file, k+"-")) && len(k) > len(kind) {
+				kind = k
 			}
+		}
+		seen[kind] = true
+		t.Run(tt.file, func(t *testing.T) {
+			far := listen(t)
+			c := kindConfig(kind, "http://"+far.Addr().String())
+			c.Now = func() time.Time { return sample().Event.Time }
+			if tt.set != nil {
+				tt.set(&c)
+			}
+			target := open(t, c)
 			wire := make(chan []byte, 1)
 			go func() { wire <- answerOne(far, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n") }()
-			rec := sample()
+			rec, next := sampleOf(kind), sample()
 			rec.Event.Unsure = true
-			if err := target.Send(t.Context(), rec); err != nil {
+			next.Event.ID, next.Event.ContentType, next.Event.Data = "gw7/43/0", "text/plain", []byte("<21>")
+			errs := []error{nil}
+			if b, ok := target.(uplink.Batcher); ok && kind != "xray" {
+				errs = b.SendBatch(t.Context(), []agent.Record{rec, next})
+			} else {
+				errs[0] = target.Send(t.Context(), rec)
+			}
+			if err := errors.Join(errs...); err != nil {
 				t.Fatal(err)
 			}
 			raw := <-wire
 			if up := target.(interface{ BytesUp() int64 }).BytesUp(); up != int64(len(raw)) {
 				t.Errorf("BytesUp %d, but %d bytes arrived", up, len(raw))
 			}
-			compareGolden(t, tt.name, raw, far.Addr().String())
+			compareGolden(t, tt.file, raw, far.Addr().String())
 		})
+	}
+	for _, kind := range kinds {
+		if !seen[kind] && kind != "otlp" { // its bodies are no text; its own tests read them
+			t.Errorf("kind %s has no golden request: add one to goldens", kind)
+		}
 	}
 }
 

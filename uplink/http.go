@@ -1,80 +1,185 @@
 package uplink
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
-	"time"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// HTTPOptions bind an HTTP target; only URL is needed.
-type HTTPOptions struct {
-	URL      string   // http or https, of the final place: redirects are not followed
-	Method   string   // POST or PUT; "" means POST. Not for CloudEvents
-	Headers  []string // "Name: value", sent with each request
-	Username string   // with Password: HTTP Basic
-	Password string
-	Token    string        // bearer token
-	CAFile   string        // PEM: trusted instead of the system's roots
-	CertFile string        // PEM: client certificate
-	KeyFile  string        // PEM
-	Timeout  time.Duration // of one request; 0 means 30 s
-}
-
-// endpoint is where requests go and what each of them carries.
-type endpoint struct {
+// httpTarget sends what a preset says.
+type httpTarget struct {
 	*sender
-	method string
-	url    string
-	header http.Header // must be cloned before use
+	preset  preset
+	auth    auth
+	base    string // of the URL, before the query
+	query   string // with its question mark
+	path    *pathTemplate
+	payload payload
+	header  http.Header // of each request; must be cloned before use
+	zip     bool
+	trace   bool
+	dead    bool // what is refused is PERMANENT
 }
 
-// httpTarget posts the bare data of an event.
-type httpTarget struct{ endpoint }
+// newHTTPTarget takes the options that all HTTP kinds share.
+func newHTTPTarget(c *TargetConfig, p *preset) (Target, error) {
+	t := &httpTarget{preset: *p, trace: c.Trace, zip: c.Compress != ""}
+	if t.preset.write == nil {
+		t.preset.write = writeData
+		t.preset.reserved = append(t.preset.reserved, "idempotency-key", "content-type")
+	}
+	t.preset.method = cmp.Or(p.method, http.MethodPost)
+	var query bool
+	if t.base, t.query, query = strings.Cut(p.url, "?"); query {
+		t.query = "?" + t.query
+	}
+	var errs [6]error
+	t.sender, errs[0] = newSender(c)
+	t.auth, errs[1] = p.proof(c, t.sender)
+	t.path, errs[2] = newPath(c, p.path)
+	t.payload, errs[3] = newPayload(c, p.limit)
+	t.header, errs[4] = staticHeaders(c.Headers, t.preset.reserved)
+	refused, err := oneOf("refused", c.Refused, "hold", "dead")
+	errs[5] = errors.Join(err, checkCompress(c))
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	t.dead = refused == "dead"
+	t.sender.hide = t.hide
+	if c.Batch == 0 {
+		return t, nil
+	}
+	return newBatch(t, c)
+}
 
-// NewHTTP returns a target that sends an event's data to a URL, with the
-// record's id as Idempotency-Key. Any 2xx is DELIVERED.
-func NewHTTP(opts HTTPOptions) (Target, error) {
-	ep, err := newEndpoint(opts, "content-type", "idempotency-key")
+// proof is the preset's auth, or that of the configuration.
+func (p *preset) proof(c *TargetConfig, s *sender) (auth, error) {
+	switch {
+	case p.auth != nil:
+		return p.auth, nil
+	case p.login != nil:
+		return p.login(s)
+	}
+	return newAuth(c, s)
+}
+
+func checkCompress(c *TargetConfig) error {
+	if c.Compress != "" && c.Compress != "gzip" {
+		return mistake("compress", "is gzip, not %.20q; remove it, or set it to gzip", c.Compress)
+	}
+	return nil
+}
+
+// Send implements Target.
+func (t *httpTarget) Send(ctx context.Context, rec agent.Record) error {
+	m, err := t.message(&rec)
+	if err != nil {
+		return err
+	}
+	return t.post(ctx, m)
+}
+
+// message is the request that rec becomes; the error is an *Error.
+func (t *httpTarget) message(rec *agent.Record) (*message, error) {
+	ev, err := t.payload.of(rec)
 	if err != nil {
 		return nil, err
 	}
-	return &httpTarget{endpoint: ep}, nil
-}
-
-func (t *httpTarget) Send(ctx context.Context, rec agent.Record) error {
-	ev := &rec.Event
-	h := t.header.Clone()
-	if err := setContentType(h, ev); err != nil {
-		return err
+	m := &message{rec: rec, event: ev, header: t.header.Clone()}
+	if m.path, err = t.path.of(rec); err != nil {
+		return nil, err
 	}
-	h.Set("Idempotency-Key", encodeHeader(ev.ID))
-	return t.send(ctx, h, ev.Data)
+	if t.trace {
+		m.header.Set(traceHeader, TraceHeader(&rec.Event))
+	}
+	return m, t.preset.write(m)
 }
 
-func (e *endpoint) send(ctx context.Context, h http.Header, body []byte) error {
-	a, err := e.do(ctx, e.method, e.url, h, body)
+// post sends m and says what became of it.
+func (t *httpTarget) post(ctx context.Context, m *message) error {
+	a, err := t.exchange(ctx, m)
 	if err != nil {
 		return err
 	}
-	return a.verdict(a.class())
+	return t.verdict(a)
 }
 
-// setContentType names the event's media type; where the event has none, JSON
-// is told from other bytes by looking.
-func setContentType(h http.Header, ev *agent.Event) error {
-	ct := ev.ContentType
-	switch {
-	case ct == "" && json.Valid(ev.Data):
-		ct = "application/json"
-	case ct == "":
-		ct = "application/octet-stream"
-	case !validValue(ct):
-		return &Error{Class: Permanent, Reason: fmt.Sprintf("content type %.80q cannot be sent in a header", ct)}
+// exchange sends m, at most twice, and returns the last answer.
+func (t *httpTarget) exchange(ctx context.Context, m *message) (*answer, error) {
+	if t.zip {
+		m.zip()
 	}
-	h.Set("Content-Type", ct)
-	return nil
+	for second := false; ; second = true {
+		r := &outgoing{t.preset.method, t.base + m.path + t.query, m.header.Clone(), m.body}
+		if err := t.auth.apply(ctx, r); err != nil {
+			return nil, err
+		}
+		a, err := t.do(ctx, r.method, r.url, r.header, r.body)
+		if err != nil || second || !(a.refused() && t.auth.again(r, a) || t.preset.retry != nil && t.preset.retry(a, m)) {
+			return a, err
+		}
+	}
+}
+
+// refused tells whether the far side does not take who asks.
+func (a *answer) refused() bool {
+	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden
+}
+
+func (t *httpTarget) verdict(a *answer) error {
+	class, hint := a.class(), ""
+	if t.preset.class != nil {
+		class, hint = t.preset.class(a)
+	}
+	if class == Hold && a.refused() && t.dead {
+		class = Permanent
+	}
+	err := a.verdict(class)
+	if e, ok := err.(*Error); ok && hint != "" {
+		e.Reason += "; " + hint
+	}
+	return err
+}
+
+// Notes says what people should know beside errors.
+func (t *httpTarget) Notes() []string {
+	notes := []string{t.sender.note(), t.auth.note()}
+	if t.preset.note != nil {
+		notes = append(notes, t.preset.note())
+	}
+	return slices.DeleteFunc(notes, func(n string) bool { return n == "" })
+}
+
+// minSecret is how long what is hidden must be, bytes: less says nothing, and
+// would hide half of each sentence.
+const minSecret = 4
+
+// hide takes out of what a far side said whatever is a secret of ours: some
+// repeat the request in their answer.
+func (t *httpTarget) hide(said string) string {
+	secrets := t.auth.secrets()
+	for name, values := range t.header {
+		if name != "User-Agent" {
+			secrets = append(secrets, values...)
+		}
+	}
+	secrets = append(secrets, t.base)
+	if values, err := url.ParseQuery(strings.TrimPrefix(t.query, "?")); err == nil {
+		for _, v := range values {
+			secrets = append(secrets, v...)
+		}
+	}
+	for _, s := range secrets {
+		if len(s) >= minSecret {
+			said = strings.ReplaceAll(said, s, "…")
+			said = strings.ReplaceAll(said, url.QueryEscape(s), "…")
+		}
+	}
+	return said
 }

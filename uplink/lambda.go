@@ -1,117 +1,87 @@
 package uplink
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"net/http"
-	"net/url"
-	"sync/atomic"
-	"time"
-
-	"github.com/skerry-edge/skerry/agent"
+	"regexp"
 )
 
-// lambda invokes a function asynchronously.
-type lambda struct {
-	*sender
-	url    *url.URL
-	signer signer
-	now    func() time.Time
-	skew   atomic.Int64 // AWS's clock minus ours, ns
+// lambdaRow: a function of AWS, invoked asynchronously (InvocationType Event),
+// or waiting for its result (RequestResponse), which tells whether it failed.
+var lambdaRow = kind{
+	awsCommon + awsOptions + "endpoint function mode compat",
+	newLambda,
 }
 
-// NewLambda returns a target that invokes an AWS Lambda function with
-// InvocationType Event.
-func NewLambda(opts LambdaOptions) (Target, error) {
-	region, err := opts.region()
+// awsCommon are the options that kinds of AWS share with others.
+const awsCommon = "payload max_payload refused timeout ca_file trace "
+
+// Payloads that Lambda takes at most, bytes.
+const (
+	maxAsync = 1 << 20
+	maxSync  = 6 << 20
+)
+
+func newLambda(c TargetConfig) (Target, error) {
+	region, err := functionRegion(c.Function)
 	if err != nil {
 		return nil, err
 	}
-	t := &lambda{now: time.Now}
-	if opts.Now != nil {
-		t.now = opts.Now
-	}
-	if t.signer, err = opts.signer(region); err != nil {
+	wait, err := waits(&c)
+	if err != nil {
 		return nil, err
 	}
-	if t.url, err = opts.url(region); err != nil {
+	if _, err := oneOf("compat", c.Compat, "aws", "snafu"); err != nil {
 		return nil, err
 	}
-	t.sender, err = newSender(tlsFiles{ca: opts.CAFile}, opts.Timeout)
-	return t, err
-}
-
-func (t *lambda) Send(ctx context.Context, rec agent.Record) error {
-	payload, err := lambdaPayload(&rec.Event)
+	sign, err := newAWSAuth(&c, "lambda", region)
 	if err != nil {
-		return &Error{Class: Permanent, Reason: "the event cannot be written as JSON: " + err.Error(), Err: err}
+		return nil, err
 	}
-	a, err := t.invoke(ctx, payload)
-	if err == nil && a.status == http.StatusForbidden && t.resync(a) {
-		a, err = t.invoke(ctx, payload)
+	p := &preset{auth: sign}
+	if p.url, err = sign.endpoint(&c, "/2015-03-31/functions/"+rfc3986(c.Function)+"/invocations"); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return err
+	invocation, limit := "Event", int64(maxAsync)
+	if wait {
+		invocation, limit = "RequestResponse", maxSync
 	}
-	return a.verdict(a.lambdaClass())
+	body := newAWSBody(&c, limit)
+	p.write = func(m *message) error {
+		m.header.Set("Content-Type", "application/json")
+		m.header.Set("X-Amz-Invocation-Type", invocation)
+		return body.write(m)
+	}
+	own := (*answer).awsClass
+	if c.Compat == "snafu" {
+		own = (*answer).snafuClass
+	}
+	p.class, p.retry = sign.rules(&c, own)
+	return newHTTPTarget(&c, p)
 }
 
-func (t *lambda) invoke(ctx context.Context, payload []byte) (*answer, error) {
-	h := http.Header{
-		"Content-Type":          {"application/json"},
-		"X-Amz-Invocation-Type": {"Event"},
-		"User-Agent":            {"skerry"},
+// snafuClass: Snafu says 501 to everything that goes wrong, also in the
+// function, and 500 where a function raised.
+func (a *answer) snafuClass() Class {
+	class := a.awsClass()
+	if class != Hold && (a.status == http.StatusNotImplemented || a.status == http.StatusInternalServerError) {
+		return FnError
 	}
-	t.signer.sign(http.MethodPost, t.url, h, payload, t.now().Add(time.Duration(t.skew.Load())))
-	return t.do(ctx, http.MethodPost, t.url.String(), h, payload)
+	return class
 }
 
-// maxSkew is well within the 5 minutes by which AWS lets a signature be off.
-const maxSkew = 2 * time.Minute
+// functionName is what Invoke takes, as AWS's service model has it.
+var functionName = regexp.MustCompile(`^(arn:aws[a-zA-Z-]*:lambda:([a-z]{2}(?:-[a-z]+)+-\d):\d{12}:function:|(?:\d{12}:)?function:)?` +
+	`[a-zA-Z0-9_-]+(:(\$LATEST|[a-zA-Z0-9_-]+))?$`)
 
-// resync takes over the far side's clock when it is far from the one that was
-// signed with, and tells whether signing again can help. A gateway without a
-// battery-backed clock starts in the past.
-func (t *lambda) resync(a *answer) bool {
-	theirs, err := http.ParseTime(a.header.Get("Date"))
-	if err != nil {
-		return false
+// functionRegion checks a function's name, with a version or an alias or
+// without, or its ARN, and is the ARN's region.
+func functionRegion(function string) (string, error) {
+	if function == "" {
+		return "", mistake("function", "is missing; give its name or ARN")
 	}
-	ours := t.now()
-	off := theirs.Sub(ours.Add(time.Duration(t.skew.Load()))).Abs()
-	if off <= maxSkew {
-		return false
+	m := functionName.FindStringSubmatch(function)
+	if m == nil || len(function) > 170 {
+		return "", mistake("function", "%.80q is not a Lambda function name or ARN", function)
 	}
-	t.skew.Store(int64(theirs.Sub(ours)))
-	return true
-}
-
-// lambdaEvent is what the function gets. AWS may run it twice for one Invoke;
-// the id tells.
-type lambdaEvent struct {
-	ID         string          `json:"id"`
-	Source     string          `json:"source"`
-	Type       string          `json:"type"`
-	Subject    string          `json:"subject,omitempty"`
-	Time       string          `json:"time,omitempty"`
-	Data       json.RawMessage `json:"data,omitempty"`
-	DataBase64 []byte          `json:"data_base64,omitempty"`
-}
-
-func lambdaPayload(ev *agent.Event) ([]byte, error) {
-	p := lambdaEvent{ID: ev.ID, Source: ev.Source, Type: ev.Type, Subject: ev.Subject}
-	if !ev.Time.IsZero() {
-		p.Time = ev.Time.UTC().Format(time.RFC3339Nano)
-	}
-	if json.Valid(ev.Data) {
-		p.Data = ev.Data
-	} else {
-		p.DataBase64 = ev.Data
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(p)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	return m[2], nil
 }

@@ -1,9 +1,11 @@
 package uplink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -17,7 +19,7 @@ const (
 // ledger is what is settled and not yet committed. Its items stay in the
 // window until then, which bounds it.
 type ledger struct {
-	done    pile        // delivered or expired
+	done    pile        // delivered, expired or over budget
 	dead    pile        // to be dead-lettered
 	writing *settlement // under way, nil if none
 }
@@ -62,7 +64,7 @@ type settlement struct {
 }
 
 func (l *ledger) settled(it *item, class Class, reason string) {
-	it.outcome, it.reason = class, reason
+	it.settled, it.outcome, it.reason = true, class, reason
 	to := &l.done
 	if class == Permanent {
 		to = &l.dead
@@ -70,10 +72,11 @@ func (l *ledger) settled(it *item, class Class, reason string) {
 	to.items = append(to.items, it)
 }
 
-// expired is an outcome of its own: nobody has the record, and nobody will.
-const expired = Permanent + 1
-
-func (l *ledger) expired(it *item) { l.settled(it, expired, "") }
+// Outcomes of their own: nobody has the record, and nobody will.
+const (
+	expired = Permanent + 1 + iota
+	overBudget
+)
 
 // startCommit writes what is settled, in the background.
 func (p *pump) startCommit(ctx context.Context, now time.Time) {
@@ -137,9 +140,9 @@ func deadLetter(it *item) agent.Record {
 func (p *pump) committed(s *settlement) {
 	l := &p.ledger
 	l.writing = nil
-	p.forget(s.ended)
-	l.keep(s)
 	p.countEnded(s.ended)
+	l.keep(s)
+	p.forget(s.ended)
 	first := false
 	if len(s.done) > 0 {
 		first = l.done.ended(s.doneErr)
@@ -174,14 +177,16 @@ func (l *ledger) keep(s *settlement) {
 
 // forget drops committed items from memory.
 func (p *pump) forget(items []*item) {
-	if p.read != nil {
-		for _, it := range items {
-			if it.rec.Seq > p.read.after {
-				p.read.gone[it.rec.Seq] = true
-			}
+	slices.SortStableFunc(items, func(a, b *item) int { return cmp.Compare(a.level.at, b.level.at) })
+	for len(items) > 0 {
+		l := items[0].level
+		n := slices.IndexFunc(items, func(it *item) bool { return it.level != l })
+		if n < 0 {
+			n = len(items)
 		}
+		l.rewind(l.drop(items[:n]))
+		items = items[n:]
 	}
-	p.rewind(p.window.drop(items))
 }
 
 func (p *pump) countEnded(items []*item) {
@@ -195,8 +200,10 @@ func (p *pump) countEnded(items []*item) {
 			case Permanent:
 				c.Dead++
 			case expired:
-				c.Expired++
+				c.Drops.Expired++
 				expiredNow++
+			case overBudget:
+				c.Drops.OverBudget++
 			default:
 				c.Delivered++
 			}

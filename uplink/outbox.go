@@ -10,12 +10,21 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// Queue is the queue of records an Outbox empties. Next waits until there are
-// records behind the sequence after, and returns at most max of them, oldest
-// first; a record that a committed frame named in Done is not returned again.
-type Queue interface {
-	Next(ctx context.Context, after uint64, max int) ([]agent.Record, error)
-	Len() int
+// Queues are the queues an Outbox empties, in the order in which they go. They
+// are named by their place in it.
+type Queues interface {
+	Names() []string
+	// Page returns at most limit records of a queue behind the sequence after,
+	// oldest first, without waiting; it ends with the one that makes them bytes
+	// long.
+	Page(at int, after uint64, limit, bytes int) ([]agent.Record, error)
+	// Wait waits until a record behind after is in one of some queues, and returns
+	// the sequence up to which no other will turn up. It ends with ctx.
+	Wait(ctx context.Context, in []int, after uint64) (upto uint64, err error)
+	Has(seq uint64) bool
+	Len(at int) int
+	Bytes(at int) int64
+	Older(at int, seq uint64) int // how many records of the queue are before that one
 }
 
 // Committer makes deliveries durable.
@@ -37,26 +46,34 @@ type Batch interface {
 
 // Options of an Outbox; the zero value works.
 type Options struct {
-	Name       string        // of the target, for status and logs
-	Kind       string        // of the target, for status
-	InFlight   int           // sends under way at once; 0 means 4, for a Batch 1
-	Batch      int           // records per send of a Batch; 0 means 64
-	MaxBackoff time.Duration // longest pause of a failing target; 0 means 5 min
-	MaxHeld    int           // bytes of records in memory; 0 means 4 MiB
-	Log        *slog.Logger  // nil means slog.Default
+	Name       string                  // of the target, for status and logs
+	Kind       string                  // of the target, for status
+	InFlight   int                     // sends under way at once; 0 means 4, for a Batch 1
+	Batch      int                     // records per send; 0 means 64 for a Batch, for a Batcher what it prefers, else 1
+	BatchBytes int                     // of data in a send of several; 0 means 1 MiB
+	MaxBackoff time.Duration           // longest pause of a failing target; 0 means 5 min
+	MaxHeld    int                     // bytes of records in memory; 0 means 4 MiB
+	Link       Link                    // that it goes over; nil: nobody counts
+	Past       func(at time.Time) bool // whether a record's Expires is over; nil: by the wall clock
+	State      agent.View              // knows after a restart that the target is paused; nil: it is not
+	Log        *slog.Logger            // nil means slog.Default
 }
 
-// Outbox empties one queue into one target.
+// Outbox empties the queues of one target into it.
 type Outbox struct {
-	queue  Queue
+	queues Queues
 	commit Committer
 	send   func(ctx context.Context, recs []agent.Record) []error
-	bytes  func() int64
+	to     any // the target, for what else it can tell
 	opts   Options
+	asks   chan func(*pump) // to be done between two steps of Run
+
+	steering sync.Mutex // held while the target is paused or resumed
 
 	mu     sync.Mutex
 	counts counts
 	note   note
+	idle   chan struct{} // closed while nobody takes asks
 }
 
 // counts are an Outbox's totals since start.
@@ -64,45 +81,59 @@ type counts struct {
 	Delivered int64 // the far side has them, FnErrors included
 	FnErrors  int64 // delivered, and the far side's function failed
 	Dead      int64 // in the dead-letter box
-	Expired   int64 // dropped because their time had passed
 	Retries   int64 // attempts that are to be repeated
+	Drops     agent.DropCounts
 }
 
 // note is what a person should know now.
 type note struct {
-	retryAt   time.Time
+	paused    bool
+	breaker   breaker // as it was last
+	budget    hold    // the last one that was met
 	sendErr   string
 	commitErr string
+	readErr   string
 }
 
-// NewOutbox returns an outbox that sends records one by one, up to
-// opts.InFlight at once. Records of one Key keep their order; records without
-// a Key have none.
-func NewOutbox(q Queue, c Committer, to Target, opts Options) *Outbox {
+// NewOutbox returns an outbox that sends records up to opts.InFlight at once,
+// one by one, or several at a time to a Batcher. Records of one Key in one
+// queue keep their order; records without a Key have none.
+func NewOutbox(q Queues, c Committer, to Target, opts Options) *Outbox {
 	opts.InFlight = cmp.Or(opts.InFlight, 4)
-	opts.Batch = 1
 	send := func(ctx context.Context, recs []agent.Record) []error {
 		return []error{to.Send(ctx, recs[0])}
+	}
+	b, several := to.(Batcher)
+	if !several {
+		opts.Batch = 1
+	} else {
+		if p, ok := to.(interface{ BatchSize() int }); ok {
+			opts.Batch = cmp.Or(opts.Batch, p.BatchSize())
+		}
+		opts.Batch = cmp.Or(opts.Batch, 1)
+		send = b.SendBatch
 	}
 	return newOutbox(q, c, send, to, opts)
 }
 
 // NewBatchOutbox returns an outbox that sends up to opts.Batch records at a time.
-func NewBatchOutbox(q Queue, c Committer, to Batch, opts Options) *Outbox {
+func NewBatchOutbox(q Queues, c Committer, to Batch, opts Options) *Outbox {
 	opts.InFlight = cmp.Or(opts.InFlight, 1)
 	opts.Batch = cmp.Or(opts.Batch, 64)
 	return newOutbox(q, c, to.Send, to, opts)
 }
 
-func newOutbox(q Queue, c Committer, send func(context.Context, []agent.Record) []error, to any, opts Options) *Outbox {
+func newOutbox(q Queues, c Committer, send func(context.Context, []agent.Record) []error, to any, opts Options) *Outbox {
+	opts.BatchBytes = cmp.Or(opts.BatchBytes, 1<<20)
 	opts.MaxBackoff = cmp.Or(opts.MaxBackoff, 5*time.Minute)
 	opts.MaxHeld = cmp.Or(opts.MaxHeld, 4<<20)
 	opts.Log = cmp.Or(opts.Log, slog.Default()).With("target", opts.Name)
-	o := &Outbox{queue: q, commit: c, send: send, opts: opts}
-	o.bytes = func() int64 { return 0 }
-	if w, ok := to.(interface{ BytesUp() int64 }); ok {
-		o.bytes = w.BytesUp
+	if opts.Past == nil {
+		opts.Past = func(at time.Time) bool { return !at.After(time.Now()) }
 	}
+	o := &Outbox{queues: q, commit: c, send: send, to: to, opts: opts, asks: make(chan func(*pump)), idle: make(chan struct{})}
+	close(o.idle)
+	o.note.paused = o.wasPaused()
 	return o
 }
 
@@ -113,26 +144,6 @@ func (o *Outbox) Run(ctx context.Context) error {
 	p.loop(ctx)
 	p.finish(ctx)
 	return nil
-}
-
-// Status is what `skerry status` shows of this outbox. LastError is empty when
-// the target works.
-func (o *Outbox) Status() agent.TargetStatus {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return agent.TargetStatus{
-		Name:      o.opts.Name,
-		Kind:      o.opts.Kind,
-		Waiting:   o.queue.Len(),
-		Delivered: o.counts.Delivered,
-		FnErrors:  o.counts.FnErrors,
-		Expired:   o.counts.Expired,
-		Dead:      o.counts.Dead,
-		Retries:   o.counts.Retries,
-		BytesUp:   o.bytes(),
-		RetryAt:   o.note.retryAt,
-		LastError: cmp.Or(o.note.commitErr, o.note.sendErr),
-	}
 }
 
 func (o *Outbox) update(f func(*counts, *note)) {

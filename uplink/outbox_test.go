@@ -1,6 +1,7 @@
 package uplink_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,19 +18,28 @@ import (
 	"github.com/skerry-edge/skerry/uplink"
 )
 
-// store is a queue in memory that obeys the frames committed to it.
+// store is queues in memory that obey the frames committed to them.
 type store struct {
+	names   []string // of the queues
 	mu      sync.Mutex
 	recs    []agent.Record
 	dead    []agent.Record
 	frames  []agent.Frame
+	values  map[string][]byte
 	fail    int // commits to refuse
 	changed chan struct{}
 }
 
+// newStore has one queue, or those of a target if recs say so.
 func newStore(recs ...agent.Record) *store {
-	s := &store{changed: make(chan struct{})}
+	s := &store{names: []string{"target/central"}, values: map[string][]byte{}, changed: make(chan struct{})}
 	s.add(recs...)
+	return s
+}
+
+func newLevels(recs ...agent.Record) *store {
+	s := newStore(recs...)
+	s.names = uplink.Levels("central")
 	return s
 }
 
@@ -41,29 +51,79 @@ func (s *store) add(recs ...agent.Record) {
 	s.changed = make(chan struct{})
 }
 
-func (s *store) Next(ctx context.Context, after uint64, limit int) ([]agent.Record, error) {
+func (s *store) Names() []string { return s.names }
+
+// in calls f with what waits in a queue behind after, until f says no more.
+func (s *store) in(at int, after uint64, f func(agent.Record) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from, _ := slices.BinarySearchFunc(s.recs, after+1, func(r agent.Record, seq uint64) int { return cmp.Compare(r.Seq, seq) })
+	for _, r := range s.recs[from:] {
+		if r.Queue == s.names[at] && !f(r) {
+			return
+		}
+	}
+}
+
+func (s *store) Page(at int, after uint64, limit, bytes int) (out []agent.Record, err error) {
+	s.in(at, after, func(r agent.Record) bool {
+		out = append(out, r)
+		bytes -= len(r.Event.Data)
+		return len(out) < limit && bytes > 0
+	})
+	return out, nil
+}
+
+func (s *store) Wait(ctx context.Context, in []int, after uint64) (upto uint64, err error) {
 	for {
 		s.mu.Lock()
-		var out []agent.Record
 		for _, r := range s.recs {
-			if r.Seq > after && len(out) < limit {
-				out = append(out, r)
+			if r.Seq > after && slices.ContainsFunc(in, func(at int) bool { return s.names[at] == r.Queue }) {
+				upto = s.recs[len(s.recs)-1].Seq
 			}
 		}
 		changed := s.changed
 		s.mu.Unlock()
-		if len(out) > 0 {
-			return out, nil
+		if upto > 0 {
+			return upto, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return 0, ctx.Err()
 		case <-changed:
 		}
 	}
 }
 
-func (s *store) Len() int {
+func (s *store) Has(seq uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := slices.BinarySearchFunc(s.recs, seq, func(r agent.Record, seq uint64) int { return cmp.Compare(r.Seq, seq) })
+	return ok
+}
+
+func (s *store) Len(at int) (n int) {
+	s.in(at, 0, func(agent.Record) bool { n++; return true })
+	return n
+}
+
+func (s *store) Bytes(at int) (n int64) {
+	s.in(at, 0, func(r agent.Record) bool { n += int64(len(r.Event.Data)); return true })
+	return n
+}
+
+func (s *store) Older(at int, seq uint64) (n int) {
+	s.in(at, 0, func(r agent.Record) bool {
+		if r.Seq < seq {
+			n++
+		}
+		return r.Seq < seq
+	})
+	return n
+}
+
+// left is how many records wait.
+func (s *store) left() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.recs)
@@ -79,8 +139,19 @@ func (s *store) Commit(ctx context.Context, f *agent.Frame) error {
 	s.frames = append(s.frames, *f)
 	s.recs = slices.DeleteFunc(s.recs, func(r agent.Record) bool { return slices.Contains(f.Done, r.Seq) })
 	s.dead = append(s.dead, f.Add...)
+	for _, w := range f.Writes {
+		s.values[w.Scope+" "+w.Key] = w.Value
+	}
 	return nil
 }
+
+func (s *store) Get(scope, key string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values[scope+" "+key], nil
+}
+
+func (s *store) Keys(string, string, int) ([]string, error) { return nil, nil }
 
 // target is a scripted far side: say decides, got lists what it took.
 type target struct {
@@ -175,8 +246,8 @@ func TestOrderPerKey(t *testing.T) {
 		o := uplink.NewOutbox(s, s, far, uplink.Options{InFlight: 8, Log: quiet})
 		defer run(t, o)()
 		pass(time.Hour)
-		if s.Len() != 0 || len(far.ids()) != 300 {
-			t.Fatalf("%d left, %d delivered", s.Len(), len(far.ids()))
+		if s.left() != 0 || len(far.ids()) != 300 {
+			t.Fatalf("%d left, %d delivered", s.left(), len(far.ids()))
 		}
 		last := map[byte]int{}
 		for _, id := range far.ids() {
@@ -222,8 +293,8 @@ func TestOutageResendsOnlyTheRest(t *testing.T) {
 		})
 		far.change(func() { down = false })
 		pass(10 * time.Minute)
-		if s.Len() != 0 || len(far.ids()) != 100 {
-			t.Fatalf("%d left, %d delivered", s.Len(), len(far.ids()))
+		if s.left() != 0 || len(far.ids()) != 100 {
+			t.Fatalf("%d left, %d delivered", s.left(), len(far.ids()))
 		}
 		got := far.ids()
 		slices.Sort(got)
@@ -255,13 +326,13 @@ func TestPoisonHoldsOnlyItsKey(t *testing.T) {
 		o := uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet})
 		defer run(t, o)()
 		pass(10 * time.Minute)
-		if len(far.ids()) != 20 || s.Len() != 500 {
-			t.Fatalf("%d delivered, %d left; want 20 and 500", len(far.ids()), s.Len())
+		if len(far.ids()) != 20 || s.left() != 500 {
+			t.Fatalf("%d delivered, %d left; want 20 and 500", len(far.ids()), s.left())
 		}
 		far.change(func() { cured = true })
 		pass(10 * time.Minute)
-		if s.Len() != 0 || len(far.ids()) != 520 || far.ids()[20] != "poison-1" || far.ids()[519] != "poison-500" {
-			t.Errorf("%d delivered, %d left", len(far.ids()), s.Len())
+		if s.left() != 0 || len(far.ids()) != 520 || far.ids()[20] != "poison-1" || far.ids()[519] != "poison-500" {
+			t.Errorf("%d delivered, %d left", len(far.ids()), s.left())
 		}
 	})
 }
@@ -281,8 +352,8 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		defer run(t, uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet}))()
 		pass(time.Hour)
 		far.change(func() {
-			if first < 20*time.Minute || s.Len() != 0 {
-				t.Errorf("sent again after %v, %d left", first, s.Len())
+			if first < 20*time.Minute || s.left() != 0 {
+				t.Errorf("sent again after %v, %d left", first, s.left())
 			}
 		})
 	})
@@ -318,15 +389,15 @@ func TestDeadLetter(t *testing.T) {
 		o := uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet})
 		defer run(t, o)()
 		pass(time.Second)
-		if len(s.dead) != 1 || s.Len() != 0 {
-			t.Fatalf("%d dead letters, %d left", len(s.dead), s.Len())
+		if len(s.dead) != 1 || s.left() != 0 {
+			t.Fatalf("%d dead letters, %d left", len(s.dead), s.left())
 		}
 		d := s.dead[0]
 		if d.Queue != agent.QueueDead || d.Kind != agent.KindDead || d.Origin != "target/central" ||
 			d.Reason != "answered 413" || d.Event.ID != "a-1" || d.Attempts != 1 || d.Seq != 0 {
 			t.Errorf("dead letter %+v", d)
 		}
-		if st := o.Status(); st.Delivered != 2 || st.FnErrors != 1 || st.Dead != 1 || st.Expired != 0 || st.Retries != 0 {
+		if st := o.Status(); st.Delivered != 2 || st.FnErrors != 1 || st.Dead != 1 || st.Drops.Expired != 0 || st.Retries != 0 {
 			t.Errorf("status %+v", st)
 		}
 		for _, f := range s.frames {
@@ -347,8 +418,8 @@ func TestExpiredAreDropped(t *testing.T) {
 		o := uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet})
 		defer run(t, o)()
 		pass(time.Minute)
-		if got := o.Status(); got.Expired != 1 || got.Delivered != 3 || s.Len() != 0 {
-			t.Errorf("counts %+v, %d left", got, s.Len())
+		if got := o.Status(); got.Drops.Expired != 1 || got.Delivered != 3 || s.left() != 0 {
+			t.Errorf("counts %+v, %d left", got, s.left())
 		}
 	})
 }
@@ -368,8 +439,8 @@ func TestSurvivesCommitErrors(t *testing.T) {
 		}
 		pass(5 * time.Minute)
 		stop()
-		if s.Len() != 0 || len(far.ids()) != 200 || o.Status().LastError != "" {
-			t.Errorf("%d left, %d sent: %+v", s.Len(), len(far.ids()), o.Status())
+		if s.left() != 0 || len(far.ids()) != 200 || o.Status().LastError != "" {
+			t.Errorf("%d left, %d sent: %+v", s.left(), len(far.ids()), o.Status())
 		}
 	})
 }
@@ -382,23 +453,28 @@ func TestStopCommitsDeliveries(t *testing.T) {
 		stop := run(t, uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet}))
 		pass(50 * time.Millisecond)
 		stop()
-		if len(far.ids()) == 0 || s.Len() != 1000-len(far.ids()) {
-			t.Errorf("%d sent, %d left", len(far.ids()), s.Len())
+		if len(far.ids()) == 0 || s.left() != 1000-len(far.ids()) {
+			t.Errorf("%d sent, %d left", len(far.ids()), s.left())
 		}
 	})
 }
 
-// Priority decides among the records in memory; order per key stays.
+// leveled is a record in the queue of a priority.
+func leveled(seq uint64, key string, priority uint8) agent.Record {
+	rec := record(seq, key)
+	rec.Priority, rec.Queue = priority, agent.QueueTarget("central", priority, false)
+	return rec
+}
+
+// The highest priority goes first; order per key holds within one.
 func TestPriority(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		recs := records(6, "a", "b", "c")
-		recs[4].Priority = 9 // b-5 waits for b-2 all the same
-		recs[2].Priority = 5 // c-3
-		s := newStore(recs...)
+		s := newLevels(leveled(1, "a", 5), leveled(2, "b", 5), leveled(3, "c", 7), leveled(4, "a", 5),
+			leveled(5, "b", 9), leveled(6, "c", 0), leveled(7, "b", 9))
 		far := &target{}
 		defer run(t, uplink.NewOutbox(s, s, far, uplink.Options{InFlight: 1, Log: quiet}))()
 		pass(time.Minute)
-		if want := []string{"c-3", "a-1", "b-2", "b-5", "a-4", "c-6"}; !slices.Equal(far.ids(), want) {
+		if want := []string{"b-5", "b-7", "c-3", "a-1", "b-2", "a-4", "c-6"}; !slices.Equal(far.ids(), want) {
 			t.Errorf("order %v, want %v", far.ids(), want)
 		}
 	})
@@ -441,8 +517,8 @@ func TestBatchPartialFailure(t *testing.T) {
 		defer run(t, o)()
 		pass(time.Minute)
 		slices.Sort(far.got)
-		if len(slices.Compact(slices.Clone(far.got))) != len(far.got) || len(far.got) != 99 || len(s.dead) != 1 || s.Len() != 0 {
-			t.Errorf("%d delivered, %d dead, %d left", len(far.got), len(s.dead), s.Len())
+		if len(slices.Compact(slices.Clone(far.got))) != len(far.got) || len(far.got) != 99 || len(s.dead) != 1 || s.left() != 0 {
+			t.Errorf("%d delivered, %d dead, %d left", len(far.got), len(s.dead), s.left())
 		}
 		if o.Status().Retries != 3 || far.calls > 12 {
 			t.Errorf("%d retries, %d calls", o.Status().Retries, far.calls)

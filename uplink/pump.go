@@ -9,26 +9,23 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// readPause is how long to wait after the queue could not be read.
-const readPause = time.Second
-
 // pump is one Run of an Outbox. Its fields belong to the goroutine of loop;
 // reads, sends and commits run beside it and answer over channels that never
 // block them.
 type pump struct {
 	o       *Outbox
-	window  *window
+	memory  share    // what records may take
+	levels  []*level // in the order in which they go
 	breaker breaker
 	ledger  ledger
 	beside  sync.WaitGroup
+	paused  bool
+	sweepAt time.Time // not before: see sweep
 
-	after     uint64 // read up to here
-	read      *read  // under way, nil if none
+	read      *read // under way, nil if none
 	reads     chan *read
 	readAt    time.Time // not before, after a failed read
 	readFails int       // in a row
-	furthest  uint64    // newest record ever read
-	news      int       // records newer than any before, since keys were last recalled
 
 	flying  int
 	jobs    int // ids given
@@ -36,42 +33,37 @@ type pump struct {
 	commits chan *settlement
 }
 
-// read is one call of Queue.Next.
-type read struct {
-	after  uint64
-	since  time.Time
-	cancel context.CancelFunc
-	recs   []agent.Record
-	err    error
-	gone   map[uint64]bool // committed while the call was under way
-}
-
 // job is one call of Send.
 type job struct {
 	items []*item
+	bytes int
 	epoch int // of the breaker, when it was sent
 	errs  []error
 }
 
 func newPump(o *Outbox) *pump {
-	return &pump{
+	p := &pump{
 		o:       o,
-		window:  newWindow(min(max(4*o.opts.InFlight*o.opts.Batch, 64), 1024), o.opts.MaxHeld),
+		memory:  share{min(max(4*o.opts.InFlight*o.opts.Batch, 64), 1024), o.opts.MaxHeld},
 		breaker: breaker{ceiling: o.opts.MaxBackoff},
 		reads:   make(chan *read, 1),
 		results: make(chan *job, o.opts.InFlight),
 		commits: make(chan *settlement, 1),
 	}
+	for at, name := range o.queues.Names() {
+		p.levels = append(p.levels, &level{window: newWindow(), at: at, priority: priorityOf(name)})
+	}
+	return p
 }
 
 // loop ends with ctx.
 func (p *pump) loop(ctx context.Context) {
+	defer p.o.taking(p)()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		now := time.Now()
-		p.window.makeRoom()
-		p.recall(now)
+		p.tend(now)
 		p.dispatch(ctx, now)
 		p.startRead(ctx, now)
 		p.startCommit(ctx, now)
@@ -89,6 +81,8 @@ func (p *pump) loop(ctx context.Context) {
 			p.settle(ctx, j)
 		case s := <-p.commits:
 			p.committed(s)
+		case do := <-p.o.asks:
+			do(p)
 		}
 		p.gather(ctx)
 	}
@@ -107,19 +101,51 @@ func (p *pump) gather(ctx context.Context) {
 	}
 }
 
+// tend decides what is in memory.
+func (p *pump) tend(now time.Time) {
+	allot(p.levels, p.memory)
+	for _, l := range p.levels {
+		l.rewind(l.makeRoom(now))
+		l.recall(now, p.read != nil && p.read.covers(l) && now.Sub(p.read.since) >= quiet)
+	}
+	if !p.sweepAt.After(now) {
+		p.sweep(now)
+	}
+}
+
+// sweepPause is how long a record may go on holding back its key though it has
+// left the queue.
+const sweepPause = 5 * time.Second
+
+// sweep forgets items that failed and are not in their queue any more.
+func (p *pump) sweep(now time.Time) {
+	p.sweepAt = now.Add(sweepPause)
+	for _, l := range p.levels {
+		gone := l.waitingOf(func(it *item) bool { return it.tries > 0 && !p.o.queues.Has(it.rec.Seq) })
+		l.rewind(l.withdraw(gone))
+	}
+}
+
 // wake is when the loop has something to do though nothing happens, zero for never.
 func (p *pump) wake(now time.Time) time.Time {
-	due := p.window.nextDue(now)
-	if away := p.window.away.nextDue(); !away.IsZero() && p.read != nil {
-		if end := p.read.since.Add(quiet); end.After(away) {
-			away = end
+	var due time.Time
+	for _, l := range p.levels {
+		if len(l.items) > 0 {
+			due = sooner(due, l.nextDue(now))
 		}
-		due = sooner(due, future(away, now))
+		due = sooner(due, l.holds.nextDue(now))
+		if away := l.away.nextDue(); !away.IsZero() && p.read != nil {
+			due = sooner(due, future(later(away, p.read.since.Add(quiet)), now))
+		}
+	}
+	if !due.IsZero() {
+		due = sooner(due, future(p.sweepAt, now))
 	}
 	if ready := p.breaker.ready(); ready.After(now) {
 		due = ready
 	}
-	return sooner(sooner(due, future(p.readAt, now)), sooner(future(p.ledger.done.retryAt, now), future(p.ledger.dead.retryAt, now)))
+	due = sooner(due, future(p.readAt, now))
+	return sooner(due, sooner(future(p.ledger.done.retryAt, now), future(p.ledger.dead.retryAt, now)))
 }
 
 func future(t, now time.Time) time.Time {
@@ -139,7 +165,7 @@ func sooner(a, b time.Time) time.Time {
 
 // dispatch sends what may go now.
 func (p *pump) dispatch(ctx context.Context, now time.Time) {
-	for !p.breaker.ready().After(now) {
+	for !p.paused && !p.breaker.ready().After(now) {
 		width := p.o.opts.InFlight
 		if p.breaker.probing() {
 			width = 1
@@ -159,7 +185,7 @@ func (p *pump) dispatch(ctx context.Context, now time.Time) {
 	}
 }
 
-// nextJob picks up to a batch of items; a probe is a single one.
+// nextJob picks up to a batch of items of one level; a probe is a single one.
 func (p *pump) nextJob(now time.Time) *job {
 	p.jobs++
 	j := &job{epoch: p.breaker.epoch}
@@ -167,19 +193,69 @@ func (p *pump) nextJob(now time.Time) *job {
 	if p.breaker.probing() {
 		size = 1
 	}
+	var it *item
 	for len(j.items) < size {
-		it := p.window.pick(now, p.jobs, p.breaker.probing())
-		if it == nil {
+		if it != nil && len(j.items) > 0 {
+			it = it.level.next(now, p.jobs, false)
+		} else {
+			it = p.choose(now)
+		}
+		if it == nil || len(j.items) > 0 && j.bytes+len(it.rec.Event.Data) > p.o.opts.BatchBytes {
 			break
 		}
-		if expires := it.rec.Expires; !expires.IsZero() && !expires.After(now) {
-			it.landed()
-			p.ledger.expired(it)
-			continue
+		it.take(p.jobs)
+		if p.mayGo(it, now) {
+			j.items = append(j.items, it)
+			j.bytes += len(it.rec.Event.Data)
 		}
-		j.items = append(j.items, it)
+	}
+	if len(j.items) > 0 {
+		p.passTurn(j.items[0].level)
 	}
 	return j
+}
+
+// choose is the item that should go next, nil for none: the highest priority
+// first. A level that its link holds holds those below it, too.
+func (p *pump) choose(now time.Time) (best *item) {
+	probe := p.breaker.probing()
+	for _, l := range p.levels {
+		if len(l.items) > 0 {
+			if it := l.next(now, p.jobs, probe); it != nil && (best == nil || it.tries < best.tries) {
+				best = it
+			}
+		}
+		if best != nil && (!probe || best.tries == 0) || l.holds.all(now) {
+			break
+		}
+	}
+	return best
+}
+
+// passTurn puts a level behind the other one of its priority.
+func (p *pump) passTurn(l *level) {
+	for i := range p.levels[1:] {
+		if next := p.levels[i+1]; p.levels[i] == l && next.priority == l.priority {
+			p.levels[i], p.levels[i+1] = next, l
+			return
+		}
+	}
+}
+
+// mayGo tells whether an item that was taken is to be sent. One that is not is
+// gone, settled, or waits again.
+func (p *pump) mayGo(it *item, now time.Time) bool {
+	switch expires := it.rec.Expires; {
+	case !p.o.queues.Has(it.rec.Seq): // replaced, evicted or dropped since it was read
+		it.landed()
+		it.level.rewind(it.level.drop([]*item{it}))
+		return false
+	case !expires.IsZero() && p.o.opts.Past(expires):
+		it.landed()
+		p.ledger.settled(it, expired, "")
+		return false
+	}
+	return p.admit(it, now)
 }
 
 func (j *job) records() []agent.Record {
@@ -190,83 +266,6 @@ func (j *job) records() []agent.Record {
 	return recs
 }
 
-// startRead asks the queue for more, when there is room.
-func (p *pump) startRead(ctx context.Context, now time.Time) {
-	room := p.window.room()
-	if p.read != nil || room == 0 || p.readAt.After(now) {
-		return
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	r := &read{after: p.after, since: now, cancel: cancel, gone: map[uint64]bool{}}
-	p.read = r
-	p.beside.Go(func() {
-		r.recs, r.err = p.o.queue.Next(ctx, r.after, room)
-		cancel()
-		p.reads <- r
-	})
-}
-
-// took takes in what was read. A queue that answers with nothing is asked
-// again after a pause.
-func (p *pump) took(r *read) {
-	p.read = nil
-	rewound := p.after != r.after
-	switch {
-	case rewound: // what it found will be read again
-		return
-	case r.err != nil:
-		if p.readFails++; p.readFails == 1 {
-			p.o.opts.Log.Error("queue cannot be read", "error", r.err)
-		}
-		p.readAt = time.Now().Add(readPause)
-		return
-	case len(r.recs) == 0:
-		p.readAt = time.Now().Add(readPause)
-	}
-	p.readFails = 0
-	for _, rec := range r.recs {
-		p.after = max(p.after, rec.Seq)
-		if rec.Seq > p.furthest {
-			p.furthest = rec.Seq
-			p.news++
-		}
-		if !r.gone[rec.Seq] {
-			p.window.add(rec)
-		}
-	}
-	p.window.away.passed(p.after)
-}
-
-// quiet is how long a read must have waited before the queue counts as read to
-// its end.
-const quiet = 100 * time.Millisecond
-
-// recall reads keys again that were left on the disk and are due. Newer records
-// get a turn in between, or keys that fail again and again would be all that is
-// ever read.
-func (p *pump) recall(now time.Time) {
-	waited := p.read != nil && now.Sub(p.read.since) >= quiet
-	if p.window.room() == 0 || !waited && p.news < p.window.limit/2 {
-		return
-	}
-	if seq := p.window.away.recall(now); seq > 0 {
-		p.news = 0
-		p.rewind(seq)
-	}
-}
-
-// rewind reads again from seq on, since a key whose records were left on disk
-// has become free.
-func (p *pump) rewind(seq uint64) {
-	if seq == 0 || seq > p.after {
-		return
-	}
-	p.after = seq - 1
-	if p.read != nil {
-		p.read.cancel()
-	}
-}
-
 // settle takes the outcome of a job.
 func (p *pump) settle(ctx context.Context, j *job) {
 	p.flying--
@@ -275,9 +274,10 @@ func (p *pump) settle(ctx context.Context, j *job) {
 	alive := false
 	for i, it := range j.items {
 		it.landed()
+		p.spent(it)
 		err := j.err(i)
 		if err != nil && ctx.Err() != nil {
-			p.window.putBack(it) // cut off by the end of Run, nobody's fault
+			it.level.putBack(it) // cut off by the end of Run, nobody's fault
 			continue
 		}
 		e := p.outcome(it, err, now)
@@ -326,9 +326,12 @@ func (p *pump) outcome(it *item, err error, now time.Time) *Error {
 		p.ledger.settled(it, e.Class, e.Reason)
 		return nil
 	}
-	it.tries++
-	it.notBefore = now.Add(max(backoff(it.tries, p.o.opts.MaxBackoff), e.RetryAfter))
-	p.window.putBack(it)
+	it.reason = e.Reason
+	if !e.Away { // else the record is not to blame, and the breaker's pause is enough
+		it.tries++
+		it.notBefore = now.Add(max(backoff(it.tries, p.o.opts.MaxBackoff), e.RetryAfter))
+	}
+	it.level.putBack(it)
 	p.o.update(func(c *counts, _ *note) { c.Retries++ })
 	return e
 }
@@ -342,13 +345,13 @@ func (p *pump) judge(now time.Time, epoch int, alive bool, worst *Error) {
 	}
 	if worst == nil {
 		if alive {
-			p.o.update(func(_ *counts, n *note) { n.sendErr, n.retryAt = "", time.Time{} })
+			p.o.update(func(_ *counts, n *note) { n.sendErr, n.breaker = "", p.breaker })
 		}
 		return
 	}
-	p.breaker.pause(now, worst.RetryAfter)
-	if !alive && p.breaker.failed(now, epoch, worst.Class == Hold) {
+	p.breaker.pause(now, worst.RetryAfter, worst.Reason)
+	if !alive && p.breaker.failed(now, epoch, worst.Class == Hold, worst.Reason) {
 		log.Warn("target fails", "class", worst.Class.String(), "error", worst.Reason)
 	}
-	p.o.update(func(_ *counts, n *note) { n.sendErr, n.retryAt = worst.Reason, p.breaker.ready() })
+	p.o.update(func(_ *counts, n *note) { n.sendErr, n.breaker = worst.Reason, p.breaker })
 }

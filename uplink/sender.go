@@ -3,6 +3,7 @@ package uplink
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -30,7 +31,10 @@ const (
 // sender is the one HTTP client under every HTTP target.
 type sender struct {
 	client *retryablehttp.Client
+	link   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: dialer
 	up     atomic.Int64
+	hide   func(said string) string // takes secrets out of what the far side said; nil: there are none
+	note   func() string            // what people should know of certificates, "" for nothing
 }
 
 // answer is what the far side said. A body beyond maxAnswer is cut.
@@ -38,18 +42,20 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	hide   func(said string) string // as of its sender
 }
 
-func newSender(t tlsFiles, timeout time.Duration) (*sender, error) {
-	if timeout < 0 {
-		return nil, fmt.Errorf("timeout %s is negative; give a duration such as 30s", timeout)
+// newSender takes the files of certificates, the timeout and the link.
+func newSender(c *TargetConfig) (*sender, error) {
+	if c.Timeout < 0 {
+		return nil, mistake("timeout", "%s is negative; give a duration such as 30s", c.Timeout)
 	}
-	conf, err := t.config()
+	conf, note, err := tlsFiles{c.CAFile, c.CertFile, c.KeyFile}.config()
 	if err != nil {
 		return nil, err
 	}
-	timeout = cmp.Or(timeout, defaultTimeout)
-	s := &sender{}
+	timeout := cmp.Or(c.Timeout, defaultTimeout)
+	s := &sender{note: note, link: c.Dial}
 	s.client = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Timeout:       timeout,
@@ -105,7 +111,7 @@ func (s *sender) do(ctx context.Context, method, to string, header http.Header, 
 		return nil, transportError(err)
 	}
 	defer resp.Body.Close()
-	a := &answer{status: resp.StatusCode, header: resp.Header}
+	a := &answer{status: resp.StatusCode, header: resp.Header, hide: s.hide}
 	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
 		return nil, transportError(fmt.Errorf("answer %d was cut off: %w", a.status, err))
 	}
@@ -127,7 +133,14 @@ func transportError(err error) *Error {
 	case isTimeout(err):
 		reason = "no answer in time (" + reason + ")"
 	}
-	return &Error{Class: Retry, Reason: reason, Err: cause}
+	return &Error{Class: Retry, Reason: reason, Err: cause, Away: neverReached(err)}
+}
+
+// neverReached tells errors that came before a request went out.
+func neverReached(err error) bool {
+	var op *net.OpError
+	var cert *tls.CertificateVerificationError
+	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &cert)
 }
 
 func isTimeout(err error) bool {
@@ -163,7 +176,11 @@ func (a *answer) reason() string {
 	if a.status >= 300 && a.status < 400 {
 		return text + "; redirects are not followed, give the final URL (a captive portal answers like this too)"
 	}
-	if said := excerpt(a.body); said != "" {
+	said := a.body
+	if a.hide != nil {
+		said = []byte(a.hide(string(said)))
+	}
+	if said := excerpt(said); said != "" {
 		text += ": " + said
 	}
 	return text

@@ -15,8 +15,9 @@ const amzDate = "20060102T150405Z"
 
 // signer makes AWS Signature Version 4 for one region and service.
 type signer struct {
-	keyID, secret, session string
-	region, service        string
+	credentials
+
+	region, service string
 }
 
 // sign sets X-Amz-Date, X-Amz-Security-Token and Authorization. It signs the

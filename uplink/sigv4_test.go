@@ -25,7 +25,7 @@ func TestSignatures(t *testing.T) {
 			"documentation", "GET", "https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08",
 			http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}},
 			"",
-			signer{"AKIDEXAMPLE", secret, "", "us-east-1", "iam"},
+			signer{credentials{keyID: "AKIDEXAMPLE", secret: secret}, "us-east-1", "iam"},
 			"20150830T123600Z",
 			"content-type;host;x-amz-date", "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7",
 		},
@@ -33,7 +33,7 @@ func TestSignatures(t *testing.T) {
 			"get-vanilla", "GET", "https://example.amazonaws.com/",
 			http.Header{},
 			"",
-			signer{"AKIDEXAMPLE", secret, "", "us-east-1", "service"},
+			signer{credentials{keyID: "AKIDEXAMPLE", secret: secret}, "us-east-1", "service"},
 			"20150830T123600Z",
 			"host;x-amz-date", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
 		},
@@ -41,7 +41,7 @@ func TestSignatures(t *testing.T) {
 			"post-vanilla", "POST", "https://example.amazonaws.com/",
 			http.Header{},
 			"",
-			signer{"AKIDEXAMPLE", secret, "", "us-east-1", "service"},
+			signer{credentials{keyID: "AKIDEXAMPLE", secret: secret}, "us-east-1", "service"},
 			"20150830T123600Z",
 			"host;x-amz-date", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
 		},
@@ -50,7 +50,7 @@ func TestSignatures(t *testing.T) {
 				"arn%3Aaws%3Alambda%3Aus-west-1%3A123456789012%3Afunction%3Aplant/invocations",
 			http.Header{"Content-Type": {"application/json"}, "X-Amz-Invocation-Type": {"Event"}},
 			`{"t":21}`,
-			signer{"AKIDEXAMPLE", secret, "TOKEN", "us-west-1", "lambda"},
+			signer{credentials{keyID: "AKIDEXAMPLE", secret: secret, session: "TOKEN"}, "us-west-1", "lambda"},
 			"20261121T020538Z",
 			"content-type;host;x-amz-date;x-amz-invocation-type;x-amz-security-token",
 			"3150a20b80f260f0c11a0689ba4ec34b85edf6e3912fd8492238b3731e7a5dba",
@@ -69,22 +69,5 @@ func TestSignatures(t *testing.T) {
 		if !strings.HasSuffix(got, "SignedHeaders="+tt.names+", Signature="+tt.want) {
 			t.Errorf("%s: %s\nwant %s", tt.name, got, tt.want)
 		}
-	}
-}
-
-// The path of an ARN reaches the wire encoded once.
-func TestLambdaPathOnTheWire(t *testing.T) {
-	opts := LambdaOptions{Function: "arn:aws:lambda:us-west-1:123456789012:function:plant"}
-	region, err := opts.region()
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := opts.url(region)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "https://lambda.us-west-1.amazonaws.com/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-west-1%3A123456789012%3Afunction%3Aplant/invocations"
-	if u.String() != want || !strings.HasPrefix(u.RequestURI(), "/2015-03-31/functions/arn%3Aaws") {
-		t.Errorf("got %s", u)
 	}
 }

@@ -11,12 +11,16 @@ import (
 // item is a record in memory, from when it was read until its end is committed.
 type item struct {
 	rec       agent.Record
+	level     *level
 	lane      *lane // nil for a record without a key
 	tries     int   // failed ones, of this run
 	notBefore time.Time
 	waiting   bool // not under way and not settled
+	settled   bool // its end is to be committed
+	gone      bool // not in the window any more
+	admitted  int  // bytes the link has set aside for it
 	outcome   Class
-	reason    string // of a Permanent outcome
+	reason    string // of a Permanent outcome, or else of the last failure
 }
 
 // lane holds what waits of one key, in order.
@@ -28,58 +32,69 @@ type lane struct {
 	held    int // items of this key in the window
 }
 
-// window is the bounded part of the queue that is in memory.
+// window is the bounded part of a queue that is in memory.
 type window struct {
 	limit, maxBytes int
 
-	items   []*item // by Seq
-	held    map[uint64]*item
-	lanes   map[string]*lane
-	bytes   int
-	largest int               // largest record seen lately, bytes
-	skips   map[string]uint64 // key -> oldest record of it that was left on disk
-	away    awayKeys
+	items []*item // by Seq
+	lanes map[string]*lane
+	bytes int   // of items
+	busy  share // of items: under way or settled, cannot be given back to the disk
+	skips map[string]uint64 // key -> oldest record of it that was left on disk
+	away  absences
+	holds holds
 }
 
-func newWindow(limit, maxBytes int) *window {
-	return &window{
-		limit: limit, maxBytes: maxBytes,
-		held: map[uint64]*item{}, lanes: map[string]*lane{}, skips: map[string]uint64{}, away: newAwayKeys(),
-	}
+// share is a part of the memory for records.
+type share struct{ items, bytes int }
+
+func newWindow() window {
+	return window{lanes: map[string]*lane{}, skips: map[string]uint64{}, away: newAbsences(), holds: holds{}}
 }
 
-// room is how many more records may be read now.
-func (w *window) room() int {
-	n := min(w.limit-len(w.items), w.limit/2+1)
-	if w.bytes >= w.maxBytes {
-		return 0
+// room is how many more records, and bytes of them, may be read now: none until
+// a quarter of the window is free, so that they are read by the page.
+func (w *window) room() (n, bytes int) {
+	n, bytes = w.limit-len(w.items), w.maxBytes-w.bytes
+	if n*4 < max(w.limit, 1) || bytes*4 < w.maxBytes {
+		return 0, 0
 	}
-	if w.largest > 0 {
-		n = min(n, (w.maxBytes-w.bytes)/w.largest+1)
-	}
-	return n
+	return min(n, w.limit/2+1), bytes
 }
 
-// add takes a record in, unless it is there or its key is being left on disk.
-func (w *window) add(rec agent.Record) {
-	if w.held[rec.Seq] != nil || w.away.has(rec.Key) {
+func (w *window) full() bool {
+	n, _ := w.room()
+	return n == 0
+}
+
+// find is where in items a record is, or would be.
+func (w *window) find(seq uint64) (at int, there bool) {
+	if n := len(w.items); n == 0 || w.items[n-1].rec.Seq < seq {
+		return n, false // nearly always
+	}
+	return slices.BinarySearchFunc(w.items, seq, bySeq)
+}
+
+func bySeq(it *item, seq uint64) int { return cmp.Compare(it.rec.Seq, seq) }
+
+// add takes an item in, unless it is there or is being left on disk.
+func (w *window) add(it *item) {
+	at, there := w.find(it.rec.Seq)
+	if there || w.away.passOver(&it.rec) {
 		return
 	}
-	if _, skipped := w.skips[rec.Key]; skipped && rec.Key != "" {
-		w.skip(rec.Key, rec.Seq)
+	if _, skipped := w.skips[it.rec.Key]; skipped && it.rec.Key != "" {
+		w.skip(it.rec.Key, it.rec.Seq)
 		return
 	}
-	it := &item{rec: rec, waiting: true, notBefore: rec.NotBefore, tries: w.away.back(rec.Seq)}
-	if rec.Key != "" {
-		it.lane = w.laneOf(rec.Key)
+	it.waiting, it.notBefore, it.tries = true, it.rec.NotBefore, w.away.back(it.rec.Seq)
+	if it.rec.Key != "" {
+		it.lane = w.laneOf(it.rec.Key)
 		it.lane.held++
 		it.lane.insert(it)
 	}
-	at, _ := slices.BinarySearchFunc(w.items, rec.Seq, func(i *item, seq uint64) int { return cmp.Compare(i.rec.Seq, seq) })
 	w.items = slices.Insert(w.items, at, it)
-	w.held[rec.Seq] = it
 	w.bytes += it.size()
-	w.largest = max(it.size(), w.largest-w.largest/64)
 }
 
 func (w *window) laneOf(key string) *lane {
@@ -97,22 +112,22 @@ func (w *window) skip(key string, seq uint64) {
 	}
 }
 
-// pick takes the item that should go next in the given job, nil if there is
-// none: the highest priority first, then the oldest. A probe of a failing
-// target takes the item with the fewest failed tries whatever its own pause,
-// so that one record that always fails does not stand for the whole target.
-func (w *window) pick(now time.Time, job int, probe bool) *item {
+// next is the item that should go next in the given job, nil if there is none:
+// the oldest. A probe of a failing target is the one with the fewest failed
+// tries whatever its own pause, so that one record that always fails does not
+// stand for the whole target.
+func (w *window) next(now time.Time, job int, probe bool) *item {
 	var best *item
 	for _, it := range w.items {
-		if !it.eligible(job) || !probe && it.notBefore.After(now) || it.rec.NotBefore.After(now) {
+		if !it.eligible(job) || !probe && it.notBefore.After(now) || it.rec.NotBefore.After(now) || w.holds.block(&it.rec, now) {
 			continue
 		}
-		if best == nil || it.before(best, probe) {
+		if !probe || it.tries == 0 {
+			return it
+		}
+		if best == nil || it.tries < best.tries {
 			best = it
 		}
-	}
-	if best != nil {
-		best.take(job)
 	}
 	return best
 }
@@ -120,7 +135,7 @@ func (w *window) pick(now time.Time, job int, probe bool) *item {
 // nextDue is when the first held-back item may go, zero if none is held back.
 func (w *window) nextDue(now time.Time) (due time.Time) {
 	for _, it := range w.items {
-		if it.eligible(0) && it.notBefore.After(now) && (due.IsZero() || it.notBefore.Before(due)) {
+		if it.notBefore.After(now) && (due.IsZero() || it.notBefore.Before(due)) && it.eligible(0) {
 			due = it.notBefore
 		}
 	}
@@ -130,22 +145,31 @@ func (w *window) nextDue(now time.Time) (due time.Time) {
 // putBack makes an item wait again, at its old place in its lane.
 func (w *window) putBack(it *item) {
 	it.waiting = true
+	w.busy.items--
+	w.busy.bytes -= it.size()
 	if it.lane != nil {
 		it.lane.insert(it)
 	}
 }
 
-// drop forgets items whose end is committed. It returns the sequence to read
-// from again, 0 for none, when that frees a key whose records were left on disk.
+// drop forgets items; those that wait must have left their lanes. It returns the
+// sequence to read from again, 0 for none, when that frees a key whose records
+// were left on disk.
 func (w *window) drop(items []*item) (rewind uint64) {
 	for _, it := range items {
-		delete(w.held, it.rec.Seq)
+		it.gone = true
 		w.bytes -= it.size()
+		if !it.waiting {
+			w.busy.items--
+			w.busy.bytes -= it.size()
+		}
 		if seq := w.leave(it); seq > 0 && (rewind == 0 || seq < rewind) {
 			rewind = seq
 		}
 	}
-	w.items = slices.DeleteFunc(w.items, func(it *item) bool { return w.held[it.rec.Seq] != it })
+	if len(items) > 0 {
+		w.items = slices.DeleteFunc(w.items, func(it *item) bool { return it.gone })
+	}
 	return rewind
 }
 
@@ -164,49 +188,24 @@ func (w *window) leave(it *item) (rewind uint64) {
 	return rewind
 }
 
-// makeRoom is for a full window in which everything that could go has failed
-// before: the records that wait behind a failed one of their key go back to
-// the disk, so that other keys get their turn.
-func (w *window) makeRoom() {
-	if w.room() > 0 || w.fresh() {
-		return
-	}
-	for _, l := range w.lanes {
-		if len(l.waiting) < 2 || l.flying > 0 || l.waiting[0].tries == 0 {
-			continue
+// withdraw drops items that wait, wherever they stand in their lanes.
+func (w *window) withdraw(items []*item) (rewind uint64) {
+	for _, it := range items {
+		if it.lane != nil {
+			it.lane.remove(it)
 		}
-		w.skip(l.key, l.waiting[1].rec.Seq)
-		behind := l.waiting[1:]
-		l.waiting = l.waiting[:1:1]
-		w.drop(behind)
 	}
-	if w.room() == 0 {
-		w.sendAway()
-	}
+	return w.drop(items)
 }
 
-// sendAway leaves the keys with the longest pauses on the disk altogether, up
-// to half of the window.
-func (w *window) sendAway() {
-	var heads []*item
+// waitingOf lists the items that wait and are chosen.
+func (w *window) waitingOf(chosen func(*item) bool) (list []*item) {
 	for _, it := range w.items {
-		if it.lane != nil && it.lane.held == 1 && it.eligible(0) && it.tries > 0 {
-			heads = append(heads, it)
+		if it.waiting && chosen(it) {
+			list = append(list, it)
 		}
 	}
-	slices.SortFunc(heads, func(a, b *item) int { return b.notBefore.Compare(a.notBefore) })
-	heads = heads[:min(len(heads), w.limit/2, w.away.room())]
-	for _, it := range heads {
-		w.away.add(it)
-	}
-	w.drop(heads) // what it would have read again comes with them
-}
-
-// fresh tells whether something is under way, or could go that never failed.
-func (w *window) fresh() bool {
-	return slices.ContainsFunc(w.items, func(it *item) bool {
-		return it.eligible(0) && it.tries == 0 || !it.waiting
-	})
+	return list
 }
 
 // eligible tells whether the item may go in the given job: it waits, it is the
@@ -219,8 +218,11 @@ func (it *item) eligible(job int) bool {
 	return l == nil || l.waiting[0] == it && (l.flying == 0 || l.job == job)
 }
 
+// take puts an eligible item under way.
 func (it *item) take(job int) {
 	it.waiting = false
+	it.level.busy.items++
+	it.level.busy.bytes += it.size()
 	if l := it.lane; l != nil {
 		l.waiting = l.waiting[1:]
 		l.flying++
@@ -234,13 +236,6 @@ func (it *item) landed() {
 	}
 }
 
-func (it *item) before(other *item, probe bool) bool {
-	if probe && it.tries != other.tries {
-		return it.tries < other.tries
-	}
-	return it.rec.Priority > other.rec.Priority
-}
-
 // size is about what the item costs in memory, bytes.
 func (it *item) size() int {
 	ev := &it.rec.Event
@@ -248,6 +243,12 @@ func (it *item) size() int {
 }
 
 func (l *lane) insert(it *item) {
-	at, _ := slices.BinarySearchFunc(l.waiting, it.rec.Seq, func(i *item, seq uint64) int { return cmp.Compare(i.rec.Seq, seq) })
+	at, _ := slices.BinarySearchFunc(l.waiting, it.rec.Seq, bySeq)
 	l.waiting = slices.Insert(l.waiting, at, it)
+}
+
+func (l *lane) remove(it *item) {
+	if at, ok := slices.BinarySearchFunc(l.waiting, it.rec.Seq, bySeq); ok {
+		l.waiting = slices.Delete(l.waiting, at, at+1)
+	}
 }

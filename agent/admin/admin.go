@@ -19,12 +19,14 @@ import (
 const maxSocketPath = 107
 
 // Handler serves GET /v1/status as JSON (agent.Status), the dead-letter box at
-// POST /v1/deadletters/{list,redrive,drop}, and GET /v1/events as a recording.
-func Handler(status func() agent.Status, box Letters, events Events) http.Handler {
+// POST /v1/deadletters/{list,redrive,drop}, GET /v1/events as a recording, and
+// what waits for targets at POST /v1/uplink/{status,waiting,why,drop,retry,pause,resume}.
+func Handler(status func() agent.Status, box Letters, events Events, up Uplink) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, status()) })
 	serveLetters(mux, box)
 	serveEvents(mux, status, events)
+	serveUplink(mux, up)
 	return mux
 }
 

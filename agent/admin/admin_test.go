@@ -15,9 +15,11 @@ import (
 
 func serve(t *testing.T, path string) { serveBox(t, path, &letters{}) }
 
-func serveBox(t *testing.T, path string, box *letters) { serveAll(t, path, box, &events{}) }
+func serveBox(t *testing.T, path string, box *letters) {
+	serveAll(t, path, box, &events{}, &outboxes{})
+}
 
-func serveAll(t *testing.T, path string, box *letters, from *events) {
+func serveAll(t *testing.T, path string, box *letters, from *events, up *outboxes) {
 	t.Helper()
 	l, err := admin.Listen(path)
 	if err != nil {
@@ -25,7 +27,7 @@ func serveAll(t *testing.T, path string, box *letters, from *events) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	h := admin.Handler(func() agent.Status { return agent.Status{Device: "gw7", Generation: 3} }, box, from)
+	h := admin.Handler(func() agent.Status { return agent.Status{Device: "gw7", Generation: 3} }, box, from, up)
 	go func() { ended <- admin.Serve(ctx, l, h) }()
 	t.Cleanup(func() {
 		cancel()

@@ -149,7 +149,12 @@ func (t *tap) lines(ctx context.Context, b []byte) ([]byte, error) {
 // topics that filter names or ("") of all. The answer is a recording that goes on
 // until it is closed, ctx ends, or the agent does.
 func Watch(ctx context.Context, path, filter string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://skerry/v1/events?topic="+url.QueryEscape(filter), nil)
+	return stream(ctx, path, "/v1/events?topic="+url.QueryEscape(filter))
+}
+
+// stream asks the agent behind the socket at path for an answer that goes on.
+func stream(ctx context.Context, path, route string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://skerry"+route, nil)
 	if err != nil {
 		return nil, err
 	}

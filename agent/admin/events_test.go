@@ -53,7 +53,7 @@ func (e *events) come(topic string, data []byte) int {
 func watch(t *testing.T, from *events, filter string) (*recording.Reader, func()) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
-	serveAll(t, path, &letters{}, from)
+	serveAll(t, path, &letters{}, from, &outboxes{})
 	ctx, cancel := context.WithCancel(context.Background())
 	body, err := admin.Watch(ctx, path, filter)
 	if err != nil {
@@ -123,7 +123,7 @@ func TestASlowReaderHoldsNobodyUp(t *testing.T) {
 
 func TestAFilterThatIsNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	serveAll(t, path, &letters{}, &events{})
+	serveAll(t, path, &letters{}, &events{}, &outboxes{})
 	if _, err := admin.Watch(context.Background(), path, "a/#/b"); err == nil {
 		t.Error("a/#/b is taken as a filter")
 	}

@@ -27,12 +27,16 @@ type Config struct {
 	HTTPIn   HTTPInConfig   `key:"http_in"`
 	Sources  []SourceConfig `key:"sources"`
 	Registry RegistryConfig `key:"registry"`
+	Links    []LinkConfig   `key:"links"`
+	Uplink   UplinkConfig   `key:"uplink"`
 	Targets  []TargetConfig `key:"targets"`
 	Secrets  []SecretConfig `key:"secrets"`
 	HTTP     HTTPConfig     `key:"http"`
 	Limits   LimitsConfig   `key:"limits"`
 	Admin    AdminConfig    `key:"admin"`
 	Log      LogConfig      `key:"log"`
+
+	Telemetry TelemetryConfig `key:"telemetry"`
 
 	Warnings []string `key:"-"` // sentences for the log: what works, but should be otherwise
 }
@@ -100,33 +104,6 @@ type RegistryConfig struct {
 	PlainHTTP bool          `key:"plain_http"`
 }
 
-// TargetConfig binds the name of a target to an endpoint and credentials.
-type TargetConfig struct {
-	Name                string        `key:"name"` // what apps call it
-	Kind                string        `key:"kind"` // cloudevents, http or lambda
-	URL                 string        `key:"url"`
-	Method              string        `key:"method"`
-	Headers             []string      `key:"headers"` // "Name: value"
-	Username            string        `key:"username"`
-	Password            string        `key:"password"` // from PasswordFile if that is set; so with the three below
-	PasswordFile        string        `key:"password_file"`
-	Token               string        `key:"token"`
-	TokenFile           string        `key:"token_file"`
-	CAFile              string        `key:"ca_file"`
-	CertFile            string        `key:"cert_file"`
-	KeyFile             string        `key:"key_file"`
-	Region              string        `key:"region"`
-	Function            string        `key:"function"`
-	Endpoint            string        `key:"endpoint"`
-	AccessKeyID         string        `key:"access_key_id"`
-	SecretAccessKey     string        `key:"secret_access_key"`
-	SecretAccessKeyFile string        `key:"secret_access_key_file"`
-	SessionToken        string        `key:"session_token"`
-	SessionTokenFile    string        `key:"session_token_file"`
-	Timeout             time.Duration `key:"timeout"`   // per try; 0 for the target's own default
-	InFlight            int           `key:"in_flight"` // requests at a time; 0 for the target's own default
-}
-
 // SecretConfig is a value that functions may be granted by its name.
 // Exactly one of File and Env is set.
 type SecretConfig struct {
@@ -138,6 +115,7 @@ type SecretConfig struct {
 // HTTPConfig is about the requests that functions make.
 type HTTPConfig struct {
 	CAFile string `key:"ca_file"` // PEM: trusted instead of the system's roots
+	Link   string `key:"link"`    // one of Links that they go over; "" for that of all
 }
 
 // LimitsConfig bounds what the agent takes from the device.

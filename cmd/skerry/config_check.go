@@ -45,6 +45,8 @@ func (c *Config) check(unread problems) problems {
 		c.Targets[i].check(fmt.Sprintf("targets[%d]", i), &p)
 	}
 	p.checkNames("targets", len(c.Targets), func(i int) string { return c.Targets[i].Name })
+	c.checkUplink(&p)
+	c.checkTelemetry(&p)
 	c.checkCredentials(&p)
 	c.checkSecrets(&p)
 	c.checkRest(&p)
@@ -198,45 +200,6 @@ func (c *Config) checkRegistry(p *problems) {
 	}
 	if c.Registry.Poll < time.Second {
 		p.add("registry.poll", "is at least 1s, not %s", c.Registry.Poll)
-	}
-}
-
-func (t *TargetConfig) check(path string, p *problems) {
-	switch t.Kind {
-	case "cloudevents", "http":
-		p.checkURL(join(path, "url"), t.URL, "http", "https")
-	case "lambda":
-		t.checkLambda(path, p)
-	default:
-		p.add(join(path, "kind"), "is cloudevents, http or lambda, not %q", t.Kind)
-	}
-	p.checkFile(join(path, "ca_file"), t.CAFile)
-	p.checkPair(path, t.CertFile, t.KeyFile)
-	if t.Token+t.TokenFile != "" && t.Username+t.Password+t.PasswordFile != "" {
-		p.add(join(path, "token"), "cannot be combined with a user name and password: a request carries one of them")
-	}
-	for i, h := range t.Headers {
-		name, _, ok := strings.Cut(h, ":")
-		if !ok || name == "" || strings.ContainsAny(name, " \t") || strings.ContainsAny(h, "\r\n") {
-			p.add(fmt.Sprintf("%s.headers[%d]", path, i), `is one line "Name: value" in quotes, such as "X-Site: west"`)
-		}
-	}
-	p.checkRange(join(path, "in_flight"), int64(t.InFlight), 0, 1024)
-}
-
-func (t *TargetConfig) checkLambda(path string, p *problems) {
-	for _, need := range []struct{ key, value string }{
-		{"region", t.Region},
-		{"function", t.Function},
-		{"access_key_id", t.AccessKeyID},
-		{"secret_access_key_file", t.SecretAccessKey + t.SecretAccessKeyFile},
-	} {
-		if need.value == "" {
-			p.add(join(path, need.key), "is missing: a lambda target needs it")
-		}
-	}
-	if t.Endpoint != "" {
-		p.checkURL(join(path, "endpoint"), t.Endpoint, "http", "https")
 	}
 }
 

@@ -16,7 +16,8 @@ type credential struct {
 	file  string
 }
 
-// credentials lists all there are in c.
+// credentials lists all there are in c, but for those of targets, which read
+// their files themselves.
 func (c *Config) credentials() []credential {
 	var all []credential
 	for i := range c.Brokers {
@@ -28,16 +29,6 @@ func (c *Config) credentials() []credential {
 		all = append(all, credential{fmt.Sprintf("broker.users[%d]", i), "password", &u.Password, u.PasswordFile})
 	}
 	all = append(all, credential{"http_in", "token", &c.HTTPIn.Token, c.HTTPIn.TokenFile})
-	for i := range c.Targets {
-		t, path := &c.Targets[i], fmt.Sprintf("targets[%d]", i)
-		all = append(
-			all,
-			credential{path, "password", &t.Password, t.PasswordFile},
-			credential{path, "token", &t.Token, t.TokenFile},
-			credential{path, "secret_access_key", &t.SecretAccessKey, t.SecretAccessKeyFile},
-			credential{path, "session_token", &t.SessionToken, t.SessionTokenFile},
-		)
-	}
 	return all
 }
 
@@ -124,7 +115,11 @@ func (c *Config) warnAboutFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("read config file: %w", err)
 	}
-	for _, cr := range c.credentials() {
+	all := c.credentials()
+	for i := range c.Targets {
+		all = append(all, c.Targets[i].credentials(fmt.Sprintf("targets[%d]", i))...)
+	}
+	for _, cr := range all {
 		if *cr.value != "" && info.Mode().Perm()&0o004 != 0 {
 			c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %s.%s stands in a file that every user of this device can read: chmod 640 it, or use %s_file", path, cr.path, cr.key, cr.key))
 		}

@@ -108,27 +108,36 @@ func decodeConfig(from map[string]any, c *Config) problems {
 }
 
 func decodeStruct(from map[string]any, to reflect.Value, path string, p *problems) {
-	fields := structKeys(to.Type())
+	fields, known := structFields(to.Type()), structKeys(to.Type())
 	keys := make([]string, 0, len(from))
 	for k := range from {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys) // mistakes are told in the same order each time
 	for _, k := range keys {
-		i := slices.Index(fields, k)
+		i := slices.Index(known, k)
 		if i < 0 {
-			p.add(join(path, k), "there is no such key; %s", suggest(k, fields))
+			p.add(join(path, k), "there is no such key; %s", suggest(k, known))
 			continue
 		}
-		decodeValue(from[k], to.Field(i), join(path, k), p)
+		decodeValue(from[k], to.FieldByIndex(fields[i].Index), join(path, k), p)
 	}
 }
 
-// structKeys lists the keys of t's fields, in their order.
+// structFields lists t's fields that keys set, in their order, with those of
+// embedded structs.
+func structFields(t reflect.Type) []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
+		return f.Anonymous || f.Tag.Get("key") == "-"
+	})
+}
+
+// structKeys lists their keys.
 func structKeys(t reflect.Type) []string {
-	keys := make([]string, t.NumField())
+	fields := structFields(t)
+	keys := make([]string, len(fields))
 	for i := range keys {
-		keys[i] = t.Field(i).Tag.Get("key")
+		keys[i] = fields[i].Tag.Get("key")
 	}
 	return keys
 }
@@ -148,7 +157,7 @@ func decodeValue(from any, to reflect.Value, path string, p *problems) {
 	case reflect.Struct:
 		m, ok := from.(map[string]any)
 		if !ok {
-			p.add(path, "is a section with keys of its own (%s), not a value", strings.Join(publicKeys(to.Type()), ", "))
+			p.add(path, "is a section with keys of its own (%s), not a value", strings.Join(structKeys(to.Type()), ", "))
 			return
 		}
 		decodeStruct(m, to, path, p)
@@ -159,10 +168,6 @@ func decodeValue(from any, to reflect.Value, path string, p *problems) {
 			p.add(path, "%v", err)
 		}
 	}
-}
-
-func publicKeys(t reflect.Type) []string {
-	return slices.DeleteFunc(structKeys(t), func(k string) bool { return k == "-" })
 }
 
 func decodeList(from any, to reflect.Value, path string, p *problems) {
@@ -197,6 +202,10 @@ func decodeScalar(from any, to reflect.Value) error {
 		return parseDuration(from, ptr)
 	case *Size:
 		return parseSize(from, ptr)
+	case *int64:
+		return parseSize(from, (*Size)(ptr))
+	case *Share:
+		return parseShare(from, ptr)
 	case *string:
 		text, ok := from.(string)
 		if !ok {
@@ -290,7 +299,6 @@ func suggest(key string, known []string) string {
 	if best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
-	known = slices.DeleteFunc(slices.Clone(known), func(k string) bool { return k == "-" })
 	return "there are " + strings.Join(known, ", ")
 }
 

@@ -38,6 +38,8 @@ func (c *Config) fillDefaults() {
 	c.fillSourceDefaults()
 	c.Registry.Poll = cmp.Or(c.Registry.Poll, defaultPoll)
 	c.Limits.Disk = cmp.Or(c.Limits.Disk, defaultDisk)
+	c.fillUplinkDefaults()
+	c.fillTelemetryDefaults()
 	c.Limits.Module = cmp.Or(c.Limits.Module, wasm.DefaultModuleSize)
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
@@ -65,8 +67,7 @@ func (c *Config) resolvePaths(base string) {
 		paths = append(paths, &c.Broker.Users[i].PasswordFile)
 	}
 	for i := range c.Targets {
-		t := &c.Targets[i]
-		paths = append(paths, &t.PasswordFile, &t.TokenFile, &t.CAFile, &t.CertFile, &t.KeyFile, &t.SecretAccessKeyFile, &t.SessionTokenFile)
+		paths = append(paths, c.Targets[i].files()...)
 	}
 	for i := range c.Secrets {
 		paths = append(paths, &c.Secrets[i].File)

@@ -17,10 +17,10 @@ func envKeys() [][]string {
 	var keys [][]string
 	var walk func(t reflect.Type, path []string)
 	walk = func(t reflect.Type, path []string) {
-		for i, key := range structKeys(t) {
-			at, ft := append(slices.Clip(path), key), t.Field(i).Type
+		for _, f := range structFields(t) {
+			at, ft := append(slices.Clip(path), f.Tag.Get("key")), f.Type
 			switch {
-			case key == "-" || ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct:
+			case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct:
 			case ft.Kind() == reflect.Struct:
 				walk(ft, at)
 			default:

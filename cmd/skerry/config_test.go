@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/skerry-edge/skerry/uplink"
 )
 
 func TestLoadConfigReadsEveryKey(t *testing.T) {
@@ -53,14 +55,14 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 		},
 		Registry: RegistryConfig{Ref: "oci://ghcr.io/acme/fleet:latest", Poll: 10 * time.Minute},
 		Targets: []TargetConfig{
-			{
-				Name: "alerts", Kind: "cloudevents", URL: "https://hooks.example/alerts", Token: "correct horse", TokenFile: password,
-				Headers: []string{"X-Site: West"}, Timeout: 10 * time.Second, InFlight: 4,
-			},
-			{
+			{TargetConfig: uplink.TargetConfig{
+				Name: "alerts", Kind: "cloudevents", URL: "https://hooks.example/alerts", TokenFile: password,
+				Headers: []string{"X-Site: West"}, Timeout: 10 * time.Second,
+			}, InFlight: 4},
+			{TargetConfig: uplink.TargetConfig{
 				Name: "jobs", Kind: "lambda", Region: "eu-north-1", Function: "Resize",
-				AccessKeyID: "AKIAEXAMPLE", SecretAccessKey: "correct horse", SecretAccessKeyFile: password,
-			},
+				AccessKeyID: "AKIAEXAMPLE", SecretAccessKeyFile: password,
+			}},
 		},
 		Secrets:  []SecretConfig{{Name: "pager-token", File: password}, {Name: "site-key", Env: "SKERRY_TEST_SITE_KEY"}},
 		HTTP:     HTTPConfig{CAFile: "testdata/config/ca.pem"},

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -34,14 +29,9 @@ already. The running agent is asked; if none runs, its data directory is opened.
 
 // deadOptions are the flags of all of them.
 type deadOptions struct {
-	config, socket, output, function string
-	all                              bool
-}
-
-func (o *deadOptions) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&o.config, "config", "c", "/etc/skerry/skerry.yaml", "configuration file of the agent")
-	cmd.Flags().StringVar(&o.socket, "socket", "", "the agent's unix socket, instead of a configuration file")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text or json")
+	reach
+	function string
+	all      bool
 }
 
 func deadlistCommand() *cobra.Command {
@@ -182,55 +172,10 @@ func (o *deadOptions) chosen(ids []string) (agent.DeadFilter, error) {
 // use calls do with the running agent's box or, if none runs, with that of its
 // data directory.
 func (o *deadOptions) use(do func(admin.Letters) error) error {
-	if err := checkOutput(o.output); err != nil {
-		return err
-	}
-	if o.socket != "" {
-		return do(admin.Box{Path: o.socket})
-	}
-	places, err := configPlaces(o.config)
-	if err != nil {
-		return usageError{err}
-	}
-	err = do(admin.Box{Path: places.Admin.Socket})
-	if !errors.Is(err, admin.ErrNoAgent) {
-		return err
-	}
-	dir := filepath.Join(places.Data, storeDir)
-	info, statErr := os.Stat(dir)
-	if statErr != nil {
-		return err
-	}
-	if err := checkOwner(dir, info, os.Geteuid()); err != nil {
-		return err
-	}
-	st, err := store.Open(dir, store.Options{Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return fmt.Errorf("no agent answers on %s, and its data cannot be opened: %w", places.Admin.Socket, err)
-	}
-	return errors.Join(do(agent.OpenDeadBox(st)), st.Close())
-}
-
-// checkOwner keeps others than the agent's user, root above all, from leaving
-// files in its data that it cannot write.
-func checkOwner(dir string, info os.FileInfo, user int) error {
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != user {
-		return fmt.Errorf("no agent runs, and %s is another user's: start the agent, or run this as its user: sudo -u '#%d' skerry deadletter …", dir, owner.Uid)
-	}
-	return nil
-}
-
-// done tells what was done, and why not more.
-func (o *deadOptions) done(cmd *cobra.Command, what string, n int, err error) error {
-	if err != nil && n > 0 {
-		err = fmt.Errorf("%s %d, then: %w", what, n, err)
-	}
-	if err != nil {
-		return err
-	}
-	if o.output == "json" {
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]int{what: n})
-	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d\n", what, n)
-	return err
+	return within(
+		o.reach,
+		func(socket string) admin.Letters { return admin.Box{Path: socket} },
+		func(st *store.Store) admin.Letters { return agent.OpenDeadBox(st) },
+		do,
+	)
 }

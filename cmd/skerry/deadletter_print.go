@@ -26,7 +26,7 @@ func printLetters(w io.Writer, list []agent.DeadLetter, output string) error {
 	fmt.Fprintln(t, "ID\tFOR\tTOPIC\tEVENT OF\tTRIES\tSIZE\tWHY") // Flush tells of errors
 	for i := range list {
 		l := &list[i]
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", l.ID, shown(strings.TrimPrefix(l.Queue, agent.QueueInbox(""))), shown(l.Topic),
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", l.ID, shown(waitsFor(l.Queue)), shown(l.Topic),
 			l.Time.UTC().Format("2006-01-02 15:04:05Z"), l.Attempts, bytesText(int64(l.Size)), shown(oneLine(l.Reason)))
 	}
 	return t.Flush()
@@ -52,32 +52,17 @@ func printLetter(w io.Writer, l agent.DeadLetter, output string) error {
 			Base64 []byte          `json:"data_base64,omitempty"`
 		}{l, data.Data, data.Text, data.Base64})
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	p := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, shown(value))
-		}
-	}
-	p("id", fmt.Sprint(l.ID))
-	p("for", strings.TrimPrefix(l.Queue, agent.QueueInbox("")))
-	p("why", l.Reason)
-	p("tries", fmt.Sprint(l.Attempts))
-	p("function", l.Function)
-	p("trigger", l.Trigger)
-	p("event", l.Event)
-	p("of", l.Time.UTC().Format("2006-01-02 15:04:05.000Z"))
-	p("topic", l.Topic)
-	p("content type", l.ContentType)
-	p("data", bytesText(int64(l.Size)))
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "\n%s\n", data.raw)
-	return err
-}
-
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	return printFields(w, [][2]string{
+		{"id", fmt.Sprint(l.ID)},
+		{"for", waitsFor(l.Queue)},
+		{"why", l.Reason},
+		{"tries", fmt.Sprint(l.Attempts)},
+		{"function", l.Function},
+		{"trigger", l.Trigger},
+		{"event", l.Event},
+		{"of", l.Time.UTC().Format("2006-01-02 15:04:05.000Z")},
+		{"topic", l.Topic},
+		{"content type", l.ContentType},
+		{"data", bytesText(int64(l.Size))},
+	}, data.raw)
 }

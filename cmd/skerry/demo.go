@@ -19,6 +19,7 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/examples"
 	fleetsync "github.com/skerry-edge/skerry/sync"
+	"github.com/skerry-edge/skerry/uplink"
 )
 
 // demoOptions are the flags of skerry demo.
@@ -138,7 +139,7 @@ func demoConfig(ctx context.Context, dir, cloudURL string) (Config, error) {
 		Admin:    AdminConfig{Socket: filepath.Join(dir, "skerry.sock")},
 		Broker:   ListenConfig{Listen: addr, Name: "plant", Anonymous: true},
 		Registry: RegistryConfig{Ref: registry},
-		Targets:  []TargetConfig{{Name: "alerts", Kind: "cloudevents", URL: cloudURL}},
+		Targets:  []TargetConfig{{TargetConfig: uplink.TargetConfig{Name: "alerts", Kind: "cloudevents", URL: cloudURL}}},
 	}
 	cfg.fillDefaults()
 	return cfg, nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/agent/admin"
+	"github.com/skerry-edge/skerry/internal/logbook"
 	"github.com/skerry-edge/skerry/internal/store"
 	"github.com/skerry-edge/skerry/internal/when"
 	"github.com/skerry-edge/skerry/sensors"
@@ -45,18 +47,25 @@ const (
 type device struct {
 	cfg     Config
 	log     *slog.Logger
+	book    *logbook.Book // what log writes
 	started time.Time
 
-	clock    *agent.Clock // by which state expires
-	store    *store.Store
-	outboxes []*uplink.Outbox
-	fetcher  *uplink.Fetcher // of functions
-	runtime  *wasm.Runtime
-	sources  []source
-	agent    *agent.Agent
-	puller   *fleetsync.Puller // nil: no registry
-	inside   *sensors.Inside   // what happens to the agent
-	applied  atomic.Bool       // something was
+	clock     *agent.Clock // by which state and records expire
+	store     *store.Store
+	meters    []*uplink.Meter  // of cfg.Links
+	targets   []*uplink.Outbox // of cfg.Targets, in their order
+	brokers   []*uplink.Outbox
+	beside    []runner // what targets and links do besides
+	keeper    *uplink.Keeper
+	written   int64           // to block devices by this process, before the store was opened
+	fetcher   *uplink.Fetcher // of functions
+	runtime   *wasm.Runtime
+	sources   []source
+	agent     *agent.Agent
+	puller    *fleetsync.Puller // nil: no registry
+	inside    *sensors.Inside   // what happens to the agent
+	telemetry *telemetry
+	applied   atomic.Bool // something was
 }
 
 // source is what a device needs of its sources beyond agent.Source.
@@ -73,7 +82,7 @@ type broker interface {
 }
 
 // brokerKind is the kind of the outboxes of brokers.
-const brokerKind = "mqtt"
+const brokerKind = "broker"
 
 // newDevice opens the data directory and wires everything. It starts nothing.
 // An error that a person can mend is a usageError.
@@ -81,12 +90,14 @@ func newDevice(cfg Config, tune tuning, log *slog.Logger) (*device, error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, usageError{fmt.Errorf("data: %w", err)}
 	}
-	clock := agent.NewClock(wallClock)
+	book, log := newBook(log)
+	written, clock := writtenBytes(), agent.NewClock(wallClock)
 	st, err := store.Open(filepath.Join(cfg.Data, storeDir), store.Options{Quota: int64(cfg.Limits.Disk), Past: clock.Past, NoSync: noSync, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	d := &device{cfg: cfg, log: log, clock: clock, store: st, started: time.Now()}
+	d := &device{cfg: cfg, log: log, book: book, clock: clock, store: st, started: time.Now(), written: written}
+	d.telemetry = newTelemetry(&d.cfg, d.store, d.started, d.log)
 	if err := d.wire(tune); err != nil {
 		return nil, errors.Join(usageError{err}, st.Close())
 	}
@@ -94,9 +105,13 @@ func newDevice(cfg Config, tune tuning, log *slog.Logger) (*device, error) {
 }
 
 func (d *device) wire(tune tuning) error {
+	if err := d.wireLinks(); err != nil {
+		return err
+	}
 	if err := d.wireTargets(tune); err != nil {
 		return err
 	}
+	d.wireKeeper()
 	d.inside = sensors.NewInside(d.cfg.Device.ID, d.log)
 	key, err := deviceKey(d.cfg.Data)
 	if err != nil {
@@ -105,7 +120,7 @@ func (d *device) wire(tune tuning) error {
 	d.runtime = wasm.NewRuntime(d.store, wasm.Options{
 		CacheDir: filepath.Join(d.cfg.Data, compiledDir), Key: key, Compiler: compiler(), ModuleSize: int64(d.cfg.Limits.Module), Log: d.log,
 	})
-	if d.fetcher, err = uplink.NewFetcher(uplink.FetchOptions{CAFile: d.cfg.HTTP.CAFile}); err != nil {
+	if d.fetcher, err = uplink.NewFetcher(uplink.FetchOptions{CAFile: d.cfg.HTTP.CAFile, Link: d.meter(d.cfg.linkOf(d.cfg.HTTP.Link))}); err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
 	brokers, err := d.wireBrokers()
@@ -121,7 +136,7 @@ func (d *device) wire(tune tuning) error {
 	for _, b := range brokers {
 		name := b.Status().Name
 		publishers[name] = b
-		d.outboxes = append(d.outboxes, uplink.NewBatchOutbox(d.store.Queue(agent.QueueBroker(name)), d.store, b,
+		d.brokers = append(d.brokers, uplink.NewBatchOutbox(d.store.Levels(agent.QueueBroker(name)), d.store, b,
 			uplink.Options{Name: name, Kind: brokerKind, Batch: 256, MaxBackoff: tune.maxBackoff, Log: d.log}))
 	}
 	var sources []agent.Source
@@ -130,33 +145,9 @@ func (d *device) wire(tune tuning) error {
 	}
 	d.agent = agent.New(d.store, d.runtime, sources, agent.Options{
 		Device: d.cfg.Device.ID, DefaultBroker: d.defaultBroker(), Publishers: publishers,
-		Language: when.Language{}, Secrets: d.secret, Fetch: d.fetcher, Clock: d.clock, Linger: d.cfg.Linger, Group: groupSize, Log: d.log,
+		Language: when.Language{}, Secrets: d.secret, Fetch: d.fetcher, Clock: d.clock, Linger: d.cfg.Linger, Group: groupSize, Watch: d.telemetry.watcher(), Log: d.log,
 	})
 	return d.wireRegistry(tune)
-}
-
-func (d *device) wireTargets(tune tuning) error {
-	for _, t := range d.cfg.Targets {
-		target, err := uplink.Open(t.uplink())
-		if err != nil {
-			return err
-		}
-		d.outboxes = append(d.outboxes, uplink.NewOutbox(d.store.Queue(agent.QueueTarget(t.Name, agent.DefaultWay.Priority, false)), d.store, target,
-			uplink.Options{Name: t.Name, Kind: t.Kind, InFlight: t.InFlight, MaxBackoff: tune.maxBackoff, Log: d.log}))
-	}
-	return nil
-}
-
-// uplink is the target in uplink's words.
-func (t TargetConfig) uplink() uplink.TargetConfig {
-	return uplink.TargetConfig{
-		Name: t.Name, Kind: t.Kind, URL: t.URL, Method: t.Method, Headers: t.Headers,
-		Username: t.Username, Password: t.Password, Token: t.Token,
-		CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile,
-		Region: t.Region, Function: t.Function, Endpoint: t.Endpoint,
-		AccessKeyID: t.AccessKeyID, SecretAccessKey: t.SecretAccessKey, SessionToken: t.SessionToken,
-		Timeout: t.Timeout,
-	}
 }
 
 // secret gives a function the value of a secret that the device holds.
@@ -295,16 +286,27 @@ func (d *device) run(ctx context.Context) error {
 	var sinks sync.WaitGroup
 	var storeErr error
 	sinks.Go(func() { storeErr = d.store.Run(under) })
+	sinks.Go(func() { d.book.Run(under) })
+	stopTelemetry := d.startTelemetry(under)
 
 	g, ctx := errgroup.WithContext(ctx)
-	for _, o := range d.outboxes {
+	for _, o := range slices.Concat(d.targets, d.brokers) {
 		g.Go(func() error { return o.Run(ctx) })
+	}
+	for _, r := range append(d.beside, d.keeper) {
+		g.Go(func() error { return r.Run(ctx) })
 	}
 	g.Go(func() error { return d.agent.Run(ctx) })
 	g.Go(func() error { return d.sync(ctx) })
 	g.Go(func() error { return d.watch(ctx) })
-	g.Go(func() error { return admin.Serve(ctx, socket, admin.Handler(d.status, d.agent.DeadBox(), d.agent)) })
-	err = g.Wait()
+	g.Go(func() error {
+		trimMemory(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		return admin.Serve(ctx, socket, admin.WithLogs(admin.Handler(d.status, d.agent.DeadBox(), d.agent, d.control()), d.book))
+	})
+	err = errors.Join(g.Wait(), stopTelemetry())
 	stopUnder()
 	sinks.Wait()
 	return errors.Join(err, storeErr, d.close())

@@ -19,17 +19,10 @@ func (d *device) status() agent.Status {
 	for _, src := range d.sources {
 		s.Sources = append(s.Sources, src.Status())
 	}
-	bound := map[string]bool{}
-	for _, o := range d.outboxes {
-		t := o.Status()
-		s.Targets = append(s.Targets, t)
-		if t.Kind == brokerKind {
-			bound[agent.QueueBroker(t.Name)] = true
-		} else {
-			bound["target/"+t.Name] = true
-		}
+	s.Targets = append(d.targetStatus(), d.brokerStatus()...)
+	for _, m := range d.meters {
+		s.Links = append(s.Links, m.Status())
 	}
-	s.Targets = append(s.Targets, d.unbound(bound)...)
 	if t, used := d.fetcher.Status(); used {
 		s.Targets = append(s.Targets, t)
 	}
@@ -39,24 +32,21 @@ func (d *device) status() agent.Status {
 	return s
 }
 
-// unbound are the outboxes of targets and brokers that the configuration does
-// not name any more.
-func (d *device) unbound(bound map[string]bool) []agent.TargetStatus {
-	var out []agent.TargetStatus
-	for _, queue := range d.store.Queues() {
-		where, name, _ := strings.Cut(queue, "/")
-		if target, _, _, ok := agent.SplitTarget(queue); ok {
-			name = target
-		}
-		if bound[where+"/"+name] || where != "target" && where != "broker" {
-			continue
-		}
-		out = append(out, agent.TargetStatus{
-			Name: name, Kind: "none", Waiting: d.store.Queue(queue).Len(),
-			LastError: "this " + where + " is not in the configuration any more: its records wait until it is",
-		})
+// brokerStatus is that of the outboxes of brokers, also of those that the
+// configuration does not name any more, while something waits for them.
+func (d *device) brokerStatus() []agent.TargetStatus {
+	var list []agent.TargetStatus
+	bound := map[string]bool{}
+	for _, o := range d.brokers {
+		s := o.Status()
+		list, bound[s.Name] = append(list, s), true
 	}
-	return out
+	for _, queue := range d.store.Queues() {
+		if name, ok := strings.CutPrefix(queue, agent.QueueBroker("")); ok && !bound[name] {
+			list = append(list, agent.TargetStatus{Name: name, Kind: noKind, Waiting: d.store.Queue(queue).Len(), LastError: goneText("broker")})
+		}
+	}
+	return list
 }
 
 // residentBytes is this process's resident memory, 0 where it cannot be read.

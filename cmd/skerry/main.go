@@ -26,7 +26,7 @@ const (
 	exitUncommitted = 3 // skerry invoke: the function rejected the event, asked for a retry or failed
 	exitStopped     = 4 // skerry invoke: the sandbox stopped the function
 
-	exitMissing = 5 // skerry events: events came faster than they were taken
+	exitMissing = 5 // skerry events, skerry logs: more came than was taken
 )
 
 // usageError marks an error that the person in front can mend.
@@ -73,7 +73,7 @@ follow-ups to a central FaaS.
 
 Exit codes: 0 done, 1 it did not work, 2 the command line, the configuration or
 a manifest is wrong. Of invoke also: 3 the function did not commit, 4 the
-sandbox stopped it. Of events: 5 it missed some.`,
+sandbox stopped it. Of events and logs: 5 they missed some.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
@@ -85,7 +85,7 @@ sandbox stopped it. Of events: 5 it missed some.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(runCommand(), demoCommand(), publishCommand(), statusCommand(),
-		inspectCommand(), invokeCommand(), doctorCommand(), deadletterCommand(), eventsCommand(), versionCommand(), compileCommand())
+		inspectCommand(), invokeCommand(), doctorCommand(), uplinkCommand(), deadletterCommand(), eventsCommand(), logsCommand(), versionCommand(), compileCommand())
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root

@@ -71,10 +71,8 @@ func printStatus(w io.Writer, s agent.Status, output string) error {
 	for _, src := range s.Sources {
 		p("%s\t%s\t%s\t%d\t%s%s", src.Name, src.Kind, up(src.Connected), src.Inflight, strings.Join(src.Filters, " "), note(src.Note))
 	}
-	p("\nTARGET\tKIND\tWAITING\tDELIVERED\tFAILED THERE\tRETRIES\tDEAD\tSENT UP")
-	for _, o := range s.Targets {
-		p("%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s%s", o.Name, o.Kind, o.Waiting, o.Delivered, o.FnErrors, o.Retries, o.Dead, bytesText(o.BytesUp), note(o.LastError))
-	}
+	printTargets(p, s.Targets)
+	printLinks(p, s.Links)
 	return t.Flush()
 }
 
@@ -105,6 +103,20 @@ func printFunctions(p func(string, ...any), functions []agent.FunctionStatus) {
 		}
 		for _, text := range f.Refused {
 			p("%s was denied: %s", f.Name, shown(text))
+		}
+	}
+}
+
+func printTargets(p func(string, ...any), targets []agent.TargetStatus) {
+	p("\nTARGET\tKIND\tSTATE\tWAITING\tDELIVERED\tFAILED THERE\tRETRIES\tDEAD\tGIVEN UP\tSENT UP")
+	for i := range targets {
+		o := &targets[i]
+		p("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s", o.Name, o.Kind, targetState(o), o.Waiting, o.Delivered, o.FnErrors, o.Retries, o.Dead,
+			dropsText(o.Drops), bytesText(o.BytesUp))
+	}
+	for i := range targets {
+		if text := trouble(&targets[i]); text != "" {
+			p("%s: %s", targets[i].Name, shown(text))
 		}
 	}
 }

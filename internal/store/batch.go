@@ -146,7 +146,7 @@ func (s *Store) giveBackSeqs() {
 func (s *Store) settled() {
 	clear(s.inflight)
 	s.inflight = s.inflight[:0]
-	if s.active.bytes >= s.opts.Overlay {
+	if s.due() {
 		signal(s.work)
 	}
 }

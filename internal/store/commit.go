@@ -180,6 +180,9 @@ func (s *Store) apply(e *entry, seg *segment) {
 	for i := range e.p.writes {
 		s.write(&e.p.writes[i], e.order)
 	}
+	if len(e.p.writes) > 0 {
+		s.active.frames += int64(len(e.buf))
+	}
 }
 
 // settledBelow is the sequence from which on a record with a lower one may
@@ -197,14 +200,14 @@ func (s *Store) settledBelow() uint64 {
 
 // announce wakes readers of queues if more records may be read than before.
 func (s *Store) announce() {
-	below := s.settledBelow()
-	if below == s.told {
+	below, before := s.settledBelow(), s.told
+	if below == before {
 		return
 	}
 	s.told = below
 	for _, q := range s.ix.queues {
-		if q.notify != nil && q.live > 0 {
-			q.wake()
+		if q.newest >= before {
+			q.ring()
 		}
 	}
 }

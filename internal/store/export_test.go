@@ -225,8 +225,8 @@ func ParseIndex(b []byte) (again []byte, err error) {
 // SomeIndex is an index with something of everything.
 func SomeIndex() []byte {
 	ft := footer{
-		nextRec: 90, base: 70, bytes: 1 << 40, names: []string{"a", "target/erp"},
-		home: []uint32{1, 0, 2}, moved: []movedRec{{3, 1}, {900, 0}}, done: []uint64{4, 9, 1 << 50},
+		nextRec: 90, base: 70, names: []string{"a", "target/erp"}, bytes: []uint64{1 << 40, 7},
+		home: []uint32{1, 0, 2}, moved: []movedRec{{3, 1, 500}, {900, 0, 1 << 31}}, done: []uint64{4, 9, 1 << 50},
 		touch: []agent.Touch{{Seq: 70, Attempts: 3, NotBefore: time.Unix(5, 6).UTC()}, {Seq: 3}}, writes: []writeFrame{{7, 1024}},
 	}
 	return ft.appendIndex(nil)

@@ -23,8 +23,8 @@ type footer struct {
 	last    uint64     // frame sequence
 	nextRec uint64     // record sequence that comes next
 	base    uint64     // sequence of the first position of home
-	bytes   uint64     // of stored records
 	names   []string   // of queues
+	bytes   []uint64   // by name: of the records of home that are not done here
 	home    []uint32   // records that were added: 1 + index in names, 0 for none
 	moved   []movedRec // records that were moved here
 	done    []uint64   // ascending; those added here are not named, but none in home
@@ -37,6 +37,7 @@ type footer struct {
 type movedRec struct {
 	seq   uint64
 	queue uint32 // index in names
+	bytes uint32
 }
 
 // writeFrame is a frame that carries values.
@@ -77,11 +78,11 @@ func (ft *footer) seq(i int) uint64 {
 }
 
 func (ft *footer) appendIndex(b []byte) []byte {
-	for _, v := range [...]uint64{ft.nextRec, ft.base, ft.bytes, uint64(len(ft.names))} {
+	for _, v := range [...]uint64{ft.nextRec, ft.base, uint64(len(ft.names))} {
 		b = binary.AppendUvarint(b, v)
 	}
-	for _, name := range ft.names {
-		b = appendString(b, name)
+	for i, name := range ft.names {
+		b = binary.AppendUvarint(appendString(b, name), ft.bytes[i])
 	}
 	b = binary.AppendUvarint(b, uint64(len(ft.home)))
 	for _, q := range ft.home {
@@ -89,7 +90,7 @@ func (ft *footer) appendIndex(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(ft.moved)))
 	for _, m := range ft.moved {
-		b = binary.AppendUvarint(binary.AppendUvarint(b, m.seq), uint64(m.queue))
+		b = binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(b, m.seq), uint64(m.queue)), uint64(m.bytes))
 	}
 	b = binary.AppendUvarint(b, uint64(len(ft.done)))
 	var before uint64
@@ -108,17 +109,17 @@ func (ft *footer) appendIndex(b []byte) []byte {
 // parseIndex is the inverse of appendIndex.
 func (ft *footer) parseIndex(b []byte) error {
 	r := reader{b: b}
-	ft.nextRec, ft.base, ft.bytes = r.uvarint(), r.uvarint(), r.uvarint()
-	for range r.count(1) {
-		ft.names = append(ft.names, r.string())
+	ft.nextRec, ft.base = r.uvarint(), r.uvarint()
+	for range r.count(2) {
+		ft.names, ft.bytes = append(ft.names, r.string()), append(ft.bytes, r.uvarint())
 	}
 	ft.home = make([]uint32, r.count(1))
 	for i := range ft.home {
 		ft.home[i] = r.index(uint64(len(ft.names)) + 1)
 	}
-	ft.moved = make([]movedRec, r.count(2))
+	ft.moved = make([]movedRec, r.count(3))
 	for i := range ft.moved {
-		ft.moved[i] = movedRec{r.uvarint(), r.index(uint64(len(ft.names)))}
+		ft.moved[i] = movedRec{r.uvarint(), r.index(uint64(len(ft.names))), r.index(math.MaxUint32)}
 	}
 	var before uint64
 	ft.done = make([]uint64, r.count(1))
@@ -194,13 +195,13 @@ func openingAt(b []byte, off int, seed uint32) (last uint64, ok bool) {
 func footerNeed(p *payload) int {
 	n := 16 + len(p.done)*10 + len(p.touch)*32
 	for i := range p.add {
-		n += spotBytes + 8 + len(p.add[i].queue)
+		n += spotBytes + 13 + len(p.add[i].queue)
 		if p.add[i].attempts > 0 || !p.add[i].notBefore.IsZero() {
 			n += 32
 		}
 	}
 	for i := range p.moved {
-		n += spotBytes + 48 + len(p.moved[i].queue)
+		n += spotBytes + 58 + len(p.moved[i].queue)
 	}
 	return n
 }

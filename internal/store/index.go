@@ -116,9 +116,8 @@ func (x *index) add(pl *place, seg *segment, off uint32, lazy bool) {
 	}
 	q := x.queue(pl.queue).id
 	pos := t.add(q, spot{off, pl.n})
-	seg.bytes += int64(pl.n)
 	if waits {
-		x.put(seg, t, pos, q)
+		x.put(seg, t, pos, q, int64(pl.n))
 	}
 }
 
@@ -126,6 +125,7 @@ func (x *index) add(pl *place, seg *segment, off uint32, lazy bool) {
 func (x *index) enter(pl *place) *Queue {
 	q := x.queue(pl.queue)
 	q.live++
+	q.newest = max(q.newest, pl.seq)
 	x.records++
 	if pl.attempts > 0 || !pl.notBefore.IsZero() {
 		x.tries[pl.seq] = newTried(pl.attempts, pl.notBefore)
@@ -136,6 +136,7 @@ func (x *index) enter(pl *place) *Queue {
 // float makes a record wait that is not in a segment yet.
 func (x *index) float(pl *place) {
 	q := x.enter(pl)
+	q.bytes += int64(pl.n)
 	x.limbo = append(x.limbo, waiting{seq: pl.seq, queue: q.id, at: spot{pl.off, pl.n}, live: true})
 }
 
@@ -146,6 +147,9 @@ func (x *index) land(seq uint64) bool {
 		return false
 	}
 	live := x.limbo[i].live
+	if live {
+		x.queues[x.limbo[i].queue].bytes -= int64(x.limbo[i].at.n)
+	}
 	if i == 0 { // nearly always
 		x.limbo = x.limbo[1:]
 	} else {
@@ -155,23 +159,39 @@ func (x *index) land(seq uint64) bool {
 }
 
 // put counts a position as waiting in its segment.
-func (x *index) put(seg *segment, t *table, pos int, queue uint32) {
+func (x *index) put(seg *segment, t *table, pos int, queue uint32, bytes int64) {
 	t.set(pos)
-	seg.live++
-	seg.byQueue[queue]++
+	x.share(seg, queue, 1, bytes)
+}
+
+// share changes how much of a segment waits in a queue.
+func (x *index) share(seg *segment, queue uint32, live int, bytes int64) {
+	sh := seg.byQueue[queue]
+	sh.live += live
+	sh.bytes += bytes
+	seg.byQueue[queue] = sh
+	if sh.live == 0 {
+		delete(seg.byQueue, queue)
+	}
+	seg.live += live
+	seg.liveBytes += bytes
+	x.queues[queue].bytes += bytes
 }
 
 // take is the inverse of put.
 func (x *index) take(at *located) {
 	if at.limbo != nil {
 		at.limbo.live = false
+		x.queues[at.queue].bytes -= int64(at.limbo.at.n)
 		return
 	}
 	at.t.clear(at.pos)
-	at.seg.live--
-	if at.seg.byQueue[at.queue]--; at.seg.byQueue[at.queue] == 0 {
-		delete(at.seg.byQueue, at.queue)
+	sh := at.seg.byQueue[at.queue]
+	bytes := sh.bytes / int64(sh.live) // exactly what is left for the last one
+	if n := at.t.bytes(at.pos); n > 0 && sh.live > 1 {
+		bytes = min(n, sh.bytes)
 	}
+	x.share(at.seg, at.queue, -1, -bytes)
 }
 
 // done removes a waiting record; of one that is gone it knows nothing.
@@ -255,7 +275,7 @@ func (x *index) each(queue uint32, from uint64, yield func(located) bool) {
 	}
 	for i := max(x.homeOf(from), 0); i < len(x.homes); i++ {
 		g := x.homes[i]
-		if g.byQueue[queue] == 0 {
+		if g.byQueue[queue].live == 0 {
 			continue
 		}
 		start := int(min(max(from, g.base)-g.base, uint64(g.home.len())))

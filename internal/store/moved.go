@@ -34,7 +34,6 @@ func (x *index) relocate(list []place, seg *segment, off uint32, revive bool) {
 		q := x.queue(pl.queue).id
 		pos := seg.moved.add(q, spot{off + pl.off, pl.n})
 		seg.notes.moved = append(seg.notes.moved, pl.seq)
-		seg.bytes += int64(pl.n)
 		at, ok := x.find(pl.seq)
 		switch {
 		case ok:
@@ -44,7 +43,7 @@ func (x *index) relocate(list []place, seg *segment, off uint32, revive bool) {
 		default:
 			continue
 		}
-		x.put(seg, &seg.moved, pos, q)
+		x.put(seg, &seg.moved, pos, q, int64(pl.n))
 		x.setMoved(sorted, movedAt{pl.seq, uint32(seg.number), uint32(pos)})
 	}
 	x.sortMoved()

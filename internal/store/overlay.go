@@ -20,6 +20,16 @@ type overlay struct {
 	scopes map[string]map[string]held
 	bytes  int64
 	count  int
+	frames int64 // bytes of the frames it came from: a start has to read them again
+}
+
+// maxReplay bounds the frames whose values are not applied, bytes: reading them
+// again at a start takes about 30 ms.
+const maxReplay = 16 << 20
+
+// due tells that it is time to apply the overlay. The store's lock is held.
+func (s *Store) due() bool {
+	return s.active.bytes >= s.opts.Overlay || s.active.frames >= maxReplay
 }
 
 func newOverlay() *overlay { return &overlay{scopes: map[string]map[string]held{}} }

@@ -16,7 +16,7 @@ func (s *Store) maintain(ctx context.Context, due bool) error {
 	s.maintaining.Lock()
 	defer s.maintaining.Unlock()
 	s.mu.RLock()
-	due = due || s.active.bytes >= s.opts.Overlay || s.journalBytes() >= s.opts.Quota/2
+	due = due || s.due() || s.journalBytes() >= s.opts.Quota/2
 	s.mu.RUnlock()
 	if due {
 		if err := s.checkpoint(ctx); err != nil {
@@ -118,7 +118,7 @@ func (s *Store) blocking() *segment {
 	}
 	total, live := s.journalBytes(), int64(0)
 	for _, seg := range s.segs {
-		live += seg.liveBytes()
+		live += seg.liveBytes
 	}
 	tight := total >= s.opts.Quota-s.opts.SegmentSize && live < total-2*s.opts.SegmentSize
 	if live*2 < total || tight {

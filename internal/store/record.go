@@ -18,6 +18,8 @@ const (
 	flagRedelivered
 	flagReady
 	flagUnsure
+	flagLatest
+	flagShed
 	knownFlags = 1<<iota - 1
 )
 
@@ -56,6 +58,12 @@ func recordFlags(r *agent.Record) (flags byte) {
 	if r.Event.Unsure {
 		flags |= flagUnsure
 	}
+	if r.Latest {
+		flags |= flagLatest
+	}
+	if r.Shed {
+		flags |= flagShed
+	}
 	return flags
 }
 
@@ -90,6 +98,8 @@ func decodeRecord(b []byte) (agent.Record, error) {
 	rec.Event.Origin.Redelivered = flags&flagRedelivered != 0
 	rec.Ready = flags&flagReady != 0
 	rec.Event.Unsure = flags&flagUnsure != 0
+	rec.Latest = flags&flagLatest != 0
+	rec.Shed = flags&flagShed != 0
 	if r.bad || r.left() > 0 || flags&^knownFlags != 0 {
 		return agent.Record{}, fmt.Errorf("record: %w", errDamaged)
 	}

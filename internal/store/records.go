@@ -43,23 +43,36 @@ func (s *Store) Pending(queue string) []agent.Stub {
 	return stubs
 }
 
+// Has tells whether a record waits.
+func (s *Store) Has(seq uint64) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.ix.find(seq)
+	return ok
+}
+
 // Record reads one waiting record: agent.ErrNotFound if it is gone.
 func (s *Store) Record(seq uint64) (agent.Record, error) {
-	rec, err := s.record(&spotReader{}, seq)
+	rec, _, err := s.record(&spotReader{}, seq)
 	if errors.Is(err, errDamaged) {
 		s.damage(1, "a waiting record is damaged on disk", "seq", seq)
 	}
 	return rec, err
 }
 
-// read reads records, leaving out those that are gone or damaged.
-func (s *Store) read(seqs []uint64) ([]agent.Record, error) {
+// read reads records, leaving out those that are gone or damaged, until they
+// are bytes long.
+func (s *Store) read(seqs []uint64, bytes int) ([]agent.Record, error) {
 	var (
 		recs []agent.Record
 		look spotReader
 	)
 	for _, seq := range seqs {
-		rec, err := s.record(&look, seq)
+		if bytes <= 0 && len(recs) > 0 {
+			break
+		}
+		rec, n, err := s.record(&look, seq)
+		bytes -= n
 		switch {
 		case err == nil:
 			recs = append(recs, rec)
@@ -72,15 +85,16 @@ func (s *Store) read(seqs []uint64) ([]agent.Record, error) {
 	return recs, nil
 }
 
-// record copies a record out of the journal, or out of a frame not written yet.
-func (s *Store) record(look *spotReader, seq uint64) (agent.Record, error) {
+// record copies a record out of the journal, or out of a frame not written yet,
+// and tells how many bytes it takes there.
+func (s *Store) record(look *spotReader, seq uint64) (rec agent.Record, bytes int, err error) {
 	s.files.RLock() // no segment is closed while it is read
 	defer s.files.RUnlock()
 	s.mu.RLock()
 	at, ok := s.ix.find(seq)
 	if !ok {
 		s.mu.RUnlock()
-		return agent.Record{}, fmt.Errorf("record %d: %w", seq, agent.ErrNotFound)
+		return agent.Record{}, 0, fmt.Errorf("record %d: %w", seq, agent.ErrNotFound)
 	}
 	attempts, notBefore := s.ix.tried(seq)
 	queue := s.ix.queues[at.queue].name
@@ -89,21 +103,20 @@ func (s *Store) record(look *spotReader, seq uint64) (agent.Record, error) {
 		stored = slices.Clone(s.unwritten(seq, at.limbo.at))
 	}
 	s.mu.RUnlock()
-	var err error
 	if stored == nil {
 		if stored, err = s.stored(look, at); err != nil {
-			return agent.Record{}, fmt.Errorf("record %d: %w", seq, err)
+			return agent.Record{}, 0, fmt.Errorf("record %d: %w", seq, err)
 		}
 	}
-	rec, err := decodeRecord(stored)
+	rec, err = decodeRecord(stored)
 	if err == nil && rec.Queue != queue {
 		err = errDamaged
 	}
 	if err != nil {
-		return agent.Record{}, fmt.Errorf("record %d: %w", seq, err)
+		return agent.Record{}, 0, fmt.Errorf("record %d: %w", seq, err)
 	}
 	rec.Seq, rec.Attempts, rec.NotBefore = seq, attempts, notBefore
-	return rec, nil
+	return rec, len(stored), nil
 }
 
 // stored reads and verifies the stored record at a place within a segment. If

@@ -37,7 +37,7 @@ func (s *Store) replayFooter(f *found, ft *footer) error {
 	s.ix.addAll(seg, ft)
 	moved := make([]place, len(ft.moved))
 	for i, m := range ft.moved {
-		moved[i] = place{seq: m.seq, queue: ft.names[m.queue]}
+		moved[i] = place{seq: m.seq, queue: ft.names[m.queue], n: m.bytes}
 	}
 	s.ix.relocate(moved, seg, 0, true)
 	for i := range ft.touch {
@@ -46,7 +46,7 @@ func (s *Store) replayFooter(f *found, ft *footer) error {
 	for _, seq := range ft.done {
 		s.ix.done(seq)
 	}
-	seg.bytes, seg.notes = int64(ft.bytes), nil
+	seg.notes = nil
 	at := f.end.spotsAt()
 	seg.home.seal(at)
 	seg.moved.seal(at + int64(seg.home.len())*spotBytes)
@@ -73,22 +73,22 @@ func (x *index) addAll(seg *segment, ft *footer) {
 	t := &seg.home
 	seg.base, t.queues, t.live = ft.base, ft.home, make([]uint64, (len(ft.home)+63)/64)
 	x.homes = append(x.homes, seg)
+	counts := make([]int, len(ids))
 	for pos, local := range t.queues {
 		if local == 0 {
 			continue
 		}
 		q := ids[local-1]
-		q.live++
+		q.newest = seg.base + uint64(pos)
+		counts[local-1]++
 		t.queues[pos] = q.id
 		t.set(pos)
 	}
-	for _, word := range t.live {
-		for ; word != 0; word &= word - 1 {
-			seg.live++
+	for i, n := range counts {
+		if n > 0 {
+			ids[i].live += n
+			x.share(seg, ids[i].id, n, int64(ft.bytes[i]))
 		}
-	}
-	for pos := t.next(0); pos < t.len(); pos = t.next(pos + 1) {
-		seg.byQueue[t.queues[pos]]++
 	}
 	x.records += seg.live
 }
@@ -122,5 +122,6 @@ func (s *Store) replayWrites(seg *segment, w writeFrame) error {
 		p.writes[i].Value = bytes.Clone(p.writes[i].Value)
 		s.write(&p.writes[i], w.seq)
 	}
+	s.active.frames += int64(len(b))
 	return nil
 }

@@ -87,7 +87,7 @@ func (g *segment) cut() error {
 // footerOf collects what the footer of a segment tells.
 func (s *Store) footerOf(seg *segment) *footer {
 	ft := &footer{
-		last: seg.last, nextRec: seg.nextRec, base: seg.base, bytes: uint64(seg.bytes),
+		last: seg.last, nextRec: seg.nextRec, base: seg.base,
 		done: slices.Clone(seg.notes.done), writes: seg.notes.writes,
 	}
 	local := map[uint32]uint32{}
@@ -96,7 +96,7 @@ func (s *Store) footerOf(seg *segment) *footer {
 		if !ok {
 			i = uint32(len(ft.names))
 			local[queue] = i
-			ft.names = append(ft.names, s.ix.queues[queue].name)
+			ft.names, ft.bytes = append(ft.names, s.ix.queues[queue].name), append(ft.bytes, 0)
 		}
 		return i
 	}
@@ -104,11 +104,12 @@ func (s *Store) footerOf(seg *segment) *footer {
 		q := uint32(0)
 		if at != (spot{}) {
 			q = name(seg.home.queues[pos]) + 1
+			ft.bytes[q-1] += uint64(at.n)
 		}
 		ft.home = append(ft.home, q)
 	}
 	for pos, seq := range seg.notes.moved {
-		ft.moved = append(ft.moved, movedRec{seq, name(seg.moved.queues[pos])})
+		ft.moved = append(ft.moved, movedRec{seq, name(seg.moved.queues[pos]), seg.moved.spots[pos].n})
 	}
 	ft.spots = slices.Concat(seg.home.spots, seg.moved.spots)
 	slices.Sort(ft.done)

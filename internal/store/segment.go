@@ -99,13 +99,20 @@ type segment struct {
 	home    table  // records that were added here
 	moved   table  // records that were moved here
 	live    int    // waiting records that lie here
-	byQueue map[uint32]int
-	bytes   int64 // of stored records, of those that are done too
+	byQueue map[uint32]share
+
+	liveBytes int64 // of waiting records, about
 
 	notes      *notes // what the footer must tell besides; nil once sealed
 	damaged    bool   // never sealed, so that each start finds the damage again
 	unreadable bool   // the disk failed to read a part of it at the start
 	verified   bool   // every waiting record was read since the start
+}
+
+// share is what waits in a segment of one queue.
+type share struct {
+	live  int
+	bytes int64 // about, once some of it is gone
 }
 
 // notes is what the frames of a segment did besides adding and moving records.
@@ -119,7 +126,7 @@ type notes struct {
 func newSegment(path string, f file, h header, size int64) *segment {
 	return &segment{
 		number: h.number, path: path, f: f, h: h, seed: h.seed(), size: size, used: headerArea, nextRec: h.nextRec,
-		byQueue: map[uint32]int{}, notes: &notes{touch: map[uint64]agent.Touch{}},
+		byQueue: map[uint32]share{}, notes: &notes{touch: map[uint64]agent.Touch{}},
 	}
 }
 
@@ -171,14 +178,6 @@ func (g *segment) read(b []byte, off int64) error {
 		return fmt.Errorf("read %s: %w", g.path, err)
 	}
 	return nil
-}
-
-// liveBytes is about how much of the segment waits.
-func (g *segment) liveBytes() int64 {
-	if g.live == 0 {
-		return 0
-	}
-	return g.bytes * int64(g.live) / int64(g.home.len()+g.moved.len())
 }
 
 func segmentName(number uint64) string { return fmt.Sprintf("%016x.seg", number) }

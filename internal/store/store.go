@@ -233,7 +233,7 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	for _, q := range s.ix.queues {
-		q.wake()
+		q.ring()
 	}
 	s.mu.Unlock()
 	err := errors.Join(s.flush(), s.checkpoint(context.Background()))

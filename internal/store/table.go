@@ -40,6 +40,14 @@ func (t *table) add(queue uint32, at spot) int {
 	return pos
 }
 
+// bytes is the length of a record, 0 if it is not known any more.
+func (t *table) bytes(pos int) int64 {
+	if t.spots == nil {
+		return 0
+	}
+	return int64(t.spots[pos].n)
+}
+
 // next is the first position from pos on whose record waits, len if there is none.
 func (t *table) next(pos int) int {
 	for pos < len(t.queues) {

@@ -11,20 +11,24 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
 
-// Moto is moto's server with one Lambda function, and a user that may invoke
-// it. It checks signatures: a wrong secret is answered with 403.
+// Moto is moto's server with one Lambda function, one state machine, a user that
+// may use them and X-Ray, and a stranger that may do nothing. It checks
+// signatures: a wrong secret is answered with 403. It does not look at clocks.
 type Moto struct {
 	*Proc
 	Endpoint        string // "http://127.0.0.1:port"
 	Region          string
 	Function        string
+	StateMachine    string // ARN
 	AccessKeyID     string
 	SecretAccessKey string
+	Stranger        [2]string // access key id and secret
 }
 
 const motoInstall = "pip install 'moto[server]' awscli"
@@ -54,7 +58,8 @@ func (m *Moto) answers() error {
 	return nil
 }
 
-// prepare makes role, function, user and key, and then turns authentication on.
+// prepare makes role, function, state machine, users and keys, and then turns
+// authentication on.
 func (m *Moto) prepare() error {
 	if _, err := m.post("/moto-api/config", "", "application/json", `{"lambda":{"use_docker":false}}`); err != nil {
 		return err
@@ -67,18 +72,21 @@ func (m *Moto) prepare() error {
 	if err := m.createFunction(role.Role); err != nil {
 		return err
 	}
-	if _, err := m.iam("CreateUser", "UserName", "gateway"); err != nil {
+	if err := m.createStateMachine(role.Role); err != nil {
 		return err
 	}
-	if _, err := m.iam("PutUserPolicy", "UserName", "gateway", "PolicyName", "invoke", "PolicyDocument",
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:*","Resource":"*"}]}`); err != nil {
+	if m.Stranger, err = m.createUser("stranger"); err != nil {
 		return err
 	}
-	key, err := m.iam("CreateAccessKey", "UserName", "gateway")
+	key, err := m.createUser("gateway")
 	if err != nil {
 		return err
 	}
-	m.AccessKeyID, m.SecretAccessKey = key.KeyID, key.Secret
+	m.AccessKeyID, m.SecretAccessKey = key[0], key[1]
+	if _, err := m.iam("PutUserPolicy", "UserName", "gateway", "PolicyName", "invoke", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["lambda:*","states:*","xray:*"],"Resource":"*"}]}`); err != nil {
+		return err
+	}
 	_, err = m.post("/moto-api/reset-auth", "", "text/plain", "0")
 	return err
 }
@@ -102,6 +110,34 @@ func (m *Moto) createFunction(role string) error {
 	}
 	_, err = m.post("/2015-03-31/functions", "lambda", "application/json", string(body))
 	return err
+}
+
+func (m *Moto) createStateMachine(role string) error {
+	body, err := json.Marshal(map[string]string{
+		"name": "plant", "roleArn": role, "definition": `{"StartAt":"Done","States":{"Done":{"Type":"Pass","End":true}}}`,
+	})
+	if err != nil {
+		return err
+	}
+	answer, err := m.post("/", "states", "application/x-amz-json-1.0", string(body), "X-Amz-Target", "AWSStepFunctions.CreateStateMachine")
+	if err != nil {
+		return err
+	}
+	var made struct {
+		ARN string `json:"stateMachineArn"`
+	}
+	err = json.Unmarshal(answer, &made)
+	m.StateMachine = made.ARN
+	return err
+}
+
+// createUser makes a user and an access key for it: id and secret.
+func (m *Moto) createUser(name string) (key [2]string, err error) {
+	if _, err := m.iam("CreateUser", "UserName", name); err != nil {
+		return key, err
+	}
+	made, err := m.iam("CreateAccessKey", "UserName", name)
+	return [2]string{made.KeyID, made.Secret}, err
 }
 
 // iamAnswer is what is read of IAM's answers.
@@ -128,12 +164,15 @@ func (m *Moto) iam(action string, pairs ...string) (a iamAnswer, err error) {
 
 // post sends one request. Moto finds the service in the credential's scope;
 // before authentication is on, the signature does not matter.
-func (m *Moto) post(path, service, contentType, body string) ([]byte, error) {
+func (m *Moto) post(path, service, contentType, body string, header ...string) ([]byte, error) {
 	req, err := http.NewRequest(http.MethodPost, m.Endpoint+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", contentType)
+	for pair := range slices.Chunk(header, 2) {
+		req.Header.Set(pair[0], pair[1])
+	}
 	if service != "" {
 		req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/"+m.Region+"/"+
 			service+"/aws4_request, SignedHeaders=host, Signature=0")

@@ -21,7 +21,7 @@ const anything = "*"
 var arrows = []arrow{
 	{from: "cmd", to: []string{anything}},
 	{from: "examples", to: []string{"wasm/guest/go"}, tests: []string{anything}},
-	{from: "agent/admin", to: []string{"agent", "internal/recording"}},
+	{from: "agent/admin", to: []string{"agent", "internal/logbook", "internal/recording"}},
 	{from: "agent", tests: []string{"internal/store", "internal/when"}},
 	{from: "sensors/gather"},
 	{from: "sensors/broker", to: []string{"agent", "sensors/gather"}},
@@ -33,14 +33,16 @@ var arrows = []arrow{
 	{from: "wasm/javascript"},
 	{from: "wasm", to: []string{"agent", "wasm/instrument", "wasm/codecache", "wasm/javascript"}},
 	{from: "sync", to: []string{"agent", "internal/store"}, tests: []string{"internal/when", "sensors"}},
-	{from: "uplink", to: []string{"agent", "internal/store"}},
+	{from: "uplink", to: []string{"agent", "internal/store"}, tests: []string{"internal/when"}},
 	{from: "internal/store", to: []string{"agent"}},
 	{from: "internal/when", to: []string{"agent"}},
+	{from: "internal/logbook", to: []string{"agent"}},
 	{from: "internal/recording", to: []string{"agent"}},
 	{from: "internal/bench", to: []string{anything}},
 	{from: "internal/benchwasm", to: []string{anything}},
 	{from: "internal/benchstore", to: []string{anything}},
 	{from: "internal/testbed"},
+	{from: "internal/peers"}, // a module of its own
 	{from: "internal/powercut", tests: []string{"internal/store"}},
 	{from: "internal/tidy"},
 }

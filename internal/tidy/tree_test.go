@@ -39,8 +39,8 @@ func (t *tree) at(pos token.Pos) string {
 	return strings.TrimPrefix(filepath.ToSlash(p.Filename), root+"/") + ":" + strconv.Itoa(p.Line)
 }
 
-// source parses every Go file of this module. Guests written in Go are modules
-// of their own and left out.
+// source parses every Go file of this module, and of the one in internal/peers.
+// Guests written in Go are modules of their own and left out.
 func source(t *testing.T) *tree {
 	t.Helper()
 	tr := &tree{fset: token.NewFileSet()}
@@ -84,7 +84,7 @@ func walk(t *testing.T, visit func(name string)) {
 }
 
 // skipped tells folders that are not ours to judge: what git hides, what is
-// built, and modules inside the module.
+// built, and modules inside the module but for those of internal.
 func skipped(p, name string) bool {
 	if p == root {
 		return false
@@ -93,5 +93,5 @@ func skipped(p, name string) bool {
 		return true
 	}
 	_, err := os.Stat(filepath.Join(p, "go.mod"))
-	return err == nil
+	return err == nil && !strings.HasPrefix(filepath.ToSlash(p), root+"/internal/")
 }

@@ -44,7 +44,7 @@ func (w *webListener) handle(out http.ResponseWriter, r *http.Request) {
 		return // the client was told
 	}
 	select {
-	case w.conns <- &webConn{Conn: ws.NetConn(), ws: ws}:
+	case w.conns <- Stream(ws):
 	case <-w.closed:
 		ws.Close()
 	}
@@ -65,6 +65,9 @@ func (w *webListener) Close() error {
 	w.once.Do(func() { close(w.closed) })
 	return w.server.Close()
 }
+
+// Stream is a WebSocket connection as a stream of bytes, either end of it.
+func Stream(ws *websocket.Conn) net.Conn { return &webConn{Conn: ws.NetConn(), ws: ws} }
 
 // webConn is a WebSocket connection as a stream of bytes.
 type webConn struct {

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// Why implements admin.Uplink.
+func (c control) Why(target string, id uint64) ([]string, error) {
+	if target == "" {
+		return c.whyAll()
+	}
+	if err := c.known(target); err != nil {
+		return nil, err
+	}
+	if id != 0 {
+		return c.whyRecord(target, id)
+	}
+	text, err := c.whyTarget(target)
+	return append(text, c.whyDisk()...), err
+}
+
+func (c control) whyAll() (all []string, err error) {
+	targets := c.targetStatus()
+	for _, t := range targets {
+		text, err := c.whyTarget(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, text...)
+	}
+	if len(targets) == 0 {
+		all = append(all, "No target is configured, and nothing waits for one.")
+	}
+	return append(all, c.whyDisk()...), nil
+}
+
+// whyTarget says what becomes of what waits for a target, and what became of
+// what does not wait any more.
+func (c control) whyTarget(target string) (text []string, err error) {
+	var s agent.TargetStatus
+	for _, t := range c.targetStatus() {
+		if t.Name == target {
+			s = t
+		}
+	}
+	if o := c.outbox(target); o != nil {
+		text, err = o.Why(0)
+	} else {
+		text = []string{fmt.Sprintf("%d records wait for %s, which is not in the configuration any more: they go when it is there again (under targets); skerry uplink drop %s --all removes them. When there is no room for all that waits, they go first among equals.",
+			s.Waiting, target, target)}
+	}
+	return append(text, c.whyGone(&s)...), err
+}
+
+// whyGone says what became of records that were never sent, and what to change.
+func (c control) whyGone(s *agent.TargetStatus) (text []string) {
+	for _, gone := range []struct {
+		n   int64
+		why string
+	}{
+		{s.Drops.Expired, "expired before they could go: a longer ttl, in the app, keeps them"},
+		{s.Drops.Evicted, fmt.Sprintf("had to make room on the disk, of which uplink.disk gives %s to what waits: raise it, or give what is less important a ttl or keepLatest, in the app", bytesText(int64(c.cfg.Uplink.Disk)))},
+		{s.Drops.OverBudget, "were over the budget and have over: drop, in the app: raise the budget, or let them wait"},
+		{s.Drops.Replaced, "were replaced by newer ones with their key, as keepLatest in the app asks"},
+		{s.Drops.Dropped, "were dropped by skerry uplink drop"},
+		{s.Dead, "were refused by the far side for good: skerry deadletter list shows them and why"},
+	} {
+		if gone.n > 0 {
+			text = append(text, fmt.Sprintf("Of what was for %s since the start, %d %s.", s.Name, gone.n, gone.why))
+		}
+	}
+	return text
+}
+
+// whyRecord says where a record stands.
+func (c control) whyRecord(target string, id uint64) ([]string, error) {
+	r, err := c.kept.record(target, id)
+	if err != nil {
+		return nil, err
+	}
+	w := agent.NewWaiting(&r, c.clock)
+	text := fmt.Sprintf("Record %d has priority %d and waits since %s", w.ID, w.Priority, timeText(w.Time))
+	if r.Function != "" {
+		text += "; it is from " + r.Function
+	}
+	if w.Left != 0 {
+		text += "; it expires " + leftText(w.Left)
+	}
+	all := []string{text + "."}
+	o := c.outbox(target)
+	if o == nil {
+		more, err := c.whyTarget(target)
+		return append(all, more...), err
+	}
+	more, err := o.Why(id)
+	if errors.Is(err, agent.ErrNotFound) {
+		return append(all, "It has just gone."), nil
+	}
+	return append(all, more...), err
+}
+
+// whyDisk says what the disk has to do with it, nothing if there is room.
+func (c control) whyDisk() (text []string) {
+	if s := c.store.Status(); s.Error != "" {
+		text = append(text, fmt.Sprintf("Nothing new is kept now: %s. Events wait with their sources, unacknowledged, and go on by themselves when there is room.", s.Error))
+	}
+	if note := c.keeper.Disk().Note; note != "" {
+		text = append(text, "The disk: "+note+".")
+	}
+	return text
+}

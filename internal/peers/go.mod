@@ -1,0 +1,20 @@
+module github.com/skerry-edge/skerry/internal/peers
+
+go 1.26.0
+
+require (
+	github.com/GoogleCloudPlatform/functions-framework-go v1.9.2
+	github.com/cloudevents/sdk-go/v2 v2.16.2
+	go.opentelemetry.io/proto/slim/otlp v1.7.1
+	google.golang.org/protobuf v1.36.6
+)
+
+require (
+	cloud.google.com/go/functions v1.19.3 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/json-iterator/go v1.1.12 // indirect
+	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
+	github.com/modern-go/reflect2 v1.0.2 // indirect
+	go.uber.org/multierr v1.11.0 // indirect
+	go.uber.org/zap v1.27.0 // indirect
+)

@@ -1,0 +1,94 @@
+package uplink
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// stateScope holds what outboxes and links keep in the store.
+const stateScope = "uplink"
+
+func (o *Outbox) pausedKey() string { return "paused/" + o.opts.Name }
+
+// wasPaused tells whether the target was paused when the agent ended.
+func (o *Outbox) wasPaused() bool {
+	if o.opts.State == nil {
+		return false
+	}
+	value, err := o.opts.State.Get(stateScope, o.pausedKey())
+	if err != nil {
+		o.opts.Log.Error("cannot read whether the target is paused; it is not", "error", err)
+	}
+	return value != nil
+}
+
+// Pause sends nothing from here on, also after a restart, until Resume. What is
+// under way goes on.
+func (o *Outbox) Pause(ctx context.Context) error { return o.steer(ctx, true) }
+
+// Resume ends a Pause.
+func (o *Outbox) Resume(ctx context.Context) error { return o.steer(ctx, false) }
+
+func (o *Outbox) steer(ctx context.Context, paused bool) error {
+	w := agent.Write{Scope: stateScope, Key: o.pausedKey()}
+	if paused {
+		w.Value = []byte("1")
+	}
+	o.steering.Lock()
+	defer o.steering.Unlock()
+	if err := o.commit.Commit(ctx, &agent.Frame{Writes: []agent.Write{w}}); err != nil {
+		return fmt.Errorf("keep in mind whether target %s is paused: %w", o.opts.Name, err)
+	}
+	o.update(func(_ *counts, n *note) { n.paused = paused })
+	o.ask(func(p *pump) { p.paused = paused })
+	return nil
+}
+
+// Retry tries at once what is waiting after failures: the target, and each
+// record. The link is asked anew, too.
+func (o *Outbox) Retry() {
+	o.ask(func(p *pump) {
+		p.breaker.forget()
+		for _, l := range p.levels {
+			l.retry()
+		}
+		p.o.update(func(_ *counts, n *note) { n.breaker, n.budget = p.breaker, hold{} })
+	})
+}
+
+// retry forgets all pauses of a level.
+func (l *level) retry() {
+	l.holds = holds{}
+	for _, it := range l.items {
+		it.tries, it.notBefore = 0, it.rec.NotBefore
+	}
+	l.away.forgive()
+}
+
+// ask has f done between two steps of Run and waits for it; it tells whether
+// Run is there to do so.
+func (o *Outbox) ask(f func(*pump)) bool {
+	o.mu.Lock()
+	idle := o.idle
+	o.mu.Unlock()
+	done := make(chan struct{})
+	select {
+	case <-idle:
+		return false
+	case o.asks <- func(p *pump) { defer close(done); f(p) }:
+	}
+	<-done
+	return true
+}
+
+// taking says that asks are taken from here on, until the returned func is called.
+func (o *Outbox) taking(p *pump) (end func()) {
+	idle := make(chan struct{})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p.paused = o.note.paused
+	o.idle = idle
+	return func() { close(idle) }
+}

@@ -1,0 +1,123 @@
+package uplink
+
+import (
+	"time"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+const (
+	// shedAfter is how long a record that is to be dropped rather than to wait for
+	// budget waits all the same: a link that is busy for a moment is no reason.
+	shedAfter = 10 * time.Second
+	// minHold is the shortest pause that a link may ask for.
+	minHold = 10 * time.Millisecond
+)
+
+// hold is a pause that the link asked for.
+type hold struct {
+	until time.Time
+	why   string // for people
+}
+
+// holds are those of one level, by function; "" holds them all.
+type holds map[string]hold
+
+// on is the hold that a record is under, the zero hold for none.
+func (h holds) on(rec *agent.Record, now time.Time) hold {
+	if len(h) == 0 {
+		return hold{}
+	}
+	for _, name := range [...]string{"", rec.Function} {
+		if one := h[name]; one.until.After(now) {
+			return one
+		}
+	}
+	return hold{}
+}
+
+// block tells that a record has to wait. One that is to be dropped instead does not.
+func (h holds) block(rec *agent.Record, now time.Time) bool {
+	if len(h) == 0 {
+		return false
+	}
+	one := h.on(rec, now)
+	return one.until.After(now) && !one.sheds(rec, now)
+}
+
+// all tells that no record of the level may go.
+func (h holds) all(now time.Time) bool { return h[""].until.After(now) }
+
+// nextDue is when the first one ends, zero for never. It forgets those that have.
+func (h holds) nextDue(now time.Time) (due time.Time) {
+	for name, one := range h {
+		if !one.until.After(now) {
+			delete(h, name)
+			continue
+		}
+		due = sooner(due, one.until)
+	}
+	return due
+}
+
+// sheds tells whether a record is dropped because of this hold.
+func (h hold) sheds(rec *agent.Record, now time.Time) bool {
+	return rec.Shed && h.until.Sub(now) > shedAfter
+}
+
+// admit asks the link for a record that was picked. One that may not go now
+// waits again, or is settled as dropped.
+func (p *pump) admit(it *item, now time.Time) bool {
+	if p.o.opts.Link == nil {
+		return true
+	}
+	on := it.level.holds.on(&it.rec, now)
+	if on.until.IsZero() {
+		if on = p.reserve(it, now); on.until.IsZero() {
+			return true
+		}
+		p.o.update(func(_ *counts, n *note) { n.budget = on })
+	}
+	it.landed()
+	if on.sheds(&it.rec, now) {
+		p.ledger.settled(it, overBudget, "")
+	} else {
+		it.level.putBack(it)
+	}
+	return false
+}
+
+// reserve has the link set bytes aside for an item; if it does not, what the
+// hold is about is found out: the link, or what the function may use of it.
+func (p *pump) reserve(it *item, now time.Time) hold {
+	link, l, function, n := p.o.opts.Link, it.level, it.rec.Function, it.weight()
+	at, why := link.Admit(l.priority, function, n)
+	if at.IsZero() {
+		it.admitted = n
+		return hold{}
+	}
+	if function != "" {
+		if of, whyAll := link.Admit(l.priority, "", n); of.IsZero() {
+			link.Spent("", n, n)
+		} else {
+			function, at, why = "", of, whyAll
+		}
+	}
+	h := hold{later(at, now.Add(minHold)), why}
+	l.holds[function] = h
+	return h
+}
+
+// spent tells the link what became of what it set aside.
+func (p *pump) spent(it *item) {
+	if it.admitted > 0 {
+		p.o.opts.Link.Spent(it.rec.Function, it.admitted, it.weight())
+		it.admitted = 0
+	}
+}
+
+// weight is about what of a record goes over the wire, without headers.
+func (it *item) weight() int {
+	ev := &it.rec.Event
+	return max(1, len(ev.Data)+len(ev.ID)+len(ev.Source)+len(ev.Type)+len(ev.Subject))
+}

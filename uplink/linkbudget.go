@@ -1,0 +1,250 @@
+package uplink
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	reservedFrom = 8               // the lowest priority that may use the reserve
+	askAgain     = 5 * time.Minute // the longest pause between two questions for the same record
+	minRequest   = 200             // bytes that a request takes at least, both ways
+)
+
+// line is for what waits for the budget: what is less important does not go
+// past it, though it may be small enough for what is left.
+type line struct {
+	priority uint8
+	until    time.Time
+	why      string
+}
+
+// refusal is why something may not go now.
+type refusal struct {
+	at  time.Time // when to ask again
+	why string
+}
+
+// Admit implements Link. The bytes that n are on the wire, by experience, count
+// as used until Spent tells that they were sent, so that any number of records
+// that are under way together keep within the budget.
+func (m *Meter) Admit(priority uint8, function string, n int) (at time.Time, why string) {
+	m.look(false)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turn()
+	no := m.refuses(priority, function, int64(n))
+	if no != nil {
+		return no.at, no.why
+	}
+	if priority >= m.line.priority {
+		m.line = line{}
+	}
+	m.flying.requests++
+	m.flying.bytes += int64(n)
+	if function != "" {
+		by := m.flyingBy[function]
+		m.flyingBy[function] = flight{by.requests + 1, by.bytes + int64(n)}
+	}
+	return time.Time{}, ""
+}
+
+// refuses is nil if the record may go now.
+func (m *Meter) refuses(priority uint8, function string, n int64) *refusal {
+	if m.metered {
+		if no := m.functionRefuses(function, n); no != nil {
+			return no
+		}
+		if no := m.budgetRefuses(priority, n); no != nil {
+			return no
+		}
+	}
+	if wait := m.bucket.wait(m.guess.of(m.flying)); wait > 0 {
+		return &refusal{time.Now().Add(wait), fmt.Sprintf("link %s carries %s a second; it is the turn of this one soon", m.opts.Name, amount(m.opts.Rate))}
+	}
+	return nil
+}
+
+func (m *Meter) functionRefuses(function string, n int64) *refusal {
+	if function == "" {
+		return nil
+	}
+	limit := m.opts.Limit(function)
+	taken := m.totals.Functions[function].Bytes + m.guess.of(m.flyingBy[function])
+	need := m.guess.of(flight{1, n})
+	switch {
+	case limit == 0 || taken+need <= limit:
+		return nil
+	case need > limit:
+		return m.refuse(fmt.Sprintf("it takes about %s and %s may send %s a day over link %s: raise limits.uplink of the function, or drop it",
+			amount(need), function, amount(limit), m.opts.Name), m.untilDay())
+	}
+	return m.refuse(fmt.Sprintf("%s of the %s that %s may send a day over link %s (limits.uplink) are used",
+		amount(taken), amount(limit), function, m.opts.Name), m.untilDay())
+}
+
+func (m *Meter) budgetRefuses(priority uint8, n int64) *refusal {
+	if m.line.until.After(time.Now()) && priority < m.line.priority {
+		return &refusal{m.line.until, m.line.why}
+	}
+	need := m.guess.of(flight{1, n})
+	for _, b := range []struct {
+		name  string
+		limit int64
+		used  int64
+		until func() time.Duration
+	}{
+		{"day", m.opts.Day, m.totals.Day.Used.Bytes, m.untilDay},
+		{"month", m.opts.Month, m.totals.Month.Used.Bytes, m.untilMonth},
+	} {
+		may, kept := b.limit, ""
+		if m.opts.Reserve > 0 && priority < reservedFrom {
+			may -= m.opts.Reserve
+			kept = fmt.Sprintf(", %s are kept for priority 8 and 9", amount(m.opts.Reserve))
+		}
+		taken := b.used + m.guess.of(m.flying)
+		switch {
+		case b.limit == 0 || taken+need <= may:
+		case need > may:
+			return m.refuse(fmt.Sprintf("it takes about %s and link %s may carry %s a %s%s: raise %s of the link, or drop it",
+				amount(need), m.opts.Name, amount(b.limit), b.name, kept, b.name), b.until())
+		default:
+			no := m.refuse(fmt.Sprintf("%s of the %s's %s of link %s are used%s%s",
+				amount(taken), b.name, amount(b.limit), m.opts.Name, kept, m.unsureText()), b.until())
+			m.line = line{priority, no.at, no.why}
+			return no
+		}
+	}
+	return nil
+}
+
+// refuse asks to be asked again when the period ends, or the metered window, or
+// after askAgain: limits, clocks and queues change.
+func (m *Meter) refuse(why string, ends time.Duration) *refusal {
+	wait := min(ends, askAgain)
+	if len(m.windows) > 0 {
+		wait = min(wait, m.to.Sub(m.opts.Now()))
+	}
+	return &refusal{time.Now().Add(max(wait, time.Second)), why}
+}
+
+func (m *Meter) unsureText() string {
+	if m.totals.Unsure.IsZero() {
+		return ""
+	}
+	return "; the clock is not known to be right, a new period begins when it is"
+}
+
+// untilDay is the time until the next day. Without a clock that is known to be
+// right nobody can tell.
+func (m *Meter) untilDay() time.Duration {
+	now := m.opts.Now().In(m.opts.Zone)
+	y, mon, d := now.Date()
+	return m.until(now, time.Date(y, mon, d+1, 0, 0, 0, 0, m.opts.Zone))
+}
+
+func (m *Meter) untilMonth() time.Duration {
+	now := m.opts.Now().In(m.opts.Zone)
+	y, mon, _ := now.Date()
+	return m.until(now, time.Date(y, mon+1, 1, 0, 0, 0, 0, m.opts.Zone))
+}
+
+func (m *Meter) until(now, next time.Time) time.Duration {
+	if !m.totals.Unsure.IsZero() {
+		return askAgain
+	}
+	return next.Sub(now)
+}
+
+// Spent implements Link. What the link carried was counted on the wire; n tells
+// what the function took of it, with the overhead of a request.
+func (m *Meter) Spent(function string, admitted, n int) {
+	m.look(false)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turn()
+	m.guess.learn(int64(n))
+	m.flying = m.flying.less(admitted)
+	if function == "" {
+		return
+	}
+	if by := m.flyingBy[function].less(admitted); by.requests > 0 {
+		m.flyingBy[function] = by
+	} else {
+		delete(m.flyingBy, function)
+	}
+	if m.metered {
+		m.totals.charge(function, m.guess.of(flight{1, int64(n)}))
+	}
+}
+
+func (f flight) less(n int) flight {
+	return flight{max(f.requests-1, 0), max(f.bytes-int64(n), 0)}
+}
+
+// guess is what a request takes on the wire beside the bytes of its record:
+// headers, the answer, acknowledgements, its share of connections. It is the
+// mean of the last ones, about a hundred.
+type guess struct {
+	wire, told, requests float64 // on the wire, of records, and how many; older ones count less
+}
+
+const (
+	guessDecay = 0.99
+	firstGuess = 1024 // bytes, before anything was sent
+	maxGuess   = 64 << 10
+)
+
+func newGuess() guess { return guess{wire: firstGuess, requests: 1} }
+
+func (g *guess) learn(n int64) {
+	g.wire *= guessDecay
+	g.told = g.told*guessDecay + float64(n)
+	g.requests = g.requests*guessDecay + 1
+}
+
+// of is what requests take on the wire.
+func (g *guess) of(f flight) int64 {
+	if f.requests == 0 {
+		return 0
+	}
+	each := min((g.wire-g.told)/g.requests, maxGuess)
+	return max(f.bytes+int64(each*float64(f.requests)), minRequest*int64(f.requests))
+}
+
+// bucket bounds the rate: it fills by rate bytes a second, and something may go
+// while anything is in it, which may empty it below zero.
+type bucket struct {
+	rate  float64 // 0: no bound
+	level float64
+	at    time.Time // of level
+}
+
+func newBucket(rate int64) bucket {
+	return bucket{rate: float64(rate), level: float64(rate), at: time.Now()}
+}
+
+func (b *bucket) fill() {
+	now := time.Now()
+	b.level = min(b.level+b.rate*now.Sub(b.at).Seconds(), b.rate) // a second's worth at most
+	b.at = now
+}
+
+func (b *bucket) take(n int64) {
+	if b.rate > 0 {
+		b.fill()
+		b.level -= float64(n)
+	}
+}
+
+// wait is how long nothing may go, while so much is on its way.
+func (b *bucket) wait(flying int64) time.Duration {
+	if b.rate == 0 {
+		return 0
+	}
+	b.fill()
+	if left := b.level - float64(flying); left <= 0 {
+		return time.Duration((1 - left) / b.rate * float64(time.Second))
+	}
+	return 0
+}

@@ -1,0 +1,57 @@
+package uplink
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// Name is what targets call the link.
+func (m *Meter) Name() string { return m.opts.Name }
+
+// Status is what `skerry uplink` shows of the link.
+func (m *Meter) Status() agent.LinkStatus {
+	m.look(true)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turn()
+	t := &m.totals
+	s := agent.LinkStatus{
+		Name: m.opts.Name,
+		Day:  t.Day.account(m.opts.Day), Month: t.Month.account(m.opts.Month),
+		Yesterday: t.Yesterday.account(0), LastMonth: t.LastMonth.account(0),
+		Sent: t.Sent, Received: t.Received,
+		Flying: m.guess.of(m.flying),
+		Rate:   m.opts.Rate, Reserve: m.opts.Reserve,
+		Metered: m.opts.Metered, Counts: m.metered, Changes: m.changes(),
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Functions)) {
+		s.Functions = append(s.Functions, agent.FunctionAccount{
+			Name: name, Account: agent.Account{Used: t.Functions[name].Bytes, Limit: m.opts.Limit(name)},
+		})
+	}
+	if !t.Unsure.IsZero() {
+		s.Note = "the clock is not known to be right: until it is, a day begins when the agent has run for 24 hours"
+	}
+	return s
+}
+
+func (p *period) account(limit int64) agent.Account {
+	return agent.Account{Used: p.Used.Bytes, Limit: limit, Sent: p.Sent, Received: p.Received}
+}
+
+// amount writes a number of bytes for people.
+func amount(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	case n < 1<<30:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	default:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
+}
