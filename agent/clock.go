@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Clock decides when state expires. A gateway may start in 1970 or in 2038, and
+// Clock decides when state and records expire. A gateway may start in 1970 or in 2038, and
 // be set right, or wrong, while it runs; no value must go for that. So a time
 // to live is measured in one of two ways:
 //

@@ -191,6 +191,14 @@ type bench struct {
 // that do not fail spill only if opts says when: a busy machine shall not decide.
 func start(t *testing.T, store *memory, g guests, opts agent.Options) *bench {
 	t.Helper()
+	b := startOn(t, store, g, opts)
+	b.store = store
+	return b
+}
+
+// startOn is start over any store.
+func startOn(t *testing.T, store agent.Store, g guests, opts agent.Options) *bench {
+	t.Helper()
 	opts.Device, opts.SpillAfter = "gw7", cmp.Or(opts.SpillAfter, time.Hour)
 	if opts.DefaultBroker == "" {
 		opts.DefaultBroker = "plant"
@@ -209,7 +217,7 @@ func start(t *testing.T, store *memory, g guests, opts agent.Options) *bench {
 		})
 	}
 	t.Cleanup(stop)
-	return &bench{Agent: a, t: t, store: store, stop: stop}
+	return &bench{Agent: a, t: t, stop: stop}
 }
 
 func (b *bench) apply(functions []agent.Function, triggers ...agent.Trigger) {

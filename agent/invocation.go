@@ -145,6 +145,7 @@ const maxRefused = 8
 // deny refuses a call; where is the part of the manifest that could grant it.
 func (inv *Invocation) deny(what, where string) error {
 	where = "; add it to " + where + " of the function"
+	what = inv.mask(what)
 	inv.Usage.refuse(what + where)
 	return fmt.Errorf("%s: %w%s", what, ErrDenied, where)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,12 +18,33 @@ import (
 
 const latestQueue = "target/faas/3/latest"
 
+// cutStore is a store whose machine stops: what is being committed then is kept or
+// not, and nobody hears of it.
+type cutStore struct {
+	*memory
+	cut atomic.Int32 // 0: it runs; 1: it stops behind the next commit; 2: it has stopped
+}
+
+func (s *cutStore) Commit(ctx context.Context, f *agent.Frame) error {
+	switch s.cut.Load() {
+	case 2:
+		return errBroken
+	case 1:
+		if err := s.memory.Commit(ctx, f); err != nil {
+			return err
+		}
+		s.cut.Store(2)
+		return errBroken
+	}
+	return s.memory.Commit(ctx, f)
+}
+
 // replaceWorld is a store with an agent on it that comes and goes, a target that
 // takes, refuses or is away, and a person who sends dead letters back.
 type replaceWorld struct {
 	*bench
 	t       *testing.T
-	store   *memory
+	store   *cutStore
 	rng     *rand.Rand
 	faults  *rand.Rand          // guarded by the store's lock, like broken
 	broken  bool                // commits of the agent fail now and then
@@ -49,7 +71,7 @@ func TestTheNewestOfEachKeyWaits(t *testing.T) {
 		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &replaceWorld{
-					t: t, store: newMemory(), rng: rand.New(rand.NewPCG(uint64(seed), 6)), faults: rand.New(rand.NewPCG(uint64(seed), 7)),
+					t: t, store: &cutStore{memory: newMemory()}, rng: rand.New(rand.NewPCG(uint64(seed), 6)), faults: rand.New(rand.NewPCG(uint64(seed), 7)),
 					last: map[string]int{}, gone: map[[2]string][]int{},
 				}
 				w.store.fail = w.watch
@@ -70,7 +92,7 @@ func (w *replaceWorld) begin() {
 		}
 		return inv.Followup("faas", "", inv.Event.Data)
 	}
-	w.bench = start(w.t, w.store, guests{"app/f": send, "app/g": send}, agent.Options{Grace: time.Millisecond})
+	w.bench = startOn(w.t, w.store, guests{"app/f": send, "app/g": send}, agent.Options{Grace: time.Millisecond})
 	var functions []agent.Function
 	var triggers []agent.Trigger
 	for _, name := range []string{"app/f", "app/g"} {
@@ -124,10 +146,15 @@ func (w *replaceWorld) settle() {
 	w.waiting = nil
 }
 
-// crash stops the agent in the midst of things. What it did not acknowledge comes
-// again.
+// crash stops the agent in the midst of things, or its machine. What it did not
+// acknowledge comes again.
 func (w *replaceWorld) crash() {
+	if w.store.cut.Store(int32(w.rng.IntN(3))); w.store.cut.Load() == 1 {
+		w.event()
+		synctest.Wait()
+	}
 	w.stop()
+	w.store.cut.Store(0)
 	var again []*offered
 	for _, o := range w.waiting {
 		select {

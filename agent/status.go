@@ -109,6 +109,7 @@ type DropCounts struct {
 	Replaced   int64 `json:"replaced"`    // by newer ones with their key
 	OverBudget int64 `json:"over_budget"` // and they were to be dropped then
 	Dropped    int64 `json:"dropped"`     // by a person
+	Refused    int64 `json:"refused"`     // telemetry that its target will never take
 }
 
 // SyncStatus is where the fleet's documents come from.

@@ -1,6 +1,7 @@
 package fleetsync
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -23,6 +24,11 @@ type reference struct {
 
 // parseReference reads "oci://host/repo[:tag]" or "oci-layout:/path[:tag]".
 func parseReference(s string) (reference, error) {
+	if _, rest, ok := strings.Cut(s, "://"); ok {
+		if host, _, _ := strings.Cut(rest, "/"); strings.Contains(host, "@") { // it is not repeated: it holds a password
+			return reference{}, errors.New("registry: the reference holds a user name: write oci://host/repository:tag, and docker login host, or give the agent a docker config.json")
+		}
+	}
 	if rest, ok := strings.CutPrefix(s, "oci-layout:"); ok {
 		return parseLayout(s, rest)
 	}

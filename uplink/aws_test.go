@@ -9,19 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/uplink"
 )
-
-// recordFor is a record that a target of the kind can send.
-func recordFor(kind string) agent.Record {
-	rec := sample()
-	if kind == "xray" {
-		at := rec.Event.Time
-		rec.Event.Data = uplink.Segment(&rec.Event, "plant/alarm", at, at.Add(time.Second), "")
-	}
-	return rec
-}
 
 var awsKinds = []string{"lambda", "lambda-url", "stepfunctions", "xray"}
 
@@ -49,7 +38,7 @@ func TestAWSClockIsTakenOver(t *testing.T) {
 		c.Now = func() time.Time { return time.Unix(86400, 0) }
 		target := open(t, c)
 		for i, want := range []int{2, 3} { // the second record needs no second try
-			if err := target.Send(t.Context(), recordFor(kind)); err != nil {
+			if err := target.Send(t.Context(), sampleOf(kind)); err != nil {
 				t.Fatalf("%s: %v", kind, err)
 			}
 			if tries != want {
@@ -69,12 +58,12 @@ func TestAWSCredentialsExpire(t *testing.T) {
 	}))
 	defer far.Close()
 	for _, kind := range awsKinds {
-		if err := openKind(t, kind, far.URL, 0).Send(t.Context(), recordFor(kind)); uplink.ClassOf(err) != uplink.Hold {
+		if err := openKind(t, kind, far.URL, 0).Send(t.Context(), sampleOf(kind)); uplink.ClassOf(err) != uplink.Hold {
 			t.Errorf("%s: %v", kind, err)
 		}
 		c := kindConfig(kind, far.URL)
 		c.AccessKeyID, c.SecretAccessKey, c.CredentialCommand = "", "", []string{"false", "canary"}
-		err := open(t, c).Send(t.Context(), recordFor(kind))
+		err := open(t, c).Send(t.Context(), sampleOf(kind))
 		if uplink.ClassOf(err) != uplink.Retry || !strings.Contains(err.Error(), "exit status 1") || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s without credentials: %v, %v", kind, uplink.ClassOf(err), err)
 		}
@@ -125,7 +114,7 @@ func TestAWSClasses(t *testing.T) {
 			for refused, want := range map[string]uplink.Class{"": tt.want, "hold": tt.want, "dead": tt.strict} {
 				c := kindConfig(kind, far.URL)
 				c.Refused = refused
-				err := open(t, c).Send(t.Context(), recordFor(kind))
+				err := open(t, c).Send(t.Context(), sampleOf(kind))
 				if got := uplink.ClassOf(err); got != want {
 					t.Errorf("%s, %s, refused %q: class %v, want %v (%v)", kind, tt.name, refused, got, want, err)
 				}
@@ -304,22 +293,32 @@ func TestSnafuOfLambda(t *testing.T) {
 }
 
 // A function behind a URL says with a status of its own that it failed; it is
-// not called again, not even at once.
+// not called again, not even at once. A 502 may come of any function.
 func TestLambdaURLStatuses(t *testing.T) {
-	calls := 0
-	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		calls++
-		w.WriteHeader(http.StatusBadGateway)
-	}))
-	defer far.Close()
-	c := kindConfig("lambda-url", far.URL)
-	c.FnErrorStatuses = []int{502, 422}
-	if err := open(t, c).Send(t.Context(), sample()); uplink.ClassOf(err) != uplink.FnError || calls != 1 {
-		t.Errorf("%d calls, %v", calls, err)
-	}
-	c.FnErrorStatuses = nil
-	if err := open(t, c).Send(t.Context(), sample()); uplink.ClassOf(err) != uplink.Retry || calls < 3 {
-		t.Errorf("%d calls, %v", calls, err)
+	for _, tt := range []struct {
+		status   int
+		fnErrors []int
+		want     uplink.Class
+		calls    int
+	}{
+		{502, []int{502, 422}, uplink.FnError, 1},
+		{502, nil, uplink.Retry, 1},
+		{422, []int{502, 422}, uplink.FnError, 1},
+		{422, nil, uplink.Permanent, 1},
+		{503, nil, uplink.Retry, 3},
+		{503, []int{503}, uplink.FnError, 1},
+	} {
+		calls := 0
+		far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			calls++
+			w.WriteHeader(tt.status)
+		}))
+		c := kindConfig("lambda-url", far.URL)
+		c.FnErrorStatuses = tt.fnErrors
+		if err := open(t, c).Send(t.Context(), sample()); uplink.ClassOf(err) != tt.want || calls != tt.calls {
+			t.Errorf("%d of %v: %d calls, want %d; %v, want %v", tt.status, tt.fnErrors, calls, tt.calls, err, tt.want)
+		}
+		far.Close()
 	}
 }
 
@@ -329,7 +328,7 @@ func TestLambdaURLWithoutAuth(t *testing.T) {
 	if err := open(t, uplink.TargetConfig{Kind: "lambda-url", URL: url}).Send(t.Context(), sample()); err != nil {
 		t.Fatal(err)
 	}
-	if h, body := last(); h.Get("Authorization") != "" || string(body) != `{"t":21}` || h.Get("Idempotency-Key") != "gw7/42/0" {
+	if h, body := last(); h.Get("Authorization") != "" || h.Get("X-Amzn-Trace-Id") == "" || string(body) != `{"t":21}` || h.Get("Idempotency-Key") != "gw7/42/0" {
 		t.Errorf("%v %s", h, body)
 	}
 }

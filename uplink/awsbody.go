@@ -21,12 +21,9 @@ func newAWSBody(c *TargetConfig, limit int64) *awsBody {
 	return &awsBody{c.Payload != "", payload{limit: cmp.Or(c.MaxPayload, limit), kind: c.Kind}}
 }
 
-// write sets the body, and names the trace. It leaves it to AWS which traces it
-// keeps, unless the configuration wants them all.
+// write sets the body, and names the trace.
 func (b *awsBody) write(m *message) error {
-	if m.header.Get(traceHeader) == "" {
-		m.header.Set(traceHeader, traceParent(&m.rec.Event))
-	}
+	m.nameTrace()
 	var v any = newEnvelope(m.event)
 	if b.bare {
 		v = asJSON(m.event.Data)
@@ -35,6 +32,20 @@ func (b *awsBody) write(m *message) error {
 		return err
 	}
 	return b.limit.check(len(m.body))
+}
+
+// writeTraced sends the data of the event as it is, with its id and its trace.
+func writeTraced(m *message) error {
+	m.nameTrace()
+	return writeData(m)
+}
+
+// nameTrace leaves it to AWS which traces it keeps, unless the configuration
+// wants them all.
+func (m *message) nameTrace() {
+	if m.header.Get(traceHeader) == "" {
+		m.header.Set(traceHeader, traceParent(&m.rec.Event))
+	}
 }
 
 // envelope is an event for a function. AWS may run it twice for one request;

@@ -1,11 +1,11 @@
 package uplink
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -147,28 +147,31 @@ func (c *credentialCommand) ask(ctx context.Context) (credentials, error) {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return credentials{}, fmt.Errorf("the credential command %s did not end within %s", name, c.timeout)
-	case errors.Is(err, errOutput):
-		return credentials{}, fmt.Errorf("the credential command %s: %w", name, errOutput)
+	case out.full:
+		return credentials{}, fmt.Errorf("the credential command %s answers with more than %d bytes", name, maxOutput)
 	case err != nil:
 		return credentials{}, fmt.Errorf("the credential command %s failed (%w); run it as the agent's user to see why", name, err)
 	}
-	cr, err := parseCredentials(out.Bytes())
+	cr, err := parseCredentials(out.text)
 	if err != nil {
 		return cr, fmt.Errorf("the credential command %s: %w", name, err)
 	}
 	return cr, nil
 }
 
-var errOutput = fmt.Errorf("its answer has more than %d bytes", maxOutput)
-
 // limitedBuffer refuses what goes beyond maxOutput.
-type limitedBuffer struct{ bytes.Buffer }
+type limitedBuffer struct {
+	text []byte
+	full bool
+}
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxOutput {
-		return 0, errOutput
+	if len(b.text)+len(p) > maxOutput {
+		b.full = true
+		return 0, io.ErrShortBuffer
 	}
-	return b.Buffer.Write(p)
+	b.text = append(b.text, p...)
+	return len(p), nil
 }
 
 // parseCredentials reads the answer of a credential_process: a JSON object with

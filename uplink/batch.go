@@ -62,7 +62,7 @@ func (t *batchTarget) SendBatch(ctx context.Context, recs []agent.Record) []erro
 			errs[i] = err
 			continue
 		}
-		n := int64(len(m.body)) + 2
+		n := int64(len(m.body)) + 1 // about; sendAll looks again
 		if limit := t.payload.limit; limit > 0 && size+n > limit || len(waiting) == t.size {
 			flush()
 		}
@@ -80,9 +80,12 @@ func (t *batchTarget) sendAll(ctx context.Context, all []*message, places []int,
 	}
 	m, err := t.preset.join(all)
 	if err == nil {
+		err = t.payload.check(len(m.body))
+	}
+	if err == nil {
 		err = t.post(ctx, m)
 	}
-	if ClassOf(err) == Permanent && len(all) > 1 {
+	if ClassOf(err) == Permanent && len(all) > 1 && !refusesSender(asError(err).Status) {
 		half := len(all) / 2
 		if lost := t.sendAll(ctx, all[:half], places[:half], errs); lost != nil {
 			for _, i := range places[half:] {

@@ -16,9 +16,9 @@ import (
 	"github.com/skerry-edge/skerry/uplink"
 )
 
-const benchRecords = 2000
+const benchRecords = 10_000
 
-// BenchmarkDrain empties a queue of 2,000 small records into a receiver on
+// BenchmarkDrain empties a queue of 10,000 small records into a receiver on
 // this machine, beside a bare net/http loop of the same width; ratio is the
 // outbox's records per second over the loop's.
 func BenchmarkDrain(b *testing.B) {
@@ -82,9 +82,13 @@ func (s *benchStore) Commit(_ context.Context, f *agent.Frame) error {
 }
 
 func drain(b *testing.B, url string, width int) time.Duration {
+	return drainTo(b, openKind(b, "http", url, 0), width)
+}
+
+func drainTo(b *testing.B, to uplink.Target, width int) time.Duration {
 	s := &benchStore{store: benchQueue(), done: make(chan struct{})}
 	s.left.Store(benchRecords)
-	o := uplink.NewOutbox(s, s, openKind(b, "http", url, 0), uplink.Options{InFlight: width, Log: quiet})
+	o := uplink.NewOutbox(s, s, to, uplink.Options{InFlight: width, Log: quiet})
 	ctx, cancel := context.WithCancel(b.Context())
 	var wg sync.WaitGroup
 	start := time.Now()

@@ -81,6 +81,8 @@ var batteries = []battery{
 	{name: "success with a huge answer", far: huge, want: uplink.Delivered, notFor: "xray"},
 	{name: "function error", far: status(200, "X-Amz-Function-Error", "Unhandled"), want: uplink.FnError, status: 200},
 	{name: "function error of the Functions Framework", far: status(500, "X-Google-Status", "error"), want: uplink.FnError, status: 500},
+	{name: "function that panicked there", far: status(500, "X-Google-Status", "crash"), want: uplink.FnError, status: 500},
+	{name: "request that it could not read", far: status(400, "X-Google-Status", "crash"), want: uplink.Permanent, status: 400},
 	{name: "429 with Retry-After", far: status(429, "Retry-After", "20"), want: uplink.Retry, status: 429, retryAfter: 20 * time.Second},
 	{name: "429 with a year", far: status(429, "Retry-After", "31536000"), want: uplink.Retry, status: 429, retryAfter: time.Hour},
 	{name: "503", far: status(503, "Retry-After", "0"), want: uplink.Retry, status: 503, reason: "answered 503 Service Unavailable: said so"},

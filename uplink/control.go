@@ -41,20 +41,28 @@ func (o *Outbox) steer(ctx context.Context, paused bool) error {
 	if err := o.commit.Commit(ctx, &agent.Frame{Writes: []agent.Write{w}}); err != nil {
 		return fmt.Errorf("keep in mind whether target %s is paused: %w", o.opts.Name, err)
 	}
-	o.update(func(_ *counts, n *note) { n.paused = paused })
-	o.ask(func(p *pump) { p.paused = paused })
+	o.with(func() {
+		o.note.paused = paused
+		if o.pump != nil {
+			o.pump.kick()
+		}
+	})
 	return nil
 }
 
 // Retry tries at once what is waiting after failures: the target, and each
 // record. The link is asked anew, too.
 func (o *Outbox) Retry() {
-	o.ask(func(p *pump) {
-		p.breaker.forget()
-		for _, l := range p.levels {
+	o.with(func() {
+		o.note.budget = hold{}
+		if o.pump == nil {
+			return
+		}
+		o.pump.breaker.forget()
+		for _, l := range o.pump.levels {
 			l.retry()
 		}
-		p.o.update(func(_ *counts, n *note) { n.breaker, n.budget = p.breaker, hold{} })
+		o.pump.kick()
 	})
 }
 
@@ -65,30 +73,4 @@ func (l *level) retry() {
 		it.tries, it.notBefore = 0, it.rec.NotBefore
 	}
 	l.away.forgive()
-}
-
-// ask has f done between two steps of Run and waits for it; it tells whether
-// Run is there to do so.
-func (o *Outbox) ask(f func(*pump)) bool {
-	o.mu.Lock()
-	idle := o.idle
-	o.mu.Unlock()
-	done := make(chan struct{})
-	select {
-	case <-idle:
-		return false
-	case o.asks <- func(p *pump) { defer close(done); f(p) }:
-	}
-	<-done
-	return true
-}
-
-// taking says that asks are taken from here on, until the returned func is called.
-func (o *Outbox) taking(p *pump) (end func()) {
-	idle := make(chan struct{})
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	p.paused = o.note.paused
-	o.idle = idle
-	return func() { close(idle) }
 }

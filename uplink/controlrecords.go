@@ -16,17 +16,6 @@ const (
 	pageBytes   = 1 << 20
 )
 
-// AddDrops counts records that others gave up, of those that wait here.
-func (o *Outbox) AddDrops(d agent.DropCounts) {
-	o.update(func(c *counts, _ *note) {
-		c.Drops.Expired += d.Expired
-		c.Drops.Evicted += d.Evicted
-		c.Drops.Replaced += d.Replaced
-		c.Drops.OverBudget += d.OverBudget
-		c.Drops.Dropped += d.Dropped
-	})
-}
-
 // Records yields what waits and f chooses, in the order in which it goes; it
 // is read by the page. An error is the last that is yielded.
 func (o *Outbox) Records(f agent.WaitingFilter) iter.Seq2[agent.Record, error] {
@@ -91,7 +80,7 @@ func (o *Outbox) Drop(ctx context.Context, f agent.WaitingFilter) (n int, err er
 			return fmt.Errorf("drop what waits for %s: %w", o.opts.Name, err)
 		}
 		n += len(seqs)
-		o.AddDrops(agent.DropCounts{Dropped: int64(len(seqs))})
+		o.with(func() { o.counts.Drops.Dropped += int64(len(seqs)) })
 		seqs = nil
 		return nil
 	}
@@ -107,6 +96,11 @@ func (o *Outbox) Drop(ctx context.Context, f agent.WaitingFilter) (n int, err er
 		}
 	}
 	err = flush()
-	o.ask(func(p *pump) { p.sweep(time.Now()) })
+	o.with(func() {
+		if o.pump != nil {
+			o.pump.sweepAt = time.Time{}
+			o.pump.kick()
+		}
+	})
 	return n, err
 }

@@ -11,8 +11,12 @@ import (
 // the target works.
 func (o *Outbox) Status() agent.TargetStatus {
 	now := time.Now()
+	var b breaker
 	o.mu.Lock()
 	c, n := o.counts, o.note
+	if o.pump != nil {
+		b = o.pump.breaker
+	}
 	o.mu.Unlock()
 	s := agent.TargetStatus{
 		Name:      o.opts.Name,
@@ -23,7 +27,7 @@ func (o *Outbox) Status() agent.TargetStatus {
 		Retries:   c.Retries,
 		Drops:     c.Drops,
 		Paused:    n.paused,
-		Breaker:   n.breaker.status(now),
+		Breaker:   b.status(now),
 		LastError: cmp.Or(n.commitErr, n.readErr, n.sendErr),
 	}
 	if s.Breaker != nil {

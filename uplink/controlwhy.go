@@ -62,18 +62,22 @@ func (w *teller) target() {
 		w.say("Nothing waits for %s.", s.Name)
 		return
 	}
-	running := w.o.ask(func(p *pump) {
+	w.o.with(func() {
+		p := w.o.pump
+		if p == nil {
+			w.say("Nothing is sent because the agent is starting or stopping.")
+			return
+		}
 		for _, l := range p.levels {
-			w.budget(l, "")
+			if p.o.queues.Len(l.at) > 0 {
+				w.budget(l, "")
+			}
 		}
 		w.keys(p)
 		if p.flying > 0 {
 			w.say("%d sends are under way.", p.flying)
 		}
 	})
-	if !running {
-		w.say("Nothing is sent because the agent is starting or stopping.")
-	}
 	w.say("%s for %s%s.", records(s.Waiting, "waits", "wait"), s.Name, byPriority(&s))
 }
 
@@ -82,19 +86,24 @@ func (w *teller) obstacles(s *agent.TargetStatus) {
 	if s.Paused {
 		w.say("Target %s is paused: continue with skerry uplink resume %s.", s.Name, s.Name)
 	}
-	w.o.mu.Lock()
-	b, commitErr, readErr := w.o.note.breaker, w.o.note.commitErr, w.o.note.readErr
-	w.o.mu.Unlock()
+	var since time.Duration
+	var commitErr, readErr string
+	w.o.with(func() {
+		commitErr, readErr = w.o.note.commitErr, w.o.note.readErr
+		if w.o.pump != nil {
+			since = w.now.Sub(w.o.pump.breaker.since).Round(time.Second)
+		}
+	})
 	switch now := s.Breaker; {
 	case now == nil:
 	case now.Failures == 0:
 		w.say("Target %s asked for a pause (%s): it ends in %s, or now with skerry uplink retry %s.", s.Name, now.Cause, w.in(now.RetryAt), s.Name)
 	case now.State == "open":
 		w.say("Target %s fails for %s, %d times in a row (%s): one record tries again in %s, or now with skerry uplink retry %s.",
-			s.Name, w.now.Sub(b.since).Round(time.Second), now.Failures, now.Cause, w.in(now.RetryAt), s.Name)
+			s.Name, since, now.Failures, now.Cause, w.in(now.RetryAt), s.Name)
 	default:
 		w.say("Target %s fails for %s, %d times in a row (%s): one record is trying whether it works again.",
-			s.Name, w.now.Sub(b.since).Round(time.Second), now.Failures, now.Cause)
+			s.Name, since, now.Failures, now.Cause)
 	}
 	if commitErr != "" {
 		w.say("What was delivered cannot be noted on the disk, so nothing more is taken on: %s.", commitErr)
@@ -158,7 +167,11 @@ func byPriority(s *agent.TargetStatus) string {
 func (w *teller) record(at int, rec *agent.Record) {
 	s := w.o.Status()
 	said := false
-	w.o.ask(func(p *pump) { said = w.inMemory(p, at, rec) })
+	w.o.with(func() {
+		if w.o.pump != nil {
+			said = w.inMemory(w.o.pump, at, rec)
+		}
+	})
 	if said {
 		return
 	}

@@ -33,8 +33,11 @@ func staticHeaders(lines, reserved []string) (http.Header, error) {
 	for _, line := range lines {
 		name, value, ok := strings.Cut(line, ":")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !ok || !validName(name) || !validValue(value) {
-			return nil, mistake("headers", "hold %.40q, which is not of the form \"Name: value\"", name)
+		if !ok || !validName(name) { // it is not repeated: it may be a value
+			return nil, mistake("headers", "hold a line that is not of the form \"Name: value\"")
+		}
+		if !validValue(value) {
+			return nil, mistake("headers", "hold %.40q, whose value is not of the form of one line without control characters", name)
 		}
 		lower := strings.ToLower(name)
 		if slices.ContainsFunc(reserved, func(r string) bool {

@@ -51,7 +51,14 @@ var goldens = []struct {
 	{"ifttt-json", func(c *uplink.TargetConfig) { c.Format = "json" }},
 	{"kubeless", nil},
 	{"lambda", func(c *uplink.TargetConfig) { c.Function, c.SessionToken = "plant:prod", "TOKEN" }},
-	{"lambda-url", nil},
+	{"lambda-sync", func(c *uplink.TargetConfig) {
+		c.Function, c.Region = "arn:aws:lambda:us-west-1:123456789012:function:plant", ""
+		c.Mode, c.Trace, c.Payload = "sync", true, `{"degrees": "${data.t}"}`
+	}},
+	{"lambda-url", func(c *uplink.TargetConfig) { c.Path = "/{device}" }},
+	{"lambda-url-open", func(c *uplink.TargetConfig) {
+		c.Auth, c.Region, c.AccessKeyID, c.SecretAccessKey = "", "", "", ""
+	}},
 	{"nuclio", func(c *uplink.TargetConfig) {
 		c.Namespace, c.Path, c.InvokeURL, c.Timeout = "plant", "/{device}", "http://nuclio-alarm:8080", 5*time.Second
 	}},

@@ -46,7 +46,7 @@ func newHTTPTarget(c *TargetConfig, p *preset) (Target, error) {
 	t.payload, errs[3] = newPayload(c, p.limit)
 	t.header, errs[4] = staticHeaders(c.Headers, t.preset.reserved)
 	refused, err := oneOf("refused", c.Refused, "hold", "dead")
-	errs[5] = errors.Join(err, checkCompress(c))
+	errs[5] = errors.Join(err, checkCompress(c), checkStatuses(c))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -72,6 +72,15 @@ func (p *preset) proof(c *TargetConfig, s *sender) (auth, error) {
 func checkCompress(c *TargetConfig) error {
 	if c.Compress != "" && c.Compress != "gzip" {
 		return mistake("compress", "is gzip, not %.20q; remove it, or set it to gzip", c.Compress)
+	}
+	return nil
+}
+
+func checkStatuses(c *TargetConfig) error {
+	for _, status := range c.FnErrorStatuses {
+		if status < 400 || status > 599 {
+			return mistake("fn_error_statuses", "holds %d: give statuses from 400 to 599 with which the function says that it failed", status)
+		}
 	}
 	return nil
 }
@@ -128,8 +137,10 @@ func (t *httpTarget) exchange(ctx context.Context, m *message) (*answer, error) 
 }
 
 // refused tells whether the far side does not take who asks.
-func (a *answer) refused() bool {
-	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden
+func (a *answer) refused() bool { return refusesSender(a.status) }
+
+func refusesSender(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
 func (t *httpTarget) verdict(a *answer) error {
@@ -137,7 +148,10 @@ func (t *httpTarget) verdict(a *answer) error {
 	if t.preset.class != nil {
 		class, hint = t.preset.class(a)
 	}
-	if class == Hold && a.refused() && t.dead {
+	switch {
+	case slices.Contains(t.final, a.status):
+		class, hint = FnError, ""
+	case class == Hold && a.refused() && t.dead:
 		class = Permanent
 	}
 	err := a.verdict(class)
@@ -160,6 +174,10 @@ func (t *httpTarget) Notes() []string {
 // would hide half of each sentence.
 const minSecret = 4
 
+// minKey is how long a part of the path of a URL must be to look like a key, as
+// those of webhooks do.
+const minKey = 16
+
 // hide takes out of what a far side said whatever is a secret of ours: some
 // repeat the request in their answer.
 func (t *httpTarget) hide(said string) string {
@@ -170,6 +188,11 @@ func (t *httpTarget) hide(said string) string {
 		}
 	}
 	secrets = append(secrets, t.base)
+	for i, part := range strings.Split(t.base, "/") {
+		if i > 2 && len(part) >= minKey { // scheme, nothing, host
+			secrets = append(secrets, part)
+		}
+	}
 	if values, err := url.ParseQuery(strings.TrimPrefix(t.query, "?")); err == nil {
 		for _, v := range values {
 			secrets = append(secrets, v...)

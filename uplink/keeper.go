@@ -66,16 +66,18 @@ func NewKeeper(s *store.Store, opts KeeperOptions) *Keeper {
 
 // Run keeps to the limit until ctx ends; it returns nil then.
 func (k *Keeper) Run(ctx context.Context) error {
-	failing := false
+	failing, refused := false, false
 	for {
-		used, err := k.tend(ctx)
+		used, err := k.tend(ctx, refused)
 		if err != nil && !failing && ctx.Err() == nil {
 			k.log.Error("what waits for targets cannot be kept within uplink.disk; it will be tried again", "error", err)
 		}
-		failing = err != nil
+		failing, refused = err != nil, false
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-k.store.Full():
+			refused = true
 		case <-time.After(k.pause(used)):
 		}
 	}
@@ -94,9 +96,10 @@ func (k *Keeper) pause(used int64) time.Duration {
 }
 
 // tend looks once, and does what is to be done; it returns what waits, bytes.
-func (k *Keeper) tend(ctx context.Context) (used int64, err error) {
+// refused says that the store has just taken something not.
+func (k *Keeper) tend(ctx context.Context, refused bool) (used int64, err error) {
 	queues := k.queues()
-	excess := k.excess(queues)
+	excess := k.excess(queues, refused)
 	if k.used(queues) > k.opts.Disk/2 || excess > 0 {
 		if err := k.sweep(ctx, queues, excess > 0); err != nil {
 			return k.used(queues), err
@@ -147,20 +150,25 @@ const (
 )
 
 // excess is how much must go, 0 if the limit is not reached.
-func (k *Keeper) excess(queues []*shelf) int64 {
+func (k *Keeper) excess(queues []*shelf, refused bool) int64 {
 	sp := k.store.Space()
-	if k.used(queues)*100 > k.opts.Disk*fullAt || sp.Room*100 < sp.Quota*(100-fullAt) && sp.Live > sp.Most {
+	tight := refused || sp.Room*100 < sp.Quota*(100-fullAt)
+	if k.used(queues)*100 > k.opts.Disk*fullAt || tight && sp.Live > sp.Most {
 		return k.beyond(queues)
 	}
 	return 0
 }
 
-// beyond is what must go until there is room again.
+// beyond is what must go until there is room again. The store makes the room
+// itself once less than its Most waits. When it is full of other things than
+// records for targets, half of their share stays theirs: who adds the others
+// waits.
 func (k *Keeper) beyond(queues []*shelf) int64 {
-	sp := k.store.Space()
-	over := k.used(queues) - k.opts.Disk*evictedAt/100
-	if sp.Room*100 < sp.Quota*(100-fullAt) {
-		over = max(over, sp.Live-(sp.Most-sp.Quota*(fullAt-evictedAt)/100))
+	sp, used := k.store.Space(), k.used(queues)
+	over := used - k.opts.Disk*evictedAt/100
+	if sp.Room*100 < sp.Quota*(100-evictedAt) {
+		most := sp.Most - sp.Quota*(fullAt-evictedAt)/100
+		over = max(over, min(sp.Live-most, used-k.opts.Disk/2))
 	}
 	return max(over, 0)
 }

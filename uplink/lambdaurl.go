@@ -10,7 +10,7 @@ import (
 
 // lambdaURLRow: a function of AWS by its own URL. It sees an HTTP request, and
 // answers with a status of its own.
-var lambdaURLRow = httpKind("path auth fn_error_statuses"+awsOptions, newLambdaURL)
+var lambdaURLRow = httpKind("path auth"+awsOptions, newLambdaURL)
 
 // functionHost is that of a function's URL, with its region.
 var functionHost = regexp.MustCompile(`^[a-z0-9]+\.lambda-url\.([a-z0-9-]+)\.on\.aws$`)
@@ -20,27 +20,15 @@ func newLambdaURL(c *TargetConfig) (*preset, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, status := range c.FnErrorStatuses {
-		if status < 400 || status > 599 {
-			return nil, mistake("fn_error_statuses", "holds %d: give statuses from 400 to 599 with which the function says that it failed", status)
-		}
-	}
 	way, err := oneOf("auth", c.Auth, "none", "iam")
 	if err != nil {
 		return nil, err
 	}
 	p := &preset{
-		url: to, path: c.Path, limit: maxSync, auth: noAuth{}, write: writeData,
+		url: to, path: c.Path, limit: maxSync, auth: noAuth{}, write: writeTraced,
 		reserved: []string{"content-type", "idempotency-key", "authorization", "x-amz-", "x-amzn-"},
 	}
-	own := func(a *answer) Class {
-		if slices.Contains(c.FnErrorStatuses, a.status) {
-			return FnError
-		}
-		return a.class()
-	}
 	if way == "none" {
-		p.class = func(a *answer) (Class, string) { return own(a), "" }
 		return p, unsigned(c)
 	}
 	sign, err := newAWSAuth(c, "lambda", regionOf(to))
@@ -48,7 +36,7 @@ func newLambdaURL(c *TargetConfig) (*preset, error) {
 		return nil, err
 	}
 	p.auth = sign
-	p.class, p.retry = sign.rules(c, own)
+	p.class, p.retry = sign.rules(c, (*answer).class)
 	return p, nil
 }
 

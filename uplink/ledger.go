@@ -28,14 +28,36 @@ type ledger struct {
 // dead-letter box that is full holds up no delivery.
 type pile struct {
 	items    []*item
+	enough   int       // that many items are committed at once
+	due      time.Time // when fewer of them are
 	failures int       // of commits, in a row
 	err      error     // of the last commit
 	retryAt  time.Time // no commit before
 }
 
+// commitPause is within what time deliveries are committed together. A commit is
+// lazy anyway.
+const commitPause = 10 * time.Millisecond
+
+// add takes in an item that is to be committed within a pause.
+func (p *pile) add(it *item, pause time.Duration) {
+	if len(p.items) == 0 {
+		p.due = time.Now().Add(pause)
+	}
+	p.items = append(p.items, it)
+}
+
+// wait is until when nothing is to be committed.
+func (p *pile) wait() time.Time {
+	if len(p.items) > 0 && len(p.items) < p.enough {
+		return later(p.retryAt, p.due)
+	}
+	return p.retryAt
+}
+
 // take gives what may be committed now.
 func (p *pile) take(now time.Time) []*item {
-	if p.retryAt.After(now) {
+	if p.wait().After(now) {
 		return nil
 	}
 	items := p.items
@@ -63,19 +85,30 @@ type settlement struct {
 	doneErr, deadErr error
 }
 
+// presses tells that there is something for the loop to do: to commit, or to
+// wait until then.
+func (l *ledger) presses() bool {
+	n := len(l.done.items)
+	return l.writing == nil && (n == 1 || n >= l.done.enough || len(l.dead.items) > 0)
+}
+
 func (l *ledger) settled(it *item, class Class, reason string) {
-	it.settled, it.outcome, it.reason = true, class, reason
-	to := &l.done
-	if class == Permanent {
-		to = &l.dead
+	if class == Permanent && it.rec.Kind == agent.KindTelemetry {
+		class = thrownAway // nobody would mend it, and it would push out letters that somebody would
 	}
-	to.items = append(to.items, it)
+	it.settled, it.outcome, it.reason = true, class, reason
+	if class == Permanent {
+		l.dead.add(it, 0)
+	} else {
+		l.done.add(it, commitPause)
+	}
 }
 
 // Outcomes of their own: nobody has the record, and nobody will.
 const (
 	expired = Permanent + 1 + iota
 	overBudget
+	thrownAway
 )
 
 // startCommit writes what is settled, in the background.
@@ -91,7 +124,10 @@ func (p *pump) startCommit(ctx context.Context, now time.Time) {
 	l.writing = s
 	p.beside.Go(func() {
 		s.write(ctx, p.o)
-		p.commits <- s
+		p.o.mu.Lock()
+		defer p.o.mu.Unlock()
+		p.committed(s)
+		p.kick()
 	})
 }
 
@@ -154,12 +190,10 @@ func (p *pump) committed(s *settlement) {
 	if first {
 		p.o.opts.Log.Error("deliveries cannot be recorded", "error", err)
 	}
-	p.o.update(func(_ *counts, n *note) {
-		n.commitErr = ""
-		if err != nil {
-			n.commitErr = err.Error()
-		}
-	})
+	p.o.note.commitErr = ""
+	if err != nil {
+		p.o.note.commitErr = err.Error()
+	}
 }
 
 // keep takes back what a round could not commit.
@@ -191,30 +225,34 @@ func (p *pump) forget(items []*item) {
 
 func (p *pump) countEnded(items []*item) {
 	expiredNow := 0
-	p.o.update(func(c *counts, _ *note) {
-		for _, it := range items {
-			switch it.outcome {
-			case FnError:
-				c.FnErrors++
-				c.Delivered++
-			case Permanent:
-				c.Dead++
-			case expired:
-				c.Drops.Expired++
-				expiredNow++
-			case overBudget:
-				c.Drops.OverBudget++
-			default:
-				c.Delivered++
-			}
+	c := &p.o.counts
+	for _, it := range items {
+		switch it.outcome {
+		case FnError:
+			c.FnErrors++
+			c.Delivered++
+		case Permanent:
+			c.Dead++
+		case expired:
+			c.Drops.Expired++
+			expiredNow++
+		case overBudget:
+			c.Drops.OverBudget++
+		case thrownAway:
+			c.Drops.Refused++
+		default:
+			c.Delivered++
 		}
-	})
+	}
 	if expiredNow > 0 {
 		p.o.opts.Log.Warn("records expired before they were delivered", "records", expiredNow)
 	}
 	for _, it := range items {
-		if it.outcome == Permanent {
+		switch it.outcome {
+		case Permanent:
 			p.o.opts.Log.Warn("record dead-lettered", "id", it.rec.Event.ID, "reason", it.reason)
+		case thrownAway:
+			p.o.opts.Log.Warn("telemetry refused and thrown away", "id", it.rec.Event.ID, "reason", it.reason)
 		}
 	}
 }
@@ -223,16 +261,14 @@ func (p *pump) countEnded(items []*item) {
 // has ended.
 func (p *pump) finish(ctx context.Context) {
 	p.beside.Wait()
-	p.gather(ctx)
-	select {
-	case s := <-p.commits:
-		p.committed(s)
-	default:
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
+	p.o.mu.Lock()
 	s := &settlement{done: p.ledger.done.items, dead: p.ledger.dead.items}
 	p.ledger.done.items, p.ledger.dead.items = nil, nil
+	p.o.mu.Unlock()
 	s.write(ctx, p.o)
+	p.o.mu.Lock()
+	defer p.o.mu.Unlock()
 	p.committed(s)
 }

@@ -76,7 +76,7 @@ func (p *pump) admit(it *item, now time.Time) bool {
 		if on = p.reserve(it, now); on.until.IsZero() {
 			return true
 		}
-		p.o.update(func(_ *counts, n *note) { n.budget = on })
+		p.o.note.budget = on
 	}
 	it.landed()
 	if on.sheds(&it.rec, now) {

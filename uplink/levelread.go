@@ -90,21 +90,21 @@ func (p *pump) startRead(ctx context.Context, now time.Time) {
 	p.beside.Go(func() {
 		r.run(ctx, p.o.queues)
 		r.cancel()
-		p.reads <- r
+		p.took(r)
 	})
 }
 
 // took takes in what was read.
 func (p *pump) took(r *read) {
+	p.o.mu.Lock()
+	defer p.o.mu.Unlock()
+	defer p.kick()
 	p.read = nil
 	if r.err != nil {
 		p.readFailed(r.err)
 		return
 	}
-	if p.readFails > 0 {
-		p.readFails = 0
-		p.o.update(func(_ *counts, n *note) { n.readErr = "" })
-	}
+	p.readFails, p.o.note.readErr = 0, ""
 	for _, l := range p.levels {
 		if l.at == r.at && l.after == r.wants[r.at].after { // else it was rewound, and will be read again
 			l.take(r.recs)
@@ -122,5 +122,5 @@ func (p *pump) readFailed(err error) {
 		p.o.opts.Log.Error("queues cannot be read", "error", err)
 	}
 	p.readAt = time.Now().Add(readPause)
-	p.o.update(func(_ *counts, n *note) { n.readErr = "what waits cannot be read: " + err.Error() })
+	p.o.note.readErr = "what waits cannot be read: " + err.Error()
 }

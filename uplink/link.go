@@ -139,7 +139,9 @@ func (m *Meter) add(up, down int64) {
 	m.turn()
 	m.totals.add(up, down, m.metered)
 	m.bucket.take(n)
-	m.guess.wire += float64(n)
+	if m.flying.requests > 0 { // or nobody knows what it was for
+		m.guess.lately.wire += float64(n)
+	}
 	if m.since += n; m.since >= saveBytes {
 		select {
 		case m.unsaved <- struct{}{}:

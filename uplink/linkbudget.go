@@ -2,13 +2,13 @@ package uplink
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
 const (
 	reservedFrom = 8               // the lowest priority that may use the reserve
 	askAgain     = 5 * time.Minute // the longest pause between two questions for the same record
-	minRequest   = 200             // bytes that a request takes at least, both ways
 )
 
 // line is for what waits for the budget: what is less important does not go
@@ -103,17 +103,21 @@ func (m *Meter) budgetRefuses(priority uint8, n int64) *refusal {
 			kept = fmt.Sprintf(", %s are kept for priority 8 and 9", amount(m.opts.Reserve))
 		}
 		taken := b.used + m.guess.of(m.flying)
-		switch {
-		case b.limit == 0 || taken+need <= may:
-		case need > may:
+		if b.limit == 0 || taken+need <= may {
+			continue
+		}
+		if need > may {
 			return m.refuse(fmt.Sprintf("it takes about %s and link %s may carry %s a %s%s: raise %s of the link, or drop it",
 				amount(need), m.opts.Name, amount(b.limit), b.name, kept, b.name), b.until())
-		default:
-			no := m.refuse(fmt.Sprintf("%s of the %s's %s of link %s are used%s%s",
-				amount(taken), b.name, amount(b.limit), m.opts.Name, kept, m.unsureText()), b.until())
-			m.line = line{priority, no.at, no.why}
-			return no
 		}
+		wait := b.until()
+		if b.used+need <= may { // what is under way may turn out to take less
+			wait = time.Second
+		}
+		no := m.refuse(fmt.Sprintf("%s of the %s's %s of link %s are used%s%s",
+			amount(taken), b.name, amount(b.limit), m.opts.Name, kept, m.unsureText()), wait)
+		m.line = line{priority, no.at, no.why}
+		return no
 	}
 	return nil
 }
@@ -163,8 +167,8 @@ func (m *Meter) Spent(function string, admitted, n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.turn()
-	m.guess.learn(int64(n))
 	m.flying = m.flying.less(admitted)
+	m.guess.learn(int64(n), m.flying.requests)
 	if function == "" {
 		return
 	}
@@ -187,29 +191,41 @@ func (f flight) less(n int) flight {
 // mean of the last ones, about a hundred.
 type guess struct {
 	wire, told, requests float64 // on the wire, of records, and how many; older ones count less
+	lately               struct{ wire, told, requests float64 }
 }
 
 const (
 	guessDecay = 0.99
 	firstGuess = 1024 // bytes, before anything was sent
+	minGuess   = 200
 	maxGuess   = 64 << 10
+	maxLately  = 64 // requests
 )
 
 func newGuess() guess { return guess{wire: firstGuess, requests: 1} }
 
-func (g *guess) learn(n int64) {
-	g.wire *= guessDecay
-	g.told = g.told*guessDecay + float64(n)
-	g.requests = g.requests*guessDecay + 1
+// learn takes in a request of n bytes that has ended, and those that ended
+// before it, when none is under way any more or there are enough to tell what
+// each took. Those that came to nothing, with next to nothing on the wire, say
+// nothing about those that will not.
+func (g *guess) learn(n int64, flying int) {
+	l := &g.lately
+	l.told += float64(n)
+	l.requests++
+	if flying > 0 && l.requests < maxLately {
+		return
+	}
+	if l.wire*2 >= l.told {
+		keep := math.Pow(guessDecay, l.requests)
+		g.wire, g.told, g.requests = g.wire*keep+l.wire, g.told*keep+l.told, g.requests*keep+l.requests
+	}
+	l.wire, l.told, l.requests = 0, 0, 0
 }
 
 // of is what requests take on the wire.
 func (g *guess) of(f flight) int64 {
-	if f.requests == 0 {
-		return 0
-	}
-	each := min((g.wire-g.told)/g.requests, maxGuess)
-	return max(f.bytes+int64(each*float64(f.requests)), minRequest*int64(f.requests))
+	each := min(max((g.wire-g.told)/g.requests, minGuess), maxGuess)
+	return f.bytes + int64(each*float64(f.requests))
 }
 
 // bucket bounds the rate: it fills by rate bytes a second, and something may go

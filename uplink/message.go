@@ -36,6 +36,9 @@ type payload struct {
 // newPayload takes the options payload and max_payload; limit is the kind's own.
 func newPayload(c *TargetConfig, limit int64) (payload, error) {
 	p := payload{limit: limit, kind: c.Kind}
+	if c.MaxPayload < 0 {
+		return p, mistake("max_payload", "is a size, not %d bytes", c.MaxPayload)
+	}
 	if c.MaxPayload != 0 {
 		p.limit = c.MaxPayload
 	}

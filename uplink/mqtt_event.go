@@ -50,10 +50,12 @@ func structured(ev *agent.Event) ([]byte, error) {
 }
 
 // putData takes data in as JSON where it is that, as a string where it is
-// another text, and else as bytes.
+// another text, and else as bytes: also the JSON of types such as
+// application/vnd.plant+json, which the Go SDK, and so Knative, would refuse as
+// a value.
 func (s *structuredEvent) putData(data []byte) {
 	kind, _, _ := mime.ParseMediaType(s.DataContentType) // "" where it makes no sense
-	isJSON := kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json")
+	isJSON := kind == "application/json" || kind == "text/json"
 	switch {
 	case len(data) == 0:
 	case (isJSON || s.DataContentType == "") && json.Valid(data) && utf8.Valid(data):

@@ -174,7 +174,7 @@ func (o *oauth) post(ctx context.Context, inBody bool) (*answer, error) {
 		form.Set("client_id", o.id)
 		form.Set("client_secret", o.secret.get())
 	} else {
-		h.Set("Authorization", basic(url.QueryEscape(o.id)+":"+url.QueryEscape(o.secret.get())))
+		h.Set("Authorization", o.basic())
 	}
 	return o.sender.do(ctx, http.MethodPost, o.url, h, []byte(form.Encode()))
 }
@@ -241,5 +241,9 @@ func (o *oauth) note() string                                 { return noteOf("s
 
 func (o *oauth) secrets() []string {
 	now, _, _ := o.now()
-	return []string{now.value, o.secret.get()}
+	return []string{now.value, o.secret.get(), strings.TrimPrefix(o.basic(), "Basic ")}
+}
+
+func (o *oauth) basic() string {
+	return basic(url.QueryEscape(o.id) + ":" + url.QueryEscape(o.secret.get()))
 }

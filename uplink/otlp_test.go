@@ -72,7 +72,7 @@ func TestOTLPAgainstItsMessages(t *testing.T) {
 	}))); err != nil {
 		t.Fatal(err)
 	}
-	g := far.got(1)
+	g := far.next()
 	if g.Path != "/v1/logs" || g.Header["Authorization"] != "Bearer t0ken" || g.Header["X-Site"] != "west" {
 		t.Errorf("the request was %+v", g)
 	}
@@ -93,7 +93,7 @@ func TestOTLPAgainstItsMessages(t *testing.T) {
 	}))); err != nil {
 		t.Fatal(err)
 	}
-	g = far.got(2)
+	g = far.next()
 	same(t, g.Data, `{"resourceMetrics":[{"resource":`+res+`,"scopeMetrics":[{"scope":{"name":"skerry"},"metrics":[
 		{"name":"up","unit":"s","gauge":{"dataPoints":[{"timeUnixNano":"1800000000000000005","asInt":"-3"}]}},
 		{"name":"n","unit":"{event}","sum":{"aggregationTemporality":"AGGREGATION_TEMPORALITY_CUMULATIVE","isMonotonic":true,"dataPoints":[
@@ -107,7 +107,7 @@ func TestFollowupOverOTLP(t *testing.T) {
 	if err := openOTLP(t, far.url).Send(t.Context(), sample()); err != nil {
 		t.Fatal(err)
 	}
-	same(t, far.got(1).Data, `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"skerry"}},
+	same(t, far.next().Data, `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"skerry"}},
 		{"key":"service.instance.id","value":{"stringValue":"gw7"}}]},"scopeLogs":[{"scope":{"name":"skerry.followup"},"logRecords":[{
 		"timeUnixNano":"1795226738250000000","severityNumber":"SEVERITY_NUMBER_INFO","severityText":"INFO","eventName":"io.skerry.followup",
 		"body":{"stringValue":"{\"t\":21}"},"attributes":[

@@ -66,14 +66,13 @@ type Outbox struct {
 	send   func(ctx context.Context, recs []agent.Record) []error
 	to     any // the target, for what else it can tell
 	opts   Options
-	asks   chan func(*pump) // to be done between two steps of Run
 
 	steering sync.Mutex // held while the target is paused or resumed
 
-	mu     sync.Mutex
+	mu     sync.Mutex // held for moments: never while something is sent, read or committed
 	counts counts
 	note   note
-	idle   chan struct{} // closed while nobody takes asks
+	pump   *pump // of Run, nil while that does not run
 }
 
 // counts are an Outbox's totals since start.
@@ -88,8 +87,7 @@ type counts struct {
 // note is what a person should know now.
 type note struct {
 	paused    bool
-	breaker   breaker // as it was last
-	budget    hold    // the last one that was met
+	budget    hold // the last one that was met
 	sendErr   string
 	commitErr string
 	readErr   string
@@ -131,8 +129,7 @@ func newOutbox(q Queues, c Committer, send func(context.Context, []agent.Record)
 	if opts.Past == nil {
 		opts.Past = func(at time.Time) bool { return !at.After(time.Now()) }
 	}
-	o := &Outbox{queues: q, commit: c, send: send, to: to, opts: opts, asks: make(chan func(*pump)), idle: make(chan struct{})}
-	close(o.idle)
+	o := &Outbox{queues: q, commit: c, send: send, to: to, opts: opts}
 	o.note.paused = o.wasPaused()
 	return o
 }
@@ -141,13 +138,16 @@ func newOutbox(q Queues, c Committer, send func(context.Context, []agent.Record)
 // off and sent again by the next Run; what was delivered is committed first.
 func (o *Outbox) Run(ctx context.Context) error {
 	p := newPump(o)
+	o.with(func() { o.pump = p })
 	p.loop(ctx)
 	p.finish(ctx)
+	o.with(func() { o.pump = nil })
 	return nil
 }
 
-func (o *Outbox) update(f func(*counts, *note)) {
+// with does something under the lock.
+func (o *Outbox) with(f func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	f(&o.counts, &o.note)
+	f()
 }

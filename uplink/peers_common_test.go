@@ -24,8 +24,9 @@ const peersDir = "../internal/peers"
 // internal/peers, on a free port of 127.0.0.1.
 type peer struct {
 	*testbed.Proc
-	t   testing.TB
-	url string // "http://127.0.0.1:port"
+	t    testing.TB
+	url  string // "http://127.0.0.1:port"
+	seen int    // things that next told of
 }
 
 // got is what a peer says that it got; see internal/peers/book.
@@ -115,22 +116,27 @@ func (p *peer) said(prefix string) []string {
 	return all
 }
 
-// got waits until the peer got n things in all, and returns the last one.
-func (p *peer) got(n int) got {
+// next waits for what the peer got next.
+func (p *peer) next() (g got) {
 	p.t.Helper()
-	var lines []string
-	testbed.Eventually(p.t, 10*time.Second, fmt.Sprintf("the peer got %d", n), func() error {
-		if lines = p.said("got "); len(lines) < n {
-			return fmt.Errorf("it got %d:\n%s", len(lines), p.Output())
+	testbed.Eventually(p.t, 10*time.Second, fmt.Sprintf("the peer got %d", p.seen+1), func() error {
+		if all := p.said("got "); len(all) <= p.seen {
+			return fmt.Errorf("it got %d:\n%s", len(all), p.Output())
 		}
 		return nil
 	})
-	if len(lines) > n {
-		p.t.Errorf("the peer got %d, want %d:\n%s", len(lines), n, p.Output())
-	}
-	var g got
-	if err := json.Unmarshal([]byte(lines[n-1]), &g); err != nil {
-		p.t.Fatalf("the peer said %q: %v", lines[n-1], err)
+	line := p.said("got ")[p.seen]
+	p.seen++
+	if err := json.Unmarshal([]byte(line), &g); err != nil {
+		p.t.Fatalf("the peer said %q: %v", line, err)
 	}
 	return g
+}
+
+// end checks that nothing more came.
+func (p *peer) end() {
+	p.t.Helper()
+	if all := p.said("got "); len(all) > p.seen {
+		p.t.Errorf("the peer got more: %s", all[p.seen:])
+	}
 }

@@ -25,7 +25,7 @@ type preset struct {
 }
 
 // Options that HTTP kinds share; those of credentials are in auth.go.
-const commonOptions = "url headers payload max_payload refused timeout ca_file cert_file key_file trace "
+const commonOptions = "url headers payload max_payload refused fn_error_statuses timeout ca_file cert_file key_file trace "
 
 // httpKind is the row of an HTTP kind: the options it has beyond commonOptions.
 func httpKind(uses string, makes func(*TargetConfig) (*preset, error)) kind {

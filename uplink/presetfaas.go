@@ -262,7 +262,9 @@ var webtaskRow = httpKind("path token", func(c *TargetConfig) (*preset, error) {
 
 // webtaskClass tells what the script said from what its host says.
 func webtaskClass(a *answer) (Class, string) {
-	if a.status == http.StatusBadRequest && bytes.Contains(a.body, []byte("Script returned an error.")) {
+	returned := a.status == http.StatusBadRequest && bytes.Contains(a.body, []byte("Script returned an error."))
+	threw := a.status == http.StatusInternalServerError && bytes.Contains(a.body, []byte("unhandled synchronous exception"))
+	if returned || threw {
 		return FnError, ""
 	}
 	return missingHolds(nil, "the webtask is not there")(a)

@@ -9,28 +9,25 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// pump is one Run of an Outbox. Its fields belong to the goroutine of loop;
-// reads, sends and commits run beside it and answer over channels that never
-// block them.
+// pump is one Run of an Outbox. Its fields are guarded by the outbox's lock.
+// The loop decides what is read, committed and begun to be sent; a sender that
+// has an answer settles it and takes the next job itself, without the loop.
 type pump struct {
 	o       *Outbox
 	memory  share    // what records may take
 	levels  []*level // in the order in which they go
 	breaker breaker
 	ledger  ledger
-	beside  sync.WaitGroup
-	paused  bool
-	sweepAt time.Time // not before: see sweep
+	beside  sync.WaitGroup // reads, senders and commits
+	kicked  chan struct{}  // the loop has something to do
+	sweepAt time.Time      // not before: see sweep
 
-	read      *read // under way, nil if none
-	reads     chan *read
+	read      *read     // under way, nil if none
 	readAt    time.Time // not before, after a failed read
 	readFails int       // in a row
 
-	flying  int
-	jobs    int // ids given
-	results chan *job
-	commits chan *settlement
+	flying int // jobs
+	jobs   int // ids given
 }
 
 // job is one call of Send.
@@ -46,10 +43,9 @@ func newPump(o *Outbox) *pump {
 		o:       o,
 		memory:  share{min(max(4*o.opts.InFlight*o.opts.Batch, 64), 1024), o.opts.MaxHeld},
 		breaker: breaker{ceiling: o.opts.MaxBackoff},
-		reads:   make(chan *read, 1),
-		results: make(chan *job, o.opts.InFlight),
-		commits: make(chan *settlement, 1),
+		kicked:  make(chan struct{}, 1),
 	}
+	p.ledger.done.enough = p.memory.items / 8
 	for at, name := range o.queues.Names() {
 		p.levels = append(p.levels, &level{window: newWindow(), at: at, priority: priorityOf(name)})
 	}
@@ -58,47 +54,69 @@ func newPump(o *Outbox) *pump {
 
 // loop ends with ctx.
 func (p *pump) loop(ctx context.Context) {
-	defer p.o.taking(p)()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		now := time.Now()
-		p.tend(now)
-		p.dispatch(ctx, now)
-		p.startRead(ctx, now)
-		p.startCommit(ctx, now)
-		if wake := p.wake(now); wake.IsZero() {
-			timer.Stop()
+		if pause := p.step(ctx); pause > 0 {
+			timer.Reset(pause)
 		} else {
-			timer.Reset(wake.Sub(now))
+			timer.Stop()
 		}
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
-		case r := <-p.reads:
-			p.took(r)
-		case j := <-p.results:
-			p.settle(ctx, j)
-		case s := <-p.commits:
-			p.committed(s)
-		case do := <-p.o.asks:
-			do(p)
+		case <-p.kicked:
 		}
-		p.gather(ctx)
 	}
 }
 
-// gather takes the results that are there already, so that one frame holds
-// what finished together.
-func (p *pump) gather(ctx context.Context) {
-	for {
-		select {
-		case j := <-p.results:
-			p.settle(ctx, j)
-		default:
-			return
-		}
+// kick has the loop look again.
+func (p *pump) kick() {
+	select {
+	case p.kicked <- struct{}{}:
+	default: // it will
 	}
+}
+
+// step does what is to be done, and tells when there is more though nothing
+// happens: 0 for never.
+func (p *pump) step(ctx context.Context) (pause time.Duration) {
+	p.o.mu.Lock()
+	defer p.o.mu.Unlock()
+	now := time.Now()
+	p.tend(now)
+	for j := p.nextJob(now); j != nil; j = p.nextJob(now) {
+		p.beside.Go(func() { p.sender(ctx, j) })
+	}
+	p.startRead(ctx, now)
+	p.startCommit(ctx, now)
+	if wake := p.wake(now); !wake.IsZero() {
+		return max(wake.Sub(now), 1)
+	}
+	return 0
+}
+
+// sender sends one job after the other, until there is none.
+func (p *pump) sender(ctx context.Context, j *job) {
+	for j != nil {
+		j.errs = p.o.send(ctx, j.records())
+		j = p.swap(ctx, j)
+	}
+}
+
+// swap takes in how a job went and gives the next one, nil for none.
+func (p *pump) swap(ctx context.Context, j *job) (next *job) {
+	p.o.mu.Lock()
+	defer p.o.mu.Unlock()
+	now := time.Now()
+	went := p.settle(ctx, j, now)
+	if ctx.Err() == nil {
+		next = p.nextJob(now)
+	}
+	if next == nil || !went || p.ledger.presses() {
+		p.kick()
+	}
+	return next
 }
 
 // tend decides what is in memory.
@@ -145,7 +163,7 @@ func (p *pump) wake(now time.Time) time.Time {
 		due = ready
 	}
 	due = sooner(due, future(p.readAt, now))
-	return sooner(due, sooner(future(p.ledger.done.retryAt, now), future(p.ledger.dead.retryAt, now)))
+	return sooner(due, sooner(future(p.ledger.done.wait(), now), future(p.ledger.dead.wait(), now)))
 }
 
 func future(t, now time.Time) time.Time {
@@ -163,36 +181,18 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// dispatch sends what may go now.
-func (p *pump) dispatch(ctx context.Context, now time.Time) {
-	for !p.paused && !p.breaker.ready().After(now) {
-		width := p.o.opts.InFlight
-		if p.breaker.probing() {
-			width = 1
-		}
-		if p.flying >= width {
-			return
-		}
-		j := p.nextJob(now)
-		if len(j.items) == 0 {
-			return
-		}
-		p.flying++
-		p.beside.Go(func() {
-			j.errs = p.o.send(ctx, j.records())
-			p.results <- j
-		})
-	}
-}
-
-// nextJob picks up to a batch of items of one level; a probe is a single one.
+// nextJob is what may be sent now: up to a batch of items of one level, or a
+// single one as a probe; nil for nothing.
 func (p *pump) nextJob(now time.Time) *job {
+	width, size := p.o.opts.InFlight, p.o.opts.Batch
+	if p.breaker.probing() {
+		width, size = 1, 1
+	}
+	if p.o.note.paused || p.breaker.ready().After(now) || p.flying >= width {
+		return nil
+	}
 	p.jobs++
 	j := &job{epoch: p.breaker.epoch}
-	size := p.o.opts.Batch
-	if p.breaker.probing() {
-		size = 1
-	}
 	var it *item
 	for len(j.items) < size {
 		if it != nil && len(j.items) > 0 {
@@ -209,9 +209,11 @@ func (p *pump) nextJob(now time.Time) *job {
 			j.bytes += len(it.rec.Event.Data)
 		}
 	}
-	if len(j.items) > 0 {
-		p.passTurn(j.items[0].level)
+	if len(j.items) == 0 {
+		return nil
 	}
+	p.passTurn(j.items[0].level)
+	p.flying++
 	return j
 }
 
@@ -219,14 +221,21 @@ func (p *pump) nextJob(now time.Time) *job {
 // first. A level that its link holds holds those below it, too.
 func (p *pump) choose(now time.Time) (best *item) {
 	probe := p.breaker.probing()
+	var held hold
 	for _, l := range p.levels {
+		if held.until.After(now) && !l.holds.all(now) {
+			l.holds[""] = held // what is to be dropped rather than to wait still is
+		}
 		if len(l.items) > 0 {
 			if it := l.next(now, p.jobs, probe); it != nil && (best == nil || it.tries < best.tries) {
 				best = it
 			}
 		}
-		if best != nil && (!probe || best.tries == 0) || l.holds.all(now) {
+		if best != nil && (!probe || best.tries == 0) {
 			break
+		}
+		if l.holds.all(now) {
+			held = l.holds[""]
 		}
 	}
 	return best
@@ -266,12 +275,12 @@ func (j *job) records() []agent.Record {
 	return recs
 }
 
-// settle takes the outcome of a job.
-func (p *pump) settle(ctx context.Context, j *job) {
+// settle takes the outcome of a job, and tells whether it went well altogether.
+func (p *pump) settle(ctx context.Context, j *job, now time.Time) (went bool) {
 	p.flying--
-	now := time.Now()
 	var worst *Error
 	alive := false
+	went = true
 	for i, it := range j.items {
 		it.landed()
 		p.spent(it)
@@ -281,6 +290,7 @@ func (p *pump) settle(ctx context.Context, j *job) {
 			continue
 		}
 		e := p.outcome(it, err, now)
+		went = went && e == nil
 		if e == nil {
 			alive = true
 		} else if notReady(err) {
@@ -290,6 +300,7 @@ func (p *pump) settle(ctx context.Context, j *job) {
 		}
 	}
 	p.judge(now, j.epoch, alive, worst)
+	return went
 }
 
 // notReadyPause is the longest pause of a record that is not ready to be sent.
@@ -332,7 +343,7 @@ func (p *pump) outcome(it *item, err error, now time.Time) *Error {
 		it.notBefore = now.Add(max(backoff(it.tries, p.o.opts.MaxBackoff), e.RetryAfter))
 	}
 	it.level.putBack(it)
-	p.o.update(func(c *counts, _ *note) { c.Retries++ })
+	p.o.counts.Retries++
 	return e
 }
 
@@ -345,7 +356,7 @@ func (p *pump) judge(now time.Time, epoch int, alive bool, worst *Error) {
 	}
 	if worst == nil {
 		if alive {
-			p.o.update(func(_ *counts, n *note) { n.sendErr, n.breaker = "", p.breaker })
+			p.o.note.sendErr = ""
 		}
 		return
 	}
@@ -353,5 +364,5 @@ func (p *pump) judge(now time.Time, epoch int, alive bool, worst *Error) {
 	if !alive && p.breaker.failed(now, epoch, worst.Class == Hold, worst.Reason) {
 		log.Warn("target fails", "class", worst.Class.String(), "error", worst.Reason)
 	}
-	p.o.update(func(_ *counts, n *note) { n.sendErr, n.breaker = worst.Reason, p.breaker })
+	p.o.note.sendErr = worst.Reason
 }

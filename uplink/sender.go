@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type sender struct {
 	up     atomic.Int64
 	hide   func(said string) string // takes secrets out of what the far side said; nil: there are none
 	note   func() string            // what people should know of certificates, "" for nothing
+	final  []int                    // statuses with which a function says that it ran and failed
 }
 
 // answer is what the far side said. A body beyond maxAnswer is cut.
@@ -55,7 +57,7 @@ func newSender(c *TargetConfig) (*sender, error) {
 		return nil, err
 	}
 	timeout := cmp.Or(c.Timeout, defaultTimeout)
-	s := &sender{note: note, link: c.Dial}
+	s := &sender{note: note, link: c.Dial, final: c.FnErrorStatuses}
 	s.client = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Timeout:       timeout,
@@ -66,13 +68,13 @@ func newSender(c *TargetConfig) (*sender, error) {
 				TLSClientConfig:       conf,
 				ForceAttemptHTTP2:     true,
 				TLSHandshakeTimeout:   min(headerTimeout, timeout),
-				ResponseHeaderTimeout: min(headerTimeout, timeout),
+				ResponseHeaderTimeout: cmp.Or(c.Timeout, headerTimeout), // a function may take its time
 				IdleConnTimeout:       90 * time.Second,
 				MaxIdleConnsPerHost:   64,
 			},
 		},
 		RetryMax:     quickRetries,
-		CheckRetry:   retryQuickly,
+		CheckRetry:   s.retryQuickly,
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return rand.N(quickPause) },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
@@ -83,8 +85,9 @@ func newSender(c *TargetConfig) (*sender, error) {
 func (s *sender) BytesUp() int64 { return s.up.Load() }
 
 // retryQuickly bridges hiccups that are over in a moment. A far side that
-// hangs, asks for a pause or shows a wrong certificate is the outbox's matter.
-func retryQuickly(ctx context.Context, resp *http.Response, err error) (bool, error) {
+// hangs, asks for a pause or shows a wrong certificate is the outbox's matter,
+// and a 502 or 504 may come after a function ran.
+func (s *sender) retryQuickly(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
@@ -92,11 +95,8 @@ func retryQuickly(ctx context.Context, resp *http.Response, err error) (bool, er
 	if err != nil {
 		return !isTimeout(err) && (errors.As(err, &op) || errors.Is(err, io.EOF)), nil
 	}
-	switch resp.StatusCode {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return resp.Header.Get("Retry-After") == "", nil
-	}
-	return false, nil
+	busy := resp.StatusCode == http.StatusServiceUnavailable && !slices.Contains(s.final, resp.StatusCode)
+	return busy && resp.Header.Get("Retry-After") == "", nil
 }
 
 // do sends one request and reads the answer. Every error is a Retry.
@@ -164,7 +164,9 @@ func (a *answer) verdict(class Class) error {
 // class reads an answer that needs no more knowledge than HTTP and the headers
 // in which Lambda and the Functions Framework say that a function failed.
 func (a *answer) class() Class {
-	if a.header.Get("X-Amz-Function-Error") != "" || a.header.Get("X-Google-Status") == "error" {
+	google := a.header.Get("X-Google-Status")
+	crashed := google == "crash" && a.status == http.StatusInternalServerError // with 400 the function did not run
+	if a.header.Get("X-Amz-Function-Error") != "" || google == "error" || crashed {
 		return FnError
 	}
 	return classOfStatus(a.status)

@@ -67,18 +67,25 @@ func canonicalRequest(method string, u *url.URL, header http.Header, body []byte
 	return b.String(), names
 }
 
-// canonicalPath encodes the path that goes over the wire once more, as every
-// service but S3 wants it.
+// canonicalPath encodes the path that goes over the wire once more, without its
+// empty and dot segments, as every service but S3 wants it.
 func canonicalPath(u *url.URL) string {
 	path := u.EscapedPath()
-	if path == "" {
-		return "/"
+	var parts []string
+	for _, p := range strings.Split(path, "/") {
+		switch {
+		case p == "" || p == ".":
+		case p != "..":
+			parts = append(parts, rfc3986(p))
+		case len(parts) > 0:
+			parts = parts[:len(parts)-1]
+		}
 	}
-	parts := strings.Split(path, "/")
-	for i, p := range parts {
-		parts[i] = rfc3986(p)
+	canonical := "/" + strings.Join(parts, "/")
+	if len(parts) > 0 && strings.HasSuffix(path, "/") {
+		canonical += "/"
 	}
-	return strings.Join(parts, "/")
+	return canonical
 }
 
 func canonicalQuery(u *url.URL) string {

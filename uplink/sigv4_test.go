@@ -1,8 +1,11 @@
 package uplink
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +71,79 @@ func TestSignatures(t *testing.T) {
 		got := tt.header.Get("Authorization")
 		if !strings.HasSuffix(got, "SignedHeaders="+tt.names+", Signature="+tt.want) {
 			t.Errorf("%s: %s\nwant %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// botocoreSigner prints the Authorization of each request that it reads, made by
+// AWS's own SDK.
+const botocoreSigner = `
+import datetime, json, sys
+import botocore.auth, botocore.awsrequest, botocore.credentials
+for r in json.load(sys.stdin):
+    now = datetime.datetime.strptime(r["At"], "%Y%m%dT%H%M%SZ")
+    botocore.auth.get_current_datetime = lambda remove_tzinfo=True: now
+    creds = botocore.credentials.Credentials(r["KeyID"], r["Secret"], r["Session"] or None)
+    req = botocore.awsrequest.AWSRequest(method=r["Method"], url=r["URL"], data=r["Body"], headers=r["Header"])
+    botocore.auth.SigV4Auth(creds, r["Service"], r["Region"]).add_auth(req)
+    print(req.headers["Authorization"])
+`
+
+// What AWS's own SDK signs has the same signature here.
+func TestSignaturesAsBotocoreMakesThem(t *testing.T) {
+	type request struct {
+		Method, URL, Body, At  string
+		Header                 map[string]string
+		KeyID, Secret, Session string
+		Service, Region        string
+	}
+	var all []request
+	for _, path := range []string{
+		"/", "/2015-03-31/functions/plant%3Aprod/invocations", "/a%20b/%C3%96l/x.y~z", "/in?b=2&a=1%2F2&c", "/in?x=%20&x=1", "//a/./b", "/a/../../b//", "/../",
+	} {
+		for _, session := range []string{"", "TOKEN/+="} {
+			all = append(all, request{
+				Method: "POST", URL: "https://lambda.us-west-1.amazonaws.com" + path, Body: `{"t":"Öl"}`, At: "20261121T020538Z",
+				Header: map[string]string{"Content-Type": "application/json", "X-Amz-Invocation-Type": "Event"},
+				KeyID:  "AKIDEXAMPLE", Secret: "a/b+c=d", Session: session, Service: "lambda", Region: "us-west-1",
+			}, request{
+				Method: "POST", URL: "http://127.0.0.1:4566" + path, Body: "", At: "20260101T000000Z",
+				Header: map[string]string{"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AWSStepFunctions.StartExecution"},
+				KeyID:  "AKIDEXAMPLE", Secret: "a/b+c=d", Session: session, Service: "states", Region: "eu-central-1",
+			})
+		}
+	}
+	in, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	python := exec.Command("python3", "-c", botocoreSigner)
+	python.Stdin = bytes.NewReader(in)
+	out, err := python.CombinedOutput()
+	if err != nil {
+		t.Fatalf("botocore, which comes with moto (pip install 'moto[server]'): %v\n%s", err, out)
+	}
+	theirs := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(theirs) != len(all) {
+		t.Fatalf("%d signatures of %d requests:\n%s", len(theirs), len(all), out)
+	}
+	for i, r := range all {
+		u, err := url.Parse(r.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := time.Parse(amzDate, r.At)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := http.Header{}
+		for name, value := range r.Header {
+			h.Set(name, value)
+		}
+		by := signer{credentials{keyID: r.KeyID, secret: r.Secret, session: r.Session}, r.Region, r.Service}
+		by.sign(r.Method, u, h, []byte(r.Body), at)
+		if got := h.Get("Authorization"); got != theirs[i] {
+			t.Errorf("%s with session %q:\n%s\nbotocore:\n%s", r.URL, r.Session, got, theirs[i])
 		}
 	}
 }

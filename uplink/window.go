@@ -38,8 +38,8 @@ type window struct {
 
 	items []*item // by Seq
 	lanes map[string]*lane
-	bytes int   // of items
-	busy  share // of items: under way or settled, cannot be given back to the disk
+	bytes int               // of items
+	busy  share             // of items: under way or settled, cannot be given back to the disk
 	skips map[string]uint64 // key -> oldest record of it that was left on disk
 	away  absences
 	holds holds

@@ -120,6 +120,7 @@ func (t *xray) put(ctx context.Context, docs []document, errs []error) {
 
 func (t *xray) putEach(ctx context.Context, docs []document, errs []error) {
 	for i := range docs {
+		errs[docs[i].of] = nil
 		t.put(ctx, docs[i:i+1], errs)
 	}
 }
@@ -151,18 +152,17 @@ func (a *answer) unprocessed() (refused []unprocessed, ok bool) {
 
 // assign finds the documents that X-Ray did not take.
 func (t *xray) assign(ctx context.Context, docs []document, errs []error, refused []unprocessed) {
-	unknown := len(refused)
 	for _, u := range refused {
+		known := false
 		for _, d := range docs {
 			if d.id == u.ID {
-				errs[d.of] = u.err()
-				unknown--
-				break
+				errs[d.of], known = u.err(), true
 			}
 		}
-	}
-	if unknown > 0 {
-		t.putEach(ctx, docs, errs)
+		if !known { // it may be any of them
+			t.putEach(ctx, docs, errs)
+			return
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -210,6 +211,9 @@ func readSettings(path string) (given map[string]any, name string, err error) {
 	return given, name, err
 }
 
+// backquoted is a part of a file that the YAML reader repeats.
+var backquoted = regexp.MustCompile("`[^`]*`")
+
 // readConfigFile gives v the YAML at path.
 func readConfigFile(v *viper.Viper, path string) error {
 	text, err := os.ReadFile(path)
@@ -227,6 +231,7 @@ func readConfigFile(v *viper.Viper, path string) error {
 			err = parse.Unwrap()
 		}
 		what := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
+		what = backquoted.ReplaceAllString(what, "a value") // the file may be one of passwords
 		return fmt.Errorf("%s is not valid YAML: %s", filepath.Base(path), what)
 	}
 	return nil

@@ -191,7 +191,11 @@ const (
 
 func (c *Config) checkRegistry(p *problems) {
 	ref := c.Registry.Ref
-	if ref != "" {
+	_, host, _ := strings.Cut(ref, "://")
+	host, _, _ = strings.Cut(host, "/")
+	if strings.Contains(host, "@") { // it is not repeated
+		p.add("registry.ref", "holds a user name: logs show it, so docker login instead, or give the agent a docker config.json")
+	} else if ref != "" {
 		rest, remote := strings.CutPrefix(ref, registryScheme)
 		local := strings.HasPrefix(ref, layoutScheme) && len(ref) > len(layoutScheme)
 		if !local && (!remote || !strings.Contains(rest, "/")) {

@@ -32,6 +32,18 @@ func (c *Config) credentials() []credential {
 	return all
 }
 
+// withoutCredential is a mistake in a value in words. They do not repeat what may
+// be a credential.
+func withoutCredential(path string, err error) string {
+	key, _, _ := strings.Cut(path[strings.LastIndexByte(path, '.')+1:], "[")
+	for _, part := range []string{"password", "token", "secret", "key", "headers", "command", "env", "url"} {
+		if strings.Contains(key, part) {
+			return "is text: put it in quotes"
+		}
+	}
+	return err.Error()
+}
+
 func (c *Config) checkCredentials(p *problems) {
 	for _, cr := range c.credentials() {
 		if *cr.value != "" && cr.file != "" {

@@ -165,7 +165,7 @@ func decodeValue(from any, to reflect.Value, path string, p *problems) {
 		decodeList(from, to, path, p)
 	default:
 		if err := decodeScalar(from, to); err != nil {
-			p.add(path, "%v", err)
+			p.add(path, "%s", withoutCredential(path, err))
 		}
 	}
 }

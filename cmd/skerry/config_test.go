@@ -66,6 +66,7 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 		},
 		Secrets:  []SecretConfig{{Name: "pager-token", File: password}, {Name: "site-key", Env: "SKERRY_TEST_SITE_KEY"}},
 		HTTP:     HTTPConfig{CAFile: "testdata/config/ca.pem"},
+		Uplink:   UplinkConfig{Disk: 64 << 20, Full: "evict"},
 		Limits:   LimitsConfig{Disk: 128 << 20, Module: 8 << 20},
 		Admin:    AdminConfig{Socket: "testdata/config/data/skerry.sock"},
 		Log:      LogConfig{Level: "debug", Format: "json"},
@@ -121,6 +122,7 @@ func TestEnvironmentReplacesTheFile(t *testing.T) {
 		Clock:    ClockConfig{Wait: defaultClockWait},
 		Broker:   ListenConfig{Listen: "127.0.0.1:2883", Name: "local", Anonymous: true},
 		Registry: RegistryConfig{Ref: "oci://127.0.0.1:5000/fleet:1", Poll: 30 * time.Second, PlainHTTP: true},
+		Uplink:   UplinkConfig{Disk: 512 << 20, Full: "evict"},
 		Limits:   LimitsConfig{Disk: 1 << 30, Module: 16 << 20},
 		Admin:    AdminConfig{Socket: "/run/skerry.sock"},
 		Log:      LogConfig{Level: "warn", Format: "text"},
@@ -170,12 +172,16 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"closed broker", "broker: {listen: 'localhost:1883'}", "broker.users: is empty, so nobody could connect"},
 		{"user without password", "broker: {listen: 'localhost:1883', users: [{name: a}]}", "broker.users[0].password_file: is missing"},
 		{"registry", "registry: {ref: ghcr.io/a/b}", `registry.ref: is oci://host/repository:tag or oci-layout:/path, not "ghcr.io/a/b"`},
-		{"target kind", "targets: [{name: a, kind: kafka}]", `targets[0].kind: is cloudevents, http or lambda, not "kafka"`},
-		{"target URL", "targets: [{name: a, kind: http, url: 'ftp://h'}]", "targets[0].url: is a URL that starts with http://, https://"},
-		{"lambda", "targets: [{name: a, kind: lambda, region: x}]", "targets[0].function: is missing: a lambda target needs it"},
-		{"token and user", "targets: [{name: a, kind: http, url: 'http://h', token: x, username: u}]", "targets[0].token: cannot be combined"},
-		{"two keys", "targets: [{name: a, kind: lambda, secret_access_key: x, secret_access_key_file: pw}]", "targets[0].secret_access_key: is set and secret_access_key_file too"},
-		{"header", "targets: [{name: a, kind: http, url: 'http://h', headers: ['a b: c']}]", "targets[0].headers[0]: is one line "},
+		{"target kind", "targets: [{name: a, kind: kafka}]", `targets[0].kind: "kafka" is not known; use one of azure, cloudevents, `},
+		{"target URL", "targets: [{name: a, kind: http, url: 'ftp://h'}]", "targets[0].url: must begin with http:// or https://"},
+		{"lambda", "targets: [{name: a, kind: lambda, region: x}]", "targets[0].function: is missing; give its name or ARN"},
+		{"token and user", "targets: [{name: a, kind: http, url: 'http://h', auth: bearer, token: x, username: u}]", "targets[0].username: is not for auth bearer; remove it"},
+		{"two keys", "targets: [{name: a, kind: lambda, function: f, region: eu-north-1, access_key_id: i, secret_access_key: x, secret_access_key_file: pw}]", "targets[0].secret_access_key: is set and secret_access_key_file too"},
+		{"two mistakes of one", "targets: [{name: a, kind: http, url: 'http://h', compress: zip, path: x}]", "targets[0].path: begins with a slash and holds no ?, # or space; a query belongs into url\nskerry.yaml: targets[0].compress: is gzip"},
+		{"option of another kind", "targets: [{name: a, kind: http, url: 'http://h', region: x}]", "targets[0].region: is no option of kind http; remove it"},
+		{"size", "targets: [{name: a, kind: http, url: 'http://h', max_payload: much}]", "targets[0].max_payload: is a size, such as 512KiB"},
+		{"payload", "targets: [{name: a, kind: http, url: 'http://h', payload: '${nothing}'}]", "targets[0].payload: cannot be used: "},
+		{"header", "targets: [{name: a, kind: http, url: 'http://h', headers: ['a b: c']}]", `targets[0].headers: hold a line that is not of the form "Name: value"`},
 		{"secret without value", "secrets: [{name: a}]", "secrets[0]: names either a file or an environment variable (env)"},
 		{"unset variable", "secrets: [{name: a, env: NEVER_SET_HERE}]", "secrets[0].env: environment variable NEVER_SET_HERE is not set"},
 		{"data is a file", "data: pw", "data: "},
@@ -434,13 +440,32 @@ func TestDocumentationNamesEveryKey(t *testing.T) {
 		}
 	}
 	for _, section := range []reflect.Type{
-		reflect.TypeFor[BrokerConfig](), reflect.TypeFor[UserConfig](), reflect.TypeFor[TargetConfig](),
-		reflect.TypeFor[SecretConfig](), reflect.TypeFor[SourceConfig](),
+		reflect.TypeFor[BrokerConfig](), reflect.TypeFor[UserConfig](), reflect.TypeFor[SecretConfig](), reflect.TypeFor[SourceConfig](),
 	} {
 		for _, key := range structKeys(section) {
 			if !strings.Contains(string(text), "`"+key+"`") {
 				t.Errorf("docs/configuration.md does not mention `%s` of %s", key, section.Name())
 			}
+		}
+	}
+}
+
+// TestDocumentationNamesEveryTarget keeps docs/targets.md complete.
+func TestDocumentationNamesEveryTarget(t *testing.T) {
+	text, err := os.ReadFile("../../docs/targets.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range uplink.Kinds() {
+		if !strings.Contains(string(text), "\n| `"+kind+"` | ") {
+			t.Errorf("docs/targets.md has no row for kind %s", kind)
+		}
+	}
+	keys := structKeys(reflect.TypeFor[uplink.TargetConfig]())[2:] // name and kind are of all
+	for _, key := range keys {
+		base := strings.TrimSuffix(key, "_file")
+		if !strings.Contains(string(text), "`"+key+"`") && !(base != key && slices.Contains(keys, base)) {
+			t.Errorf("docs/targets.md does not mention `%s`", key)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 func TestLinksAndTheUplinkAreConfigured(t *testing.T) {
 	t.Setenv("SKERRY_UPLINK_FULL", "hold")
 	c, err := LoadConfig(writeConfig(t, `
+broker: {listen: '127.0.0.1:0', anonymous: true}
 links: [{name: lte, day: 1MB, month: 20MB, rate: 10KiB, reserve: 100kB, metered: ["0 6 * * * FOR 16h"]}, {name: lan}]
 uplink: {disk: 64MiB, full: evict, link: lte}
 http: {link: lan}
@@ -24,7 +25,7 @@ targets: [{name: a, kind: http, url: 'http://h'}, {name: b, kind: http, url: 'ht
 	if a, b, h := c.linkOf(c.Targets[0].Link), c.linkOf(c.Targets[1].Link), c.linkOf(c.HTTP.Link); a != "lte" || b != "lan" || h != "lan" {
 		t.Errorf("a goes over %q, b over %q, requests over %q", a, b, h)
 	}
-	if c, err = LoadConfig(writeConfig(t, "limits: {disk: 64MiB}")); err != nil || c.Uplink != (UplinkConfig{Disk: 32 << 20, Full: "hold"}) {
+	if c, err = LoadConfig(writeConfig(t, "limits: {disk: 64MiB}\nregistry: {ref: 'oci://h/fleet'}")); err != nil || c.Uplink != (UplinkConfig{Disk: 32 << 20, Full: "hold"}) {
 		t.Errorf("without a section: %+v, %v", c.Uplink, err)
 	}
 }

@@ -116,7 +116,8 @@ func newMQTTRig(t *testing.T, options string) (*rig, *testbed.Mosquitto) {
 	plant := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	r := newRig(t, fmt.Sprintf(`
 brokers: [{name: plant, url: '%s'}]
-targets: [{name: central, kind: mqtt, topic: 'skerry/{device}/{function}', username: gw, password_file: DIR/password, %s}]
+targets: [{name: central, kind: mqtt, link: lte, topic: 'skerry/{device}/{function}', username: gw, password_file: DIR/password, %s}]
+links: [{name: lte, day: 10MB}]
 `, plant.URL, options))
 	r.write("password", "right\n")
 	r.publish(filepath.Join("..", "..", "examples", "counter", "app.yaml"))
@@ -129,7 +130,8 @@ func publishCounts(t *testing.T, broker *testbed.Mosquitto, from, to int) {
 	plc := client(t, broker.URL)
 	for i := from; i < to; i++ {
 		if err := token(plc.Publish(fmt.Sprintf("count/%d", i%3), 1, false, fmt.Sprintf(`{"n":%d}`, i))); err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			return
 		}
 	}
 	plc.Disconnect(0)
@@ -153,12 +155,18 @@ func TestMQTTTargetLosesNothing(t *testing.T) {
 	r, plant := newMQTTRig(t, fmt.Sprintf("url: '%s', retain: true, batch: 8", behind))
 	r.start()
 	r.running(1)
-	const n = 300
-	publishCounts(t, plant, 0, n/3)
-	proxy.Reset()
-	publishCounts(t, plant, n/3, 2*n/3)
+	const n = 600
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		publishCounts(t, plant, 0, n)
+	}()
+	for i := range 3 { // in mid-flow
+		cloud.waitFor((i + 1) * n / 6)
+		proxy.Reset()
+	}
 	cloud.Stop()
-	publishCounts(t, plant, 2*n/3, n)
+	<-published
 	cloud.Restart()
 	data := cloud.waitFor(n)
 	if len(data) != n {
@@ -171,6 +179,9 @@ func TestMQTTTargetLosesNothing(t *testing.T) {
 		}
 	}
 	r.eventually("delivered", func(agent.Status) bool { s := r.target(); return s.Waiting == 0 && s.Delivered == n })
+	if s := proxy.Stats(); s.Connections < 4 {
+		t.Errorf("%d connections to the cloud: nothing was cut", s.Connections)
+	}
 	if out := cloud.Output(); !strings.Contains(out, "as skerry-gw7-target-central") || strings.Contains(out, "as skerry-gw7-plant") {
 		t.Errorf("who connected to the cloud:\n%s", out)
 	}
@@ -234,14 +245,14 @@ func TestMQTTTargetWithoutTheRight(t *testing.T) {
 // What is too large for the broker becomes a dead letter in the end, and what
 // is behind it goes on.
 func TestMQTTTargetTooLarge(t *testing.T) {
-	cloud := newMQTTCloud(t, testbed.MosquittoOptions{Config: "max_packet_size 100000\n"})
+	cloud := newMQTTCloud(t, testbed.MosquittoOptions{Config: "max_packet_size 60000\n"})
 	r, plant := newMQTTRig(t, fmt.Sprintf("url: '%s'", cloud.URL))
 	r.start()
 	r.running(1)
 	publishCounts(t, plant, 0, 3)
 	cloud.waitFor(3)
 	plc := client(t, plant.URL)
-	if err := token(plc.Publish("count/0", 1, false, `{"n":3,"pad":"`+strings.Repeat("x", 150_000)+`"}`)); err != nil {
+	if err := token(plc.Publish("count/0", 1, false, `{"n":3,"pad":"`+strings.Repeat("x", 65_400)+`"}`)); err != nil {
 		t.Fatal(err)
 	}
 	plc.Disconnect(0)
@@ -251,7 +262,7 @@ func TestMQTTTargetTooLarge(t *testing.T) {
 }
 
 // TLS with a client's certificate, and WebSockets to the embedded broker of
-// another gateway.
+// another gateway; the link counts both.
 func TestMQTTTargetSchemes(t *testing.T) {
 	files := testbed.NewTLSFiles(t)
 	cloud := testbed.StartMosquitto(t, testbed.MosquittoOptions{TLS: files})
@@ -266,5 +277,8 @@ func TestMQTTTargetSchemes(t *testing.T) {
 		r.running(1)
 		publishCounts(t, plant, 0, 3)
 		r.eventually(name+": delivered", func(agent.Status) bool { s := r.target(); return s.Delivered == 3 && s.BytesUp > 500 })
+		r.eventually(name+": counted", func(s agent.Status) bool { // with the headers of its packets
+			return len(s.Links) == 1 && s.Links[0].Sent > r.target().BytesUp+100 && s.Links[0].Received > 100
+		})
 	}
 }

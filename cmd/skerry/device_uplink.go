@@ -22,7 +22,7 @@ func (d *device) wireLinks() error {
 		m, err := uplink.NewMeter(uplink.LinkOptions{
 			Name: l.Name, Day: int64(l.Day), Month: int64(l.Month), Rate: int64(l.Rate), Reserve: int64(l.Reserve), Metered: l.Metered,
 			Limit: func(function string) int64 { return d.agent.UplinkLimit(function) },
-			Sure:  func() bool { _, right := wallClock(); return right }, Log: d.log,
+			Now:   d.clock.Reached, Sure: d.clock.Sure, Log: d.log,
 		}, d.store)
 		if err != nil {
 			return err

@@ -187,10 +187,13 @@ func (c *central) has(body string) bool {
 }
 
 // client is an MQTT client for tests.
-func client(t *testing.T, url string) paho.Client {
+func client(t *testing.T, url string) paho.Client { return clientAs(t, url, "", "") }
+
+// clientAs is one with a name and a password.
+func clientAs(t *testing.T, url, name, password string) paho.Client {
 	t.Helper()
 	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID("test-" + t.Name()).SetConnectRetry(true).
-		SetConnectRetryInterval(50 * time.Millisecond))
+		SetUsername(name).SetPassword(password).SetConnectRetryInterval(50 * time.Millisecond))
 	if err := token(c.Connect()); err != nil {
 		t.Fatalf("connect to %s: %v", url, err)
 	}

@@ -129,7 +129,7 @@ func (f *figures) target(t *agent.TargetStatus) {
 		n     int64
 	}{
 		{"expired", t.Drops.Expired}, {"evicted", t.Drops.Evicted}, {"replaced", t.Drops.Replaced},
-		{"over_budget", t.Drops.OverBudget}, {"dropped", t.Drops.Dropped},
+		{"over_budget", t.Drops.OverBudget}, {"dropped", t.Drops.Dropped}, {"refused", t.Drops.Refused},
 	} {
 		f.counter("skerry.target.drops", "{record}", d.n, of, uplink.OTLPAttr{Key: "cause", Value: d.cause})
 	}

@@ -121,7 +121,7 @@ func dropsText(d agent.DropCounts) string {
 	for _, c := range []struct {
 		n    int64
 		what string
-	}{{d.Expired, "expired"}, {d.Evicted, "evicted"}, {d.OverBudget, "over budget"}, {d.Replaced, "replaced"}, {d.Dropped, "dropped"}} {
+	}{{d.Expired, "expired"}, {d.Evicted, "evicted"}, {d.OverBudget, "over budget"}, {d.Replaced, "replaced"}, {d.Dropped, "dropped"}, {d.Refused, "refused"}} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -52,7 +53,34 @@ func (c control) whyTarget(target string) (text []string, err error) {
 		text = []string{fmt.Sprintf("%d records wait for %s, which is not in the configuration any more: they go when it is there again (under targets); skerry uplink drop %s --all removes them. When there is no room for all that waits, they go first among equals.",
 			s.Waiting, target, target)}
 	}
+	if m := c.meter(s.Link); m != nil && s.OverBudget != "" {
+		text = append(text, whyLink(m.Status(), time.Now()))
+	}
 	return append(text, c.whyGone(&s)...), err
+}
+
+// whyLink says what a link has left, until when, and what to change.
+func whyLink(l agent.LinkStatus, now time.Time) string {
+	text := fmt.Sprintf("Link %s has carried", l.Name)
+	joint := " "
+	y, m, d := now.Date()
+	for _, b := range []struct {
+		name  string
+		of    agent.Account
+		until time.Time
+	}{
+		{"day", l.Day, time.Date(y, m, d+1, 0, 0, 0, 0, now.Location())},
+		{"month", l.Month, time.Date(y, m+1, 1, 0, 0, 0, 0, now.Location())},
+	} {
+		if b.of.Limit > 0 {
+			text += fmt.Sprintf("%s%s of %s this %s (the next begins in %s)", joint, bytesText(b.of.Used), bytesText(b.of.Limit), b.name, b.until.Sub(now).Round(time.Second))
+			joint = " and "
+		}
+	}
+	if joint == " " {
+		return fmt.Sprintf("Link %s has no budget but that of functions (limits.uplink, in the app).", l.Name)
+	}
+	return text + ": to send more before, raise that in the configuration (links) and restart the agent; what has priority 8 or 9 may use the reserve."
 }
 
 // whyGone says what became of records that were never sent, and what to change.
@@ -66,6 +94,7 @@ func (c control) whyGone(s *agent.TargetStatus) (text []string) {
 		{s.Drops.OverBudget, "were over the budget and have over: drop, in the app: raise the budget, or let them wait"},
 		{s.Drops.Replaced, "were replaced by newer ones with their key, as keepLatest in the app asks"},
 		{s.Drops.Dropped, "were dropped by skerry uplink drop"},
+		{s.Drops.Refused, "were telemetry that the far side refused for good: the log says why"},
 		{s.Dead, "were refused by the far side for good: skerry deadletter list shows them and why"},
 	} {
 		if gone.n > 0 {

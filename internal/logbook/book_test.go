@@ -71,16 +71,16 @@ func TestFold(t *testing.T) {
 		}
 		synctest.Wait()
 		equal(t, "in the window", ring(t, book, logbook.Filter{}), []string{
-			"WARN a function failed function=a/f err=\"no luck\"", "INFO other",
+			"WARN a function failed function=a/f event=0 err=\"no luck\"", "INFO other",
 		})
 		time.Sleep(10 * time.Second)
 		log.Warn("a function failed", "function", "a/f", "event", "last", "err", "no luck")
 		stop()
 		<-ended
 		equal(t, "all", ring(t, book, logbook.Filter{}), []string{
-			"WARN a function failed function=a/f err=\"no luck\"", "INFO other",
-			"WARN a function failed function=a/f err=\"no luck\" … repeated 41 times in 4.1s",
-			"WARN a function failed function=a/f err=\"no luck\"", // one more is no run
+			"WARN a function failed function=a/f event=0 err=\"no luck\"", "INFO other",
+			"WARN a function failed function=a/f event=41 err=\"no luck\" … repeated 41 times in 4.1s",
+			"WARN a function failed function=a/f event=last err=\"no luck\"", // one more is no run
 		})
 		equal(t, "own log", strings.Split(strings.TrimSpace(own.String()), "\n"), []string{
 			`level=WARN msg="a function failed" function=a/f event=0 err="no luck"`,

@@ -95,6 +95,9 @@ func (l *Line) String() string {
 	if !l.Said && l.Function != "" {
 		b.WriteString(" function=" + l.Function)
 	}
+	if !l.Said && l.Event != "" {
+		b.WriteString(" event=" + printable(l.Event))
+	}
 	for _, at := range l.Attrs {
 		value := printable(at.Value)
 		if value == "" || strings.ContainsAny(value, " \"=") {

@@ -41,7 +41,8 @@ type Shipper struct {
 	sampled map[string]int // lines seen by function, of those that are sampled
 }
 
-// Ship makes batches of what is logged from now on; Run sends them.
+// Ship makes batches of what the ring holds and what is logged from now on; Run
+// sends them.
 func (b *Book) Ship(opts ShipOptions) *Shipper {
 	opts.Bytes = cmp.Or(opts.Bytes, 16<<10)
 	opts.Lines = cmp.Or(opts.Lines, 512)
@@ -49,6 +50,9 @@ func (b *Book) Ship(opts ShipOptions) *Shipper {
 	s := &Shipper{book: b, opts: opts, wake: make(chan struct{}, 1), sampled: map[string]int{}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for i := range b.ring.lines {
+		s.take(&b.ring.lines[i])
+	}
 	b.join(s)
 	return s
 }

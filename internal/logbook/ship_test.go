@@ -36,24 +36,28 @@ func (s *sent) send(_ context.Context, lines []logbook.Line) error {
 	return nil
 }
 
-// shipping runs a shipper in a bubble; end stops it and waits.
-func shipping(t *testing.T, opts logbook.ShipOptions) (log *slog.Logger, s *sent, end func() error) {
+// shipping runs a shipper in a bubble, that begins after the lines early; end
+// stops it and waits.
+func shipping(t *testing.T, opts logbook.ShipOptions, early ...string) (log *slog.Logger, s *sent, end func() error) {
 	t.Helper()
 	book := logbook.New(logbook.Options{Level: slog.LevelDebug})
 	s = &sent{start: time.Now()}
+	log = text(book, io.Discard, slog.LevelInfo)
+	for _, line := range early {
+		log.Info(line)
+	}
 	opts.Send = s.send
 	sh := book.Ship(opts)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- sh.Run(ctx) }()
-	return text(book, io.Discard, slog.LevelInfo), s, func() error { stop(); return <-ended }
+	return log, s, func() error { stop(); return <-ended }
 }
 
 // A batch goes when it is 30 s old, when it is full, and at the end.
 func TestBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, s, end := shipping(t, logbook.ShipOptions{})
-		log.Info("one")
+		log, s, end := shipping(t, logbook.ShipOptions{}, "one")
 		time.Sleep(20 * time.Second)
 		log.Info("two")
 		time.Sleep(20 * time.Second)

@@ -277,6 +277,7 @@ func (s *Store) admit(e *entry) error {
 	}
 	if grown > limit {
 		signal(s.work)
+		signal(s.full)
 		return fmt.Errorf("journal has reached its quota of %d MiB: %w", s.opts.Quota>>20, agent.ErrFull)
 	}
 	return nil

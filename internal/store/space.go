@@ -22,3 +22,6 @@ func (s *Store) Space() Space {
 	}
 	return sp
 }
+
+// Full tells when a frame was refused because the quota is used up.
+func (s *Store) Full() <-chan struct{} { return s.full }

@@ -25,6 +25,7 @@ type Store struct {
 
 	work     chan struct{} // something to check point or to reclaim
 	lazyWork chan struct{} // lazyDue is nearer than before
+	full     chan struct{} // see Full
 	syncs    atomic.Int64
 	gaps     atomic.Int64
 
@@ -80,7 +81,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	s := &Store{
 		dir: dir, journalDir: filepath.Join(dir, "journal"),
 		opts: opts.withDefaults(),
-		work: make(chan struct{}, 1), lazyWork: make(chan struct{}, 1),
+		work: make(chan struct{}, 1), lazyWork: make(chan struct{}, 1), full: make(chan struct{}, 1),
 		active: newOverlay(), rotten: map[string]bool{}, busyBlobs: map[string]chan struct{}{},
 	}
 	s.ix, s.log = newIndex(s), s.opts.Log

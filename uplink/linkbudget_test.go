@@ -1,0 +1,321 @@
+package uplink_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/skerry-edge/skerry/uplink"
+)
+
+// clock is a time that tests set.
+type clock struct {
+	now    time.Time
+	unsure bool
+}
+
+func newClock(text string) *clock {
+	now, err := time.Parse("2006-01-02 15:04", text)
+	if err != nil {
+		panic(err)
+	}
+	return &clock{now: now}
+}
+
+func (c *clock) opts(o uplink.LinkOptions) uplink.LinkOptions {
+	o.Name, o.Zone = "lte", time.UTC
+	o.Now = func() time.Time { return c.now }
+	o.Sure = func() bool { return !c.unsure }
+	return o
+}
+
+// send sends a record if the link takes it, with so much on the wire.
+func send(m *uplink.Meter, priority uint8, function string, n, wire int) (why string) {
+	at, why := m.Admit(priority, function, n)
+	if !at.IsZero() {
+		return why
+	}
+	m.Count(int64(wire), 0)
+	m.Spent(function, n, n)
+	return ""
+}
+
+// exhaust sends until the link takes no more, and tells how often and why.
+func exhaust(t *testing.T, m *uplink.Meter, priority uint8, function string) (n int, why string) {
+	t.Helper()
+	for ; n < 100_000; n++ {
+		if why = send(m, priority, function, 500, 800); why != "" {
+			return n, why
+		}
+	}
+	t.Fatal("the link takes all")
+	return 0, ""
+}
+
+func used(m *uplink.Meter) int64 { return m.Status().Day.Used }
+
+func TestLinkEndsAtItsBudget(t *testing.T) {
+	for _, flying := range []int{1, 4, 64} {
+		m := newMeter(t, newClock("2026-11-21 08:00").opts(uplink.LinkOptions{Day: 200_000}))
+		const n, wire = 1000, 1600
+		sent, inFlight := 0, 0
+		for {
+			at, why := m.Admit(5, "", n)
+			if at.IsZero() {
+				inFlight++
+			}
+			if !at.IsZero() && inFlight == 0 {
+				if want := "of the day's 195.3 KiB of link lte are used"; !strings.Contains(why, want) {
+					t.Errorf("it says %q, want %q in it", why, want)
+				}
+				break
+			}
+			if inFlight == flying || !at.IsZero() {
+				m.Count(1000, 600)
+				m.Spent("", n, n)
+				inFlight--
+				sent++
+			}
+		}
+		if got := used(m); got > 200_000+wire || got < 200_000-2*wire {
+			t.Errorf("%d in flight: %d bytes are used of 200000, by %d requests", flying, got, sent)
+		}
+	}
+}
+
+func TestLinkSaysWhyAndWhen(t *testing.T) {
+	c := newClock("2026-11-21 23:58")
+	limit := func(f string) int64 { return map[string]int64{"a/small": 5000}[f] }
+	m := newMeter(t, c.opts(uplink.LinkOptions{Day: 100_000, Month: 150_000, Reserve: 20_000, Limit: limit}))
+	for _, tt := range []struct {
+		what, want string
+		why        func() string
+	}{
+		{"the function's limit", "of the 4.9 KiB that a/small may send a day over link lte (limits.uplink) are used", func() string { _, why := exhaust(t, m, 9, "a/small"); return why }},
+		{"more than a function may", "raise limits.uplink of the function", func() string { return send(m, 5, "a/small", 6000, 0) }},
+		{"more than the link may", "link lte may carry 97.7 KiB a day, 19.5 KiB are kept for priority 8 and 9: raise day of the link", func() string { return send(m, 5, "a/b", 90_000, 0) }},
+		{"a low priority", "of the day's 97.7 KiB of link lte are used, 19.5 KiB are kept for priority 8 and 9", func() string { _, why := exhaust(t, m, 7, "a/b"); return why }},
+		{"a high priority", "of the day's 97.7 KiB of link lte are used", func() string { _, why := exhaust(t, m, 8, "a/b"); return why }},
+	} {
+		if why := tt.why(); !strings.Contains(why, tt.want) {
+			t.Errorf("%s: it says %q, want %q in it", tt.what, why, tt.want)
+		}
+	}
+	before := time.Now()
+	at, _ := m.Admit(9, "", 500)
+	if wait := at.Sub(before); wait < time.Minute || wait > 2*time.Minute+time.Second {
+		t.Errorf("asks to come again in %s, the day ends in 2m", wait)
+	}
+	c.now = c.now.Add(2 * time.Minute)
+	if n, why := exhaust(t, m, 9, ""); n < 40 || n > 65 || !strings.Contains(why, "of the month's 146.5 KiB") {
+		t.Errorf("on the next day %d went, then: %s", n, why)
+	}
+	s := m.Status()
+	if s.Yesterday.Used < 98_000 || s.Month.Used < 148_000 || s.Month.Used > 151_000 || s.Day.Limit != 100_000 || len(s.Functions) != 0 {
+		t.Errorf("status is %+v", s)
+	}
+	c.now = c.now.AddDate(0, 0, 10)
+	if n, _ := exhaust(t, m, 9, ""); n < 100 {
+		t.Errorf("in the next month %d went", n)
+	}
+}
+
+// TestLinkKeepsTheOrderOfPriorities: what is left of a budget is not used up by
+// small records that do not matter while a larger one waits that does.
+func TestLinkKeepsTheOrderOfPriorities(t *testing.T) {
+	m := newMeter(t, newClock("2026-11-21 08:00").opts(uplink.LinkOptions{Day: 100_000}))
+	m.Count(90_000, 0)
+	if at, _ := m.Admit(7, "", 20_000); at.IsZero() {
+		t.Fatal("20 kB fit into 10 kB")
+	}
+	if why := send(m, 6, "", 100, 400); why == "" {
+		t.Error("a record of priority 6 went past one of priority 7 that waits")
+	}
+	if why := send(m, 7, "", 100, 400); why != "" {
+		t.Errorf("another record of priority 7 fits, and did not go: %s", why)
+	}
+	if why := send(m, 5, "", 100, 400); why != "" {
+		t.Errorf("after the one that fits all may go again, not: %s", why)
+	}
+}
+
+func TestLinkCountsOnlyInItsWindows(t *testing.T) {
+	c := newClock("2026-11-21 05:30") // a Saturday
+	m := newMeter(t, c.opts(uplink.LinkOptions{Day: 10_000, Metered: []string{"0 6 * * * FOR 2h", "30 7 * * 6 FOR 30m", "0 20 * * * FOR 1h"}}))
+	at := func(clock string, counts bool, changes string) {
+		t.Helper()
+		c.now = newClock("2026-11-21 " + clock).now
+		if s := m.Status(); s.Counts != counts || s.Changes.Format("15:04") != changes {
+			t.Errorf("at %s counts is %v until %s", clock, s.Counts, s.Changes)
+		}
+	}
+	at("05:30", false, "06:00")
+	if why := send(m, 1, "a/b", 500_000, 500_000); why != "" || used(m) != 0 {
+		t.Errorf("outside of the windows it says %q, and %d are used", why, used(m))
+	}
+	at("06:00", true, "08:00")
+	if n, why := exhaust(t, m, 5, ""); n < 5 || why == "" {
+		t.Errorf("%d went: %s", n, why)
+	}
+	at("07:45", true, "08:00")
+	at("08:00", false, "20:00")
+	if why := send(m, 1, "", 500_000, 500_000); why != "" {
+		t.Error("after the window: ", why)
+	}
+	at("20:59", true, "21:00")
+	if _, why := exhaust(t, m, 5, ""); why == "" {
+		t.Error("the evening has no budget of its own")
+	}
+	if s := m.Status(); s.Sent < 1_000_000 || s.Day.Sent != s.Sent {
+		t.Errorf("what was not metered is not counted at all: %+v", s)
+	}
+}
+
+func TestLinkKeepsItsRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(t, uplink.LinkOptions{Name: "lte", Rate: 10_000, Zone: time.UTC})
+		began, sent := time.Now(), 0
+		for time.Since(began) < time.Minute {
+			at, why := m.Admit(5, "", 3000)
+			if at.IsZero() {
+				m.Count(3500, 0)
+				m.Spent("", 3000, 3000)
+				sent += 3500
+				continue
+			}
+			if !strings.Contains(why, "link lte carries 9.8 KiB a second") {
+				t.Fatal(why)
+			}
+			<-time.After(time.Until(at))
+		}
+		if sent < 590_000 || sent > 620_000 {
+			t.Errorf("%d bytes went in a minute at 10000 a second", sent)
+		}
+	})
+}
+
+// TestLinkWithoutATime: a clock that is not known to be right gives no budget twice.
+func TestLinkWithoutATime(t *testing.T) {
+	const day = 100_000
+	full := func(n int) bool { return n > 110 }
+	c := newClock("2026-11-21 23:50")
+	store := &shelf{}
+	boot := func() *uplink.Meter {
+		m, err := uplink.NewMeter(c.opts(uplink.LinkOptions{Day: day}), store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m := boot()
+	for range 60 {
+		send(m, 5, "", 500, 800)
+	}
+	if err := m.Save(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.unsure = true // two days off, and it goes on where it was
+	m = boot()
+	c.now = c.now.Add(20 * time.Minute)
+	if n, why := exhaust(t, m, 5, ""); full(n) || !strings.Contains(why, "the clock is not known to be right") {
+		t.Errorf("past a midnight that nobody knows to be one %d went: %s", n, why)
+	}
+	if !strings.Contains(m.Status().Note, "24 hours") {
+		t.Error("status does not tell of the clock")
+	}
+	if err := m.Save(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m = boot()
+	c.unsure, c.now = false, newClock("2026-11-23 12:00").now
+	first := used(m)
+	if n, _ := exhaust(t, m, 5, ""); first < 40_000 || first > 60_000 || full(n) {
+		t.Errorf("the new day begins with %d, about 50000 may have been used in it; %d went then", first, n)
+	}
+	if err := m.Save(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.unsure = true
+	m = boot()
+	m.Count(1, 0)
+	c.now = c.now.Add(24*time.Hour - time.Minute)
+	if n, _ := exhaust(t, m, 5, ""); n > 0 {
+		t.Errorf("%d went before the agent had run for a day", n)
+	}
+	c.now = c.now.Add(2 * time.Minute)
+	if n, _ := exhaust(t, m, 5, ""); !full(n) {
+		t.Errorf("after a day of running %d went", n)
+	}
+	c.unsure, c.now = false, c.now.Add(-3*time.Hour) // it was ahead
+	if n, _ := exhaust(t, m, 5, ""); n > 0 {
+		t.Errorf("%d went because the clock was put back", n)
+	}
+}
+
+func TestLinkIsKeptInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shelf{}
+		opts := uplink.LinkOptions{Name: "lte", Zone: time.UTC}
+		open := func() *uplink.Meter {
+			m, err := uplink.NewMeter(opts, store)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		m := open()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- m.Run(ctx) }()
+		kept := func() int64 { return open().Status().Sent }
+		m.Count(10, 0)
+		<-time.After(5 * time.Second)
+		if kept() != 10 || store.commits != 1 {
+			t.Errorf("after 5 s %d bytes are kept, by %d commits", kept(), store.commits)
+		}
+		for i := range int64(1000) {
+			m.Count(1000, 0)
+			synctest.Wait()
+			if lost := (i+1)*1000 + 10 - kept(); lost > 64<<10 {
+				t.Fatalf("a kill would forget %d bytes", lost)
+			}
+		}
+		if store.commits > 40 {
+			t.Errorf("%d commits for 1 MB", store.commits)
+		}
+		<-time.After(time.Minute)
+		if commits := store.commits; commits > 42 {
+			t.Errorf("%d commits, though nothing went", commits)
+		}
+		m.Count(5, 0)
+		cancel()
+		if err := <-ended; err != nil || kept() != 1_000_015 {
+			t.Errorf("%d bytes are kept in the end: %v", kept(), err)
+		}
+	})
+}
+
+func TestLinkOptionsAreChecked(t *testing.T) {
+	for _, tt := range []struct {
+		opts uplink.LinkOptions
+		want string
+	}{
+		{uplink.LinkOptions{Day: -1}, "cannot be negative"},
+		{uplink.LinkOptions{Metered: []string{"0 6 * * *"}}, `write when it begins and how long it takes, as in "0 6 * * 1-5 FOR 16h"`},
+		{uplink.LinkOptions{Metered: []string{"0 6 * * FOR 4h"}}, "five fields"},
+		{uplink.LinkOptions{Metered: []string{"0 6 * * * FOR 4"}}, "after FOR comes how long it takes"},
+		{uplink.LinkOptions{Metered: []string{"0 6 * * * FOR 10s"}}, "from 1m to 744h"},
+		{uplink.LinkOptions{Metered: []string{"0 6 30 2 * FOR 4h"}}, "never begins"},
+		{uplink.LinkOptions{Metered: []string{"TZ=UTC 0 6 * * * FOR 4h"}}, "is no window"},
+	} {
+		if _, err := uplink.NewMeter(tt.opts, &shelf{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: %v, want %q", tt.opts, err, tt.want)
+		}
+	}
+	damaged := &shelf{values: map[string][]byte{"uplink link/lte": []byte("{")}}
+	if m, err := uplink.NewMeter(uplink.LinkOptions{Name: "lte"}, damaged); err != nil || m.Status().Sent != 0 {
+		t.Errorf("damaged totals: %v", err)
+	}
+}
