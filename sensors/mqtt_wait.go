@@ -34,6 +34,14 @@ func (m *MQTT) Connected(ctx context.Context) error {
 	}
 }
 
+// Reconnect gives the connection up, if there is one, so that there is a new
+// one soon; why is the cause.
+func (m *MQTT) Reconnect(why error) {
+	if l := m.link.Load(); l != nil {
+		l.lose(why)
+	}
+}
+
 // setLast keeps why there is no connection, nil when there is one.
 func (m *MQTT) setLast(err error) {
 	m.mu.Lock()

@@ -154,8 +154,10 @@ func (t *headerToken) apply(_ context.Context, r *outgoing) error {
 	return nil
 }
 
-// again is false: the next try reads a file that changed.
-func (t *headerToken) again(*outgoing, *answer) bool { return false }
+// again tells whether the file was replaced meanwhile.
+func (t *headerToken) again(r *outgoing, _ *answer) bool {
+	return r.header.Get(t.name) != t.value(t.from.get())
+}
 
 func (t *headerToken) secrets() []string {
 	value := t.from.get()

@@ -61,6 +61,23 @@ func TestCredentialFileIsReadAgain(t *testing.T) {
 	}
 }
 
+// A token that was replaced while a request was under way is tried at once.
+func TestTokenRotatesUnderWay(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	write(t, file, "old")
+	far := newCounter(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer old" {
+			write(t, file, "new")
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	c := kindConfig("http", far.URL)
+	c.TokenFile = file
+	if err := open(t, c).Send(t.Context(), sample()); err != nil || far.requests.Load() != 2 {
+		t.Errorf("%v after %d requests", err, far.requests.Load())
+	}
+}
+
 // write replaces a file as tools that rotate credentials do.
 func write(t *testing.T, file, content string) {
 	t.Helper()

@@ -12,10 +12,14 @@ import (
 // awsClass knows what AWS means by its answers: what is missing there is a
 // mistake to mend, no fault of the record, and a 400 can be a throttle, or a
 // refusal of the gateway (services of the JSON 1.0 protocol have no 403).
+// Credentials that expired are replaced sooner or later: no record is lost to
+// that, whatever becomes of those that are refused.
 func (a *answer) awsClass() Class {
 	class := a.class()
 	switch {
 	case class == FnError:
+	case class != Delivered && expiredCodes[a.awsCode()]:
+		return Retry
 	case a.status == http.StatusNotFound, a.refusesGateway():
 		return Hold
 	case a.status == http.StatusBadRequest && throttleCodes[a.awsCode()]:

@@ -51,6 +51,13 @@ func (c *credentialCommand) age(d time.Duration) {
 	c.last.ended = c.last.ended.Add(-d)
 }
 
+// due says when its answer is to be renewed.
+func (c *credentialCommand) due(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last.due = at
+}
+
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 func TestCommandRunsBeforeCredentialsExpire(t *testing.T) {

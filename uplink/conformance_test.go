@@ -61,6 +61,17 @@ func hang(_ http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
+// past is a Date that makes whoever signs with the time sign again.
+const past = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+// drip begins an answer and never ends it.
+func drip(w http.ResponseWriter, r *http.Request) {
+	io.Copy(io.Discard, r.Body) // the client's leaving ends the wait below
+	w.Write([]byte("half"))     // a client that is gone fails its own test
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
+}
+
 func huge(w http.ResponseWriter, _ *http.Request) {
 	block := make([]byte, 64<<10)
 	for range 64 {
@@ -91,6 +102,9 @@ var batteries = []battery{
 	{name: "503 with a huge answer", far: huge503, want: uplink.Retry, status: 503},
 	{name: "cut in mid-answer", far: cutOff, want: uplink.Retry, reason: "cut off"},
 	{name: "hang", far: hang, want: uplink.Retry, reason: "no answer in time"},
+	{name: "slow", far: drip, want: uplink.Retry, reason: "no answer in time"},
+	{name: "success with a Date years off", far: status(202, "Date", past), want: uplink.Delivered, notFor: "xray"},
+	{name: "401 with a Date years off", far: status(401, "Date", past), want: uplink.Hold, status: 401},
 	{name: "redirect", far: status(302, "Location", "/portal"), want: uplink.Retry, status: 302, reason: "not followed"},
 	{name: "401", far: status(401), want: uplink.Hold, status: 401},
 	{name: "403", far: status(403), want: uplink.Hold, status: 403},
@@ -110,7 +124,7 @@ func TestConformance(t *testing.T) {
 				far := httptest.NewServer(b.far)
 				defer far.Close()
 				timeout := time.Minute
-				if b.name == "hang" {
+				if b.name == "hang" || b.name == "slow" {
 					timeout = 300 * time.Millisecond
 				}
 				b.check(t, openKind(t, kind, far.URL, timeout).Send(t.Context(), sampleOf(kind)))

@@ -178,6 +178,24 @@ const minSecret = 4
 // those of webhooks do.
 const minKey = 16
 
+// keysIn are the parts of a URL that may be keys: values in its query, and parts
+// of its path that are long.
+func keysIn(raw string) []string {
+	base, query, _ := strings.Cut(raw, "?")
+	var keys []string
+	for i, part := range strings.Split(base, "/") {
+		if i > 2 && len(part) >= minKey { // behind the scheme and the host
+			keys = append(keys, part)
+		}
+	}
+	if values, err := url.ParseQuery(query); err == nil {
+		for _, v := range values {
+			keys = append(keys, v...)
+		}
+	}
+	return keys
+}
+
 // hide takes out of what a far side said whatever is a secret of ours: some
 // repeat the request in their answer.
 func (t *httpTarget) hide(said string) string {
@@ -188,16 +206,7 @@ func (t *httpTarget) hide(said string) string {
 		}
 	}
 	secrets = append(secrets, t.base)
-	for i, part := range strings.Split(t.base, "/") {
-		if i > 2 && len(part) >= minKey { // scheme, nothing, host
-			secrets = append(secrets, part)
-		}
-	}
-	if values, err := url.ParseQuery(strings.TrimPrefix(t.query, "?")); err == nil {
-		for _, v := range values {
-			secrets = append(secrets, v...)
-		}
-	}
+	secrets = append(secrets, keysIn(t.base+t.query)...)
 	for _, s := range secrets {
 		if len(s) >= minSecret {
 			said = strings.ReplaceAll(said, s, "…")

@@ -71,7 +71,7 @@ func (a *answer) snafuClass() Class {
 
 // functionName is what Invoke takes, as AWS's service model has it.
 var functionName = regexp.MustCompile(`^(arn:aws[a-zA-Z-]*:lambda:([a-z]{2}(?:-[a-z]+)+-\d):\d{12}:function:|(?:\d{12}:)?function:)?` +
-	`[a-zA-Z0-9_-]+(:(\$LATEST|[a-zA-Z0-9_-]+))?$`)
+	`[a-zA-Z0-9_-][a-zA-Z0-9_.-]*(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9_-]+))?$`)
 
 // functionRegion checks a function's name, with a version or an alias or
 // without, or its ARN, and is the ARN's region.

@@ -36,7 +36,12 @@ func newLambdaURL(c *TargetConfig) (*preset, error) {
 		return nil, err
 	}
 	p.auth = sign
-	p.class, p.retry = sign.rules(c, (*answer).class)
+	p.class, p.retry = sign.rules(c, func(a *answer) Class {
+		if a.refused() {
+			return a.awsClass()
+		}
+		return a.class() // the function's own
+	})
 	return p, nil
 }
 

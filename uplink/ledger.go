@@ -22,6 +22,7 @@ type ledger struct {
 	done    pile        // delivered, expired or over budget
 	dead    pile        // to be dead-lettered
 	writing *settlement // under way, nil if none
+	seen    bool        // the loop knows that there is something in done
 }
 
 // pile is one half of it. Each has its own pause after a failed commit: a
@@ -89,7 +90,7 @@ type settlement struct {
 // wait until then.
 func (l *ledger) presses() bool {
 	n := len(l.done.items)
-	return l.writing == nil && (n == 1 || n >= l.done.enough || len(l.dead.items) > 0)
+	return l.writing == nil && (n > 0 && !l.seen || n >= l.done.enough || len(l.dead.items) > 0)
 }
 
 func (l *ledger) settled(it *item, class Class, reason string) {
@@ -118,6 +119,7 @@ func (p *pump) startCommit(ctx context.Context, now time.Time) {
 		return
 	}
 	s := &settlement{done: l.done.take(now), dead: l.dead.take(now)}
+	l.seen = len(l.done.items) > 0
 	if len(s.done)+len(s.dead) == 0 {
 		return
 	}

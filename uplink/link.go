@@ -176,7 +176,9 @@ func (m *Meter) look(always bool) {
 // turn brings what depends on the time up to date.
 func (m *Meter) turn() {
 	now := m.opts.Now()
-	m.totals.turn(now.In(m.opts.Zone), m.opts.Sure())
+	if m.totals.turn(now.In(m.opts.Zone), m.opts.Sure()) {
+		m.line = line{}
+	}
 	if len(m.windows) == 0 {
 		m.metered = true
 	} else if now.Before(m.from) || !now.Before(m.to) {

@@ -9,14 +9,29 @@ import (
 const (
 	reservedFrom = 8               // the lowest priority that may use the reserve
 	askAgain     = 5 * time.Minute // the longest pause between two questions for the same record
+	minWait      = 200 * time.Millisecond
 )
 
-// line is for what waits for the budget: what is less important does not go
+// line is for what waits for the budget: nothing of its priority or less goes
 // past it, though it may be small enough for what is left.
 type line struct {
 	priority uint8
-	until    time.Time
+	until    time.Time // then it asks again
 	why      string
+}
+
+// lineGrace is how long what is less important lets it ask first.
+const lineGrace = time.Second
+
+// ends is until when a record of that priority waits behind it.
+func (l *line) ends(priority uint8) time.Time {
+	switch {
+	case priority > l.priority:
+		return time.Time{}
+	case priority == l.priority:
+		return l.until
+	}
+	return l.until.Add(lineGrace)
 }
 
 // refusal is why something may not go now.
@@ -36,9 +51,6 @@ func (m *Meter) Admit(priority uint8, function string, n int) (at time.Time, why
 	no := m.refuses(priority, function, int64(n))
 	if no != nil {
 		return no.at, no.why
-	}
-	if priority >= m.line.priority {
-		m.line = line{}
 	}
 	m.flying.requests++
 	m.flying.bytes += int64(n)
@@ -84,8 +96,8 @@ func (m *Meter) functionRefuses(function string, n int64) *refusal {
 }
 
 func (m *Meter) budgetRefuses(priority uint8, n int64) *refusal {
-	if m.line.until.After(time.Now()) && priority < m.line.priority {
-		return &refusal{m.line.until, m.line.why}
+	if end := m.line.ends(priority); end.After(time.Now()) {
+		return &refusal{end, m.line.why}
 	}
 	need := m.guess.of(flight{1, n})
 	for _, b := range []struct {
@@ -102,7 +114,7 @@ func (m *Meter) budgetRefuses(priority uint8, n int64) *refusal {
 			may -= m.opts.Reserve
 			kept = fmt.Sprintf(", %s are kept for priority 8 and 9", amount(m.opts.Reserve))
 		}
-		taken := b.used + m.guess.of(m.flying)
+		taken := b.used + m.guess.of(m.flying) + m.owed()
 		if b.limit == 0 || taken+need <= may {
 			continue
 		}
@@ -111,8 +123,8 @@ func (m *Meter) budgetRefuses(priority uint8, n int64) *refusal {
 				amount(need), m.opts.Name, amount(b.limit), b.name, kept, b.name), b.until())
 		}
 		wait := b.until()
-		if b.used+need <= may { // what is under way may turn out to take less
-			wait = time.Second
+		if b.used+m.owed()+need <= may { // what is under way may turn out to take less
+			wait = minWait
 		}
 		no := m.refuse(fmt.Sprintf("%s of the %s's %s of link %s are used%s%s",
 			amount(taken), b.name, amount(b.limit), m.opts.Name, kept, m.unsureText()), wait)
@@ -122,6 +134,13 @@ func (m *Meter) budgetRefuses(priority uint8, n int64) *refusal {
 	return nil
 }
 
+// owed is what the open connections will take though nothing is sent any more:
+// an acknowledgement, and closing.
+func (m *Meter) owed() int64 {
+	const header = ip4Header + tcpHeader + timestamps
+	return int64(len(m.conns)-m.lingering) * 4 * header
+}
+
 // refuse asks to be asked again when the period ends, or the metered window, or
 // after askAgain: limits, clocks and queues change.
 func (m *Meter) refuse(why string, ends time.Duration) *refusal {
@@ -129,7 +148,7 @@ func (m *Meter) refuse(why string, ends time.Duration) *refusal {
 	if len(m.windows) > 0 {
 		wait = min(wait, m.to.Sub(m.opts.Now()))
 	}
-	return &refusal{time.Now().Add(max(wait, time.Second)), why}
+	return &refusal{time.Now().Add(max(wait, minWait)), why}
 }
 
 func (m *Meter) unsureText() string {

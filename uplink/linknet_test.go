@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -107,4 +108,24 @@ func onWire(t *testing.T) (n int64) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// addAddress gives lo a second address, which is not a loopback address.
+func addAddress(t *testing.T, ip string) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	ifr, err := unix.NewIfreq("lo:1")
+	if err == nil {
+		err = ifr.SetInet4Addr(net.ParseIP(ip).To4())
+	}
+	if err == nil {
+		err = unix.IoctlIfreq(fd, unix.SIOCSIFADDR, ifr)
+	}
+	if err != nil {
+		t.Fatalf("add %s to lo: %v", ip, err)
+	}
 }

@@ -69,14 +69,15 @@ func TestABudgetGoesToTheHighestPriorities(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	const day, request = 1_000_000, 3000
+	const day, reserve = 1_000_000, 100_000
+	const inFlight, request, closing = 16, 3000, 16 * 4 * 52 // bytes of a request, and of closing connections
 	far := &farSide{got: map[string]int{}}
 	srv := httptest.NewServer(far)
 	defer srv.Close()
 	s := openStore(t, t.TempDir(), realstore.Options{NoSync: true})
 	offered := offer(t, s)
 	c := newClock("2026-11-21 08:00")
-	m, err := uplink.NewMeter(c.opts(uplink.LinkOptions{Day: day, Reserve: 100_000}), s)
+	m, err := uplink.NewMeter(c.opts(uplink.LinkOptions{Day: day, Reserve: reserve}), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,14 +86,14 @@ func TestABudgetGoesToTheHighestPriorities(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := onWire(t)
-	for today := range 3 {
-		o := uplink.NewOutbox(s.Levels(uplink.Levels("erp")...), s, target, uplink.Options{Name: "erp", InFlight: 64, Link: m})
+	for today, least := range []int64{day, day, day - reserve} {
+		o := uplink.NewOutbox(s.Levels(uplink.Levels("erp")...), s, target, uplink.Options{Name: "erp", InFlight: inFlight, Link: m})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 2)
 		go func() { ended <- m.Run(ctx) }()
 		go func() { ended <- o.Run(ctx) }()
 		testbed.Eventually(t, 60*time.Second, "the budget is used", func() error {
-			if st, l := o.Status(), m.Status(); st.OverBudget == "" || l.Flying > 0 || l.Day.Used < day-request {
+			if st, l := o.Status(), m.Status(); st.OverBudget == "" || l.Flying > 0 || l.Day.Used < least-request-closing {
 				return fmt.Errorf("%+v, %+v", st, l)
 			}
 			return nil

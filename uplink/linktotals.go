@@ -94,12 +94,13 @@ const (
 	unsureMonth = 31 * unsureDay
 )
 
-// turn begins new periods.
-func (t *totals) turn(now time.Time, sure bool) {
+// turn begins new periods, and tells whether it did.
+func (t *totals) turn(now time.Time, sure bool) (begun bool) {
 	if !sure && t.Unsure.IsZero() {
 		t.Unsure = now
 	}
 	if label := now.Format(time.DateOnly); t.Day.ended(label, now, sure, t.Unsure, unsureDay) {
+		begun = true
 		t.Yesterday, t.Day = t.Day, period{Label: label, Began: now, Used: t.Day.Used.next(sure)}
 		for f, u := range t.Functions {
 			if u = u.next(sure); u.Bytes > 0 {
@@ -110,6 +111,7 @@ func (t *totals) turn(now time.Time, sure bool) {
 		}
 	}
 	if label := now.Format("2006-01"); t.Month.ended(label, now, sure, t.Unsure, unsureMonth) {
+		begun = true
 		t.LastMonth, t.Month = t.Month, period{Label: label, Began: now, Used: t.Month.Used.next(sure)}
 	}
 	if sure && !t.Unsure.IsZero() {
@@ -119,6 +121,7 @@ func (t *totals) turn(now time.Time, sure bool) {
 			t.Functions[f] = used{Bytes: u.Bytes}
 		}
 	}
+	return begun
 }
 
 // ended tells whether a new period has begun. A clock that was put back, rightly,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -152,4 +153,97 @@ func newMeter(t testing.TB, opts uplink.LinkOptions) *uplink.Meter {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// TestLinkCountsKeepAlives: the far side asks whether an idle connection is
+// still there, and the link answers.
+func TestLinkCountsKeepAlives(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second}}
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMeter(t, uplink.LinkOptions{Name: "lte"})
+	c, err := m.DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := onWire(t)
+	testbed.Eventually(t, 20*time.Second, "the far side has asked three times", func() error {
+		if got := onWire(t) - quiet; got < 6*52 {
+			return fmt.Errorf("%d bytes", got)
+		}
+		return nil
+	})
+	compareWire(t, m, 0)
+	if err := errors.Join(c.Close(), far.Close()); err != nil {
+		t.Fatal(err)
+	}
+	compareWire(t, m, 0)
+}
+
+// TestLinkCountsQuestions: what name servers are asked and what they answer is
+// counted, but for those on this device. A dial that comes to nothing counts too.
+func TestLinkCountsQuestions(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	addAddress(t, "192.0.2.53")
+	m := newMeter(t, uplink.LinkOptions{Name: "lte"})
+	for _, host := range []string{"127.0.0.53", "192.0.2.53"} {
+		before, counted := onWire(t), m.Status()
+		ask(t, m, host)
+		wire := onWire(t) - before
+		s := m.Status()
+		if got := s.Sent + s.Received - counted.Sent - counted.Received; host == "192.0.2.53" && got != wire || host == "127.0.0.53" && got != 0 {
+			t.Errorf("%s: the link counted %d bytes, the packets have %d", host, got, wire)
+		}
+	}
+	before, counted := onWire(t), m.Status()
+	if _, err := m.DialContext(t.Context(), "tcp", testbed.Addr(testbed.FreePort(t))); err == nil {
+		t.Fatal("somebody answers on a free port")
+	}
+	s := m.Status()
+	if got := s.Sent + s.Received - counted.Sent - counted.Received; got != onWire(t)-before {
+		t.Errorf("a refused dial: the link counted %d bytes, the packets have %d", got, onWire(t)-before)
+	}
+}
+
+// ask has a name server at host echo a question.
+func ask(t *testing.T, m *uplink.Meter, host string) {
+	t.Helper()
+	server, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	c, err := m.Resolver().Dial(t.Context(), "udp", server.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, ok := c.(net.PacketConn); !ok {
+		t.Error("the resolver would take it for a stream")
+	}
+	question := make([]byte, 512)
+	if _, err := c.Write(question[:40]); err != nil {
+		t.Fatal(err)
+	}
+	n, from, err := server.ReadFrom(question)
+	if err == nil {
+		_, err = server.WriteTo(question[:n+60], from)
+	}
+	if err == nil {
+		n, err = c.Read(question)
+	}
+	if n != 100 || err != nil {
+		t.Fatal(n, err)
+	}
 }

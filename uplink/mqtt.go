@@ -36,7 +36,8 @@ var mqttKind = kind{
 }
 
 const (
-	defaultBatch = 64 // publishes under way at once: AWS IoT takes in 100
+	defaultBatch = 64       // publishes under way at once: AWS IoT takes in 100
+	flushBytes   = 32 << 10 // of them, about, so that a slow link is in time with the answers
 	// suspect is how large a payload must be, in bytes, to be taken for what the
 	// broker ended the connection for. No broker is known that takes less.
 	suspect = 64 << 10
@@ -48,12 +49,10 @@ const (
 type mqtt struct {
 	MQTTClient
 	topic   topic
-	device  string
-	name    string
 	retain  bool
 	payload payload
 	batch   int
-	timeout time.Duration // of the connection, and of the broker's answers
+	timeout time.Duration // of the connection, and of the broker's answers to flushBytes
 	turn    chan struct{} // holds one: whoever took it sends
 
 	up    atomic.Int64
@@ -66,23 +65,20 @@ type mqtt struct {
 // publish to does so too: MQTT 3.1.1 has no word for that.
 func newMQTT(c TargetConfig) (Target, error) {
 	t := &mqtt{
-		device: c.Device, name: c.Name, retain: c.Retain,
-		batch:   cmp.Or(c.Batch, defaultBatch),
+		retain: c.Retain, batch: cmp.Or(c.Batch, defaultBatch),
 		timeout: cmp.Or(c.Timeout, defaultTimeout), turn: make(chan struct{}, 1), ended: map[string]int{},
 	}
 	var err error
 	switch {
 	case c.URL == "":
 		return nil, mistake("url", "is missing; give one such as mqtts://broker.example")
-	case c.Topic == "":
-		return nil, mistake("topic", "is missing; give one such as skerry/{device}/{function}")
 	case c.Batch < 0 || c.Batch > 1024:
 		return nil, mistake("batch", "is 1 to 1024")
 	case c.Timeout < 0:
 		return nil, mistake("timeout", "%s is negative; give a duration such as 30s", c.Timeout)
 	}
-	if t.topic, err = parseTopic(c.Topic); err != nil {
-		return nil, mistake("topic", "%v", err)
+	if t.topic, err = newTopic(&c); err != nil {
+		return nil, err
 	}
 	if t.payload, err = newPayload(&c, 0); err != nil {
 		return nil, err
@@ -125,16 +121,13 @@ func (t *mqtt) Send(ctx context.Context, rec agent.Record) error {
 // SendBatch implements Batcher. What is large goes alone, so that it is known
 // which record the broker would not have.
 func (t *mqtt) SendBatch(ctx context.Context, recs []agent.Record) []error {
-	b := mqttBatch{t: t, errs: make([]error, len(recs))}
+	b := mqttBatch{t: t, ctx: ctx, errs: make([]error, len(recs))}
 	select {
-	case t.turn <- struct{}{}: // the time of a batch begins when it goes
+	case t.turn <- struct{}{}:
 		defer func() { <-t.turn }()
 	case <-ctx.Done():
 		b.lost = &Error{Class: Retry, Reason: ctx.Err().Error(), Err: ctx.Err(), Away: true}
 	}
-	var cancel func()
-	b.ctx, cancel = context.WithTimeout(ctx, t.timeout)
-	defer cancel()
 	for i := range recs {
 		m, err := t.message(&recs[i])
 		switch {
@@ -143,7 +136,6 @@ func (t *mqtt) SendBatch(ctx context.Context, recs []agent.Record) []error {
 		case len(m.Event.Data) > suspect:
 			b.flush()
 			b.add(i, m)
-			b.flush()
 		default:
 			b.add(i, m)
 		}
@@ -161,9 +153,8 @@ func (t *mqtt) message(rec *agent.Record) (m agent.Record, err error) {
 	if m.Event.Data, err = structured(ev); err != nil {
 		return m, err
 	}
-	m.Event.Subject = t.topic.of(t, rec)
-	if err := agent.CheckTopic(m.Event.Subject); err != nil {
-		return m, refuse("the event cannot be published: %v", err)
+	if m.Event.Subject, err = t.topic.of(rec); err != nil {
+		return m, err
 	}
 	m.Event.ID, m.Event.QoS, m.Retain = rec.Event.ID, 1, t.retain
 	return m, nil
@@ -176,33 +167,42 @@ type mqttBatch struct {
 	errs   []error
 	places []int // in errs, of those that wait
 	recs   []agent.Record
+	bytes  int   // of recs
 	lost   error // why what is left is not sent
 }
 
 func (b *mqttBatch) add(i int, m agent.Record) {
-	b.places, b.recs = append(b.places, i), append(b.recs, m)
+	b.places, b.recs, b.bytes = append(b.places, i), append(b.recs, m), b.bytes+len(m.Event.Data)
+	if b.bytes >= flushBytes {
+		b.flush()
+	}
 }
 
 // flush sends what waits. After a failure the rest is left for the next time:
 // it would overtake what failed.
 func (b *mqttBatch) flush() {
-	if len(b.recs) > 0 && b.lost == nil {
-		b.lost = b.t.Connected(b.ctx)
+	defer func() { b.places, b.recs, b.bytes = nil, nil, 0 }()
+	if len(b.recs) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, b.t.timeout)
+	defer cancel()
+	if b.lost == nil {
+		b.lost = b.t.Connected(ctx)
 	}
 	if b.lost != nil {
 		for _, place := range b.places {
 			b.errs[place] = b.lost
 		}
-	} else if len(b.recs) > 0 {
-		for i, err := range b.t.MQTTClient.Send(b.ctx, b.recs) {
-			err = b.t.verdict(&b.recs[i], len(b.recs) == 1, err)
-			if ClassOf(err) == Retry {
-				b.lost = err
-			}
-			b.errs[b.places[i]] = err
-		}
+		return
 	}
-	b.places, b.recs = nil, nil
+	for i, err := range b.t.MQTTClient.Send(ctx, b.recs) {
+		err = b.t.verdict(&b.recs[i], len(b.recs) == 1, err)
+		if ClassOf(err) == Retry {
+			b.lost = err
+		}
+		b.errs[b.places[i]] = err
+	}
 }
 
 // verdict makes what became of a publish an Error.

@@ -1,77 +1,59 @@
 package uplink
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// topic is a template of MQTT topics: text, and names in braces.
-type topic []topicPart
-
-// topicPart is a text, and the value behind it; the last one has none.
-type topicPart struct {
-	text  string
-	value func(*mqtt, *agent.Record) string
+// topic is a template of MQTT topics: text with {names}, as of a path. Slashes
+// of values begin a new level.
+type topic struct {
+	parts  []pathPart
+	device string
 }
 
-// topicNames are what may stand in braces.
-var topicNames = map[string]func(*mqtt, *agent.Record) string{
-	"device":   func(t *mqtt, _ *agent.Record) string { return t.device },
-	"target":   func(t *mqtt, _ *agent.Record) string { return t.name },
-	"function": func(_ *mqtt, r *agent.Record) string { return r.Function },
-	"trigger":  func(_ *mqtt, r *agent.Record) string { return r.Trigger },
-	"key":      func(_ *mqtt, r *agent.Record) string { return r.Key },
-	"subject":  func(_ *mqtt, r *agent.Record) string { return r.Event.Subject },
-	"type":     func(_ *mqtt, r *agent.Record) string { return r.Event.Type },
-	"priority": func(_ *mqtt, r *agent.Record) string { return strconv.Itoa(int(r.Priority)) },
-}
-
-// parseTopic reads a template such as "skerry/{device}/{subject}".
-func parseTopic(text string) (topic, error) {
-	var t topic
-	rest := text
-	for {
-		before, after, ok := strings.Cut(rest, "{")
-		if err := checkTopicText(before); err != nil {
-			return nil, err
-		}
-		if !ok {
-			return append(t, topicPart{text: before}), nil
-		}
-		name, behind, ok := strings.Cut(after, "}")
-		value := topicNames[name]
-		if !ok || value == nil {
-			return nil, fmt.Errorf("knows no {%.40s}; in braces stands one of %s", name, strings.Join(slices.Sorted(maps.Keys(topicNames)), ", "))
-		}
-		t, rest = append(t, topicPart{before, value}), behind
-	}
-}
-
-func checkTopicText(text string) error {
+// newTopic takes the option topic.
+func newTopic(c *TargetConfig) (t topic, err error) {
+	t.device = c.Device
 	switch {
-	case strings.ContainsAny(text, "+#"):
-		return fmt.Errorf("holds a wildcard, which nobody can publish to; remove + and #")
-	case strings.Contains(text, "}"):
-		return fmt.Errorf("holds a } without its {")
-	case text == "":
-		return nil
+	case c.Topic == "":
+		return t, mistake("topic", "is missing; give one such as skerry/{device}/{function}")
+	case strings.ContainsAny(c.Topic, "+#"):
+		return t, mistake("topic", "holds + or #, and nobody can publish to a wildcard; remove it")
+	case strings.Contains(c.Topic, "${"):
+		return t, mistake("topic", "holds ${…}; values stand in braces alone, as in {subject}")
 	}
-	return agent.CheckTopic(text)
-}
-
-// of is the topic of a record, which may hold what nobody can publish to.
-func (t topic) of(target *mqtt, rec *agent.Record) string {
-	var b strings.Builder
-	for _, p := range t {
-		b.WriteString(p.text)
-		if p.value != nil {
-			b.WriteString(p.value(target, rec))
+	if t.parts, err = parseParts("topic", c.Topic); err != nil {
+		return t, err
+	}
+	for _, p := range t.parts {
+		if p.text == "" {
+			continue
+		}
+		if err := agent.CheckTopic(p.text); err != nil {
+			return t, mistake("topic", "cannot be published to: %v", err)
 		}
 	}
-	return b.String()
+	return t, nil
+}
+
+// of is the topic of a record; the error is PERMANENT.
+func (t *topic) of(rec *agent.Record) (string, error) {
+	var b strings.Builder
+	for _, p := range t.parts {
+		b.WriteString(p.text)
+		if p.name == "" {
+			continue
+		}
+		value := valueOf(rec, p.name, t.device)
+		if value == "" {
+			return "", refuse("topic: the event has no %s", p.name)
+		}
+		b.WriteString(value)
+	}
+	if err := agent.CheckTopic(b.String()); err != nil {
+		return "", refuse("the event cannot be published: %v", err)
+	}
+	return b.String(), nil
 }

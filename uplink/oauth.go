@@ -70,14 +70,20 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	defer t.mu.Unlock()
 	t.tries++
 	t.last = err
+	left := time.Until(t.token.ends)
 	switch {
 	case err == nil:
 		t.token = next
-	case time.Now().After(t.token.ends):
+	case left <= 0:
 		return "", err
+	default:
+		t.token.renewAt = time.Now().Add(min(left/2, tokenPause))
 	}
 	return t.token.value, nil
 }
+
+// tokenPause is how long nobody asks after that failed, while a token serves.
+const tokenPause = 30 * time.Second
 
 func (t *tokens) now() (token, int, error) {
 	t.mu.Lock()
@@ -241,7 +247,7 @@ func (o *oauth) note() string                                 { return noteOf("s
 
 func (o *oauth) secrets() []string {
 	now, _, _ := o.now()
-	return []string{now.value, o.secret.get(), strings.TrimPrefix(o.basic(), "Basic ")}
+	return append(keysIn(o.url), now.value, o.secret.get(), strings.TrimPrefix(o.basic(), "Basic "))
 }
 
 func (o *oauth) basic() string {

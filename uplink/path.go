@@ -41,6 +41,13 @@ func newPath(c *TargetConfig, text string) (*pathTemplate, error) {
 		}
 		return t, nil
 	}
+	var err error
+	t.parts, err = parseParts("path", text)
+	return t, err
+}
+
+// parseParts reads text with {names}.
+func parseParts(option, text string) (parts []pathPart, err error) {
 	for rest := text; rest != ""; {
 		before, after, found := strings.Cut(rest, "{")
 		part := pathPart{text: before}
@@ -48,14 +55,14 @@ func newPath(c *TargetConfig, text string) (*pathTemplate, error) {
 			name, behind, closed := strings.Cut(after, "}")
 			part.name, part.rest = strings.CutSuffix(name, "...")
 			if !closed || !slices.Contains(pathNames, part.name) {
-				return nil, mistake("path", "holds {%.40s, which is none of {%s}; write expressions as ${…}", name, strings.Join(pathNames, "}, {"))
+				return nil, mistake(option, "holds {%.40s, which is none of {%s}; write expressions as ${…}", name, strings.Join(pathNames, "}, {"))
 			}
 			after = behind
 		}
-		t.parts = append(t.parts, part)
+		parts = append(parts, part)
 		rest = after
 	}
-	return t, nil
+	return parts, nil
 }
 
 // fixed tells whether the path is the same for each record.
@@ -75,7 +82,7 @@ func (t *pathTemplate) of(rec *agent.Record) (string, error) {
 	}
 	for _, p := range t.parts {
 		b.WriteString(p.text)
-		switch value := t.value(rec, p.name); {
+		switch value := valueOf(rec, p.name, t.device); {
 		case p.name == "":
 		case value == "":
 			return "", refuse("path: the event has no %s", p.name)
@@ -88,7 +95,8 @@ func (t *pathTemplate) of(rec *agent.Record) (string, error) {
 	return b.String(), safePath(b.String())
 }
 
-func (t *pathTemplate) value(rec *agent.Record, name string) string {
+// valueOf is what a name stands for on that device.
+func valueOf(rec *agent.Record, name, device string) string {
 	switch name {
 	case "subject":
 		return rec.Event.Subject
@@ -103,7 +111,7 @@ func (t *pathTemplate) value(rec *agent.Record, name string) string {
 	case "function":
 		return rec.Function
 	case "device":
-		return t.device
+		return device
 	}
 	return ""
 }

@@ -81,11 +81,13 @@ func place(c *TargetConfig, fallback, path string, query ...string) (string, err
 	if err != nil {
 		return "", mistake("url", "cannot be read")
 	}
-	joined, err := url.Parse(strings.TrimSuffix(u.EscapedPath(), "/") + path)
-	if err != nil {
-		return "", mistake("url", "cannot be read")
+	if path != "" || c.Path != "" { // else a slash at its end stays
+		joined, err := url.Parse(strings.TrimSuffix(u.EscapedPath(), "/") + path)
+		if err != nil {
+			return "", mistake("url", "cannot be read")
+		}
+		u.Path, u.RawPath = joined.Path, joined.RawPath
 	}
-	u.Path, u.RawPath = joined.Path, joined.RawPath
 	u.RawQuery = strings.Trim(u.RawQuery+"&"+strings.Join(query, "&"), "&")
 	return u.String(), nil
 }

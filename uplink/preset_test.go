@@ -164,6 +164,7 @@ func TestPaths(t *testing.T) {
 		want               string // of the request; "" for PERMANENT
 	}{
 		{"", "", "s", "/"},
+		{"/in/?a=b", "", "s", "/in/?a=b"},
 		{"/in/?a=b", "/x", "s", "/in/x?a=b"},
 		{"/in", "/{subject}", "a/b c?d", "/in/a%2Fb%20c%3Fd"},
 		{"/in", "/{subject...}/{device}", "a/b c?d", "/in/a/b%20c%3Fd/gw7"},

@@ -236,9 +236,18 @@ func (p *pump) choose(now time.Time) (best *item) {
 		}
 		if l.holds.all(now) {
 			held = l.holds[""]
+		} else if best == nil && !probe && p.unread(l) {
+			return nil // in a moment
 		}
 	}
 	return best
+}
+
+// unread tells that all of a level that is in memory is on its way, and more of
+// it is on the disk: what is less important must not go before that.
+func (p *pump) unread(l *level) bool {
+	return l.busy.items == len(l.items) && len(l.skips)+len(l.away.keys)+len(l.away.functions) == 0 &&
+		p.o.queues.Len(l.at) > len(l.items)
 }
 
 // passTurn puts a level behind the other one of its priority.

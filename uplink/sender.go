@@ -112,6 +112,9 @@ func (s *sender) do(ctx context.Context, method, to string, header http.Header, 
 	}
 	defer resp.Body.Close()
 	a := &answer{status: resp.StatusCode, header: resp.Header, hide: s.hide}
+	if resp.ContentLength == 0 {
+		return a, nil // most say no more; nothing is to be read
+	}
 	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
 		return nil, transportError(fmt.Errorf("answer %d was cut off: %w", a.status, err))
 	}

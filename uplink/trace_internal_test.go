@@ -117,7 +117,7 @@ func TestExecutionName(t *testing.T) {
 			t.Errorf("%q: %s, want %s", id, got, want)
 		}
 	}
-	if executionName("a/b") == executionName("a-b") || executionName("a/b") != executionName("a/b") {
+	if executionName("a/b") == executionName("a-b") {
 		t.Error("names do not tell ids apart")
 	}
 }

@@ -16,6 +16,7 @@ func TestLoadConfigOfAWS(t *testing.T) {
 	file := filepath.Join(dir, "skerry.yaml")
 	for name, text := range map[string]string{
 		file: `
+registry: {ref: "oci://h/fleet"}
 targets:
   - {name: resize, kind: lambda, function: "Resize:prod", region: eu-north-1, mode: sync, max_payload: 2MiB, refused: dead, trace: true,
      credential_command: [/usr/bin/aws-signing-helper, credential-process, --profile, "plant 7"]}

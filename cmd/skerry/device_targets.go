@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -14,8 +15,12 @@ import (
 )
 
 // targetKeepAlive is the time between pings of a target's connection: each costs
-// about 150 bytes of a link that may be metered.
-const targetKeepAlive = time.Minute
+// about 150 bytes of a link that may be metered, and there are mobile networks
+// that forget a connection after five silent minutes.
+const targetKeepAlive = 4 * time.Minute
+
+// errSilent is why a connection is given up before its pings tell.
+var errSilent = errors.New("the broker did not acknowledge in time")
 
 // targetClient is the connection of a target of kind mqtt, in uplink's words.
 type targetClient struct{ *sensors.MQTT }
@@ -63,4 +68,14 @@ func (c targetClient) Connected(ctx context.Context) error {
 		}
 	}
 	return &uplink.Error{Class: class, Reason: err.Error(), Err: err, Away: true}
+}
+
+// Send implements uplink.MQTTClient. A broker that acknowledges nothing in time
+// is asked again over a new connection.
+func (c targetClient) Send(ctx context.Context, recs []agent.Record) []error {
+	errs := c.MQTT.Send(ctx, recs)
+	if late := func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }; slices.ContainsFunc(errs, late) {
+		c.Reconnect(errSilent)
+	}
+	return errs
 }

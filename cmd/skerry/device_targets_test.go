@@ -187,6 +187,21 @@ func TestMQTTTargetLosesNothing(t *testing.T) {
 	}
 }
 
+// A connection that has become half open is given up when the broker is silent,
+// long before its pings would tell.
+func TestMQTTTargetHalfOpen(t *testing.T) {
+	cloud := newMQTTCloud(t, testbed.MosquittoOptions{})
+	proxy, behind := testbed.InFront(t, cloud.URL)
+	r, plant := newMQTTRig(t, fmt.Sprintf("url: '%s', timeout: 1s", behind))
+	r.start()
+	r.running(1)
+	publishCounts(t, plant, 0, 10)
+	cloud.waitFor(10)
+	proxy.Freeze()
+	publishCounts(t, plant, 10, 20)
+	checkOrder(t, cloud.waitFor(20))
+}
+
 // checkOrder checks that the events of each topic came in order.
 func checkOrder(t *testing.T, data []string) {
 	t.Helper()

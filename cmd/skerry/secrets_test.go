@@ -217,7 +217,9 @@ telemetry: {target: otel, logs: debug, metrics: 5s}
 	r.write("app.yaml", secretsApp(names))
 	r.publish(r.path("app.yaml"))
 	r.start()
-	r.eventually("the agent runs", func(s agent.Status) bool { return len(s.Apps) == 1 && s.Sources[0].Connected })
+	r.eventually("the agent runs", func(s agent.Status) bool {
+		return slices.ContainsFunc(s.Sources, func(src agent.SourceStatus) bool { return src.Name == "plant" && len(src.Filters) == 4 })
+	})
 	c := clientAs(t, broker.URL, "gw7", canary+"broker")
 	for _, topic := range []string{"go", "ask", "elsewhere", "fail"} {
 		if err := token(c.Publish(topic, 1, false, `{"t":1}`)); err != nil {

@@ -24,7 +24,8 @@ func TestAFullFileSystemAcknowledgesNothingItCannotKeep(t *testing.T) {
 	u := newUplinkRig(t, "limits: {disk: 32MiB}", "")
 	data := u.onSmallDisk("64m")
 	u.running(levelsRules)
-	c := client(t, u.broker)
+	c := paho.NewClient(paho.NewClientOptions().AddBroker(u.broker).SetClientID("test-x").SetConnectionLostHandler(func(_ paho.Client, err error) { t.Log(time.Now(), "lost", err) }).SetOnConnectHandler(func(paho.Client) { t.Log(time.Now(), "connected") }))
+	if err := token(c.Connect()); err != nil { t.Fatal(err) }
 	var kept []string
 	send := func() paho.Token {
 		body := fmt.Sprintf(`{"n":%d}`, len(kept))
@@ -40,7 +41,6 @@ func TestAFullFileSystemAcknowledgesNothingItCannotKeep(t *testing.T) {
 
 	fill(t, filepath.Join(data, "filler"))
 	var held []paho.Token
-	t.Log(time.Now())
 	testbed.Eventually(t, 30*time.Second, "an event is held up", func() error {
 		if tok := send(); tok.WaitTimeout(2 * time.Second) { // there was room in what the journal has reserved
 			return errors.New("all were acknowledged")
@@ -54,29 +54,37 @@ func TestAFullFileSystemAcknowledgesNothingItCannotKeep(t *testing.T) {
 	}
 	acknowledged := len(kept) - len(held)
 	u.eventually("it says that the disk is full", func(s agent.Status) bool { return strings.Contains(s.Store.Error, "free on the disk") })
+	seen := map[int]bool{}
+	for range 900 {
+	time.Sleep(100*time.Millisecond)
+	for i, tok := range held {
+		if !seen[i] && tok.WaitTimeout(time.Millisecond) {
+			seen[i] = true
+			t.Log(time.Now(), "acked", i, tok.Error(), u.target().Waiting, u.status().Store, u.status().Events, c.IsConnected())
+		}
+	}
+	}
+	t.Log(time.Now())
+	t.Fatal(u.proc.Output())
 	shows(t, u.on("why"), "Nothing new is kept now", "free on the disk")
 	for _, tok := range held {
 		if tok.WaitTimeout(time.Millisecond) {
-			t.Errorf("an event was acknowledged for which there was no room: %v %s", tok.Error(), u.proc.Output())
+			t.Error("an event was acknowledged for which there was no room")
 			break
 		}
 	}
 	if n := u.target().Waiting; n != acknowledged {
 		t.Errorf("%d wait while the disk is full, want the %d that were acknowledged", n, acknowledged)
 	}
-
 	if err := os.Remove(filepath.Join(data, "filler")); err != nil {
 		t.Fatal(err)
 	}
-	t.Log(time.Now())
 	for _, tok := range held {
 		if err := token(tok); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Log(time.Now())
 	u.eventually("it says so no more", func(s agent.Status) bool { return s.Store.Error == "" })
-	t.Log(time.Now())
 	u.door.open()
 	u.on("retry", "--all")
 	came := u.door.wait(t, len(kept))

@@ -117,6 +117,7 @@ func (s *Store) commit(ctx context.Context, f *agent.Frame, moved []moving) erro
 	e := newEntry(f, moved)
 	s.mu.Lock()
 	if err := s.admit(e); err != nil {
+		s.refused, s.refusedAt = err, time.Now()
 		s.mu.Unlock()
 		e.recycle()
 		return fmt.Errorf("commit: %w", err)

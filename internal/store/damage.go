@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -66,6 +67,10 @@ func (s *Store) copyAside(path, to string) error {
 	return errors.Join(err, f.Close())
 }
 
+// refusedFor is how long after a commit for which there was no room there is said
+// to be none: whoever has something to commit tries again each second.
+const refusedFor = 3 * time.Second
+
 // Status tells what is on disk and why commits fail, if they do.
 func (s *Store) Status() agent.StoreStatus {
 	s.mu.RLock()
@@ -83,6 +88,8 @@ func (s *Store) Status() agent.StoreStatus {
 	switch {
 	case s.failing != nil:
 		st.Error = s.failing.Error()
+	case errors.Is(s.refused, agent.ErrFull) && time.Since(s.refusedAt) < refusedFor:
+		st.Error = s.refused.Error()
 	case s.notApplied != nil:
 		st.Error = s.notApplied.Error()
 	}

@@ -68,6 +68,8 @@ type Store struct {
 	applied              uint64 // frame sequence up to which Badger has everything
 	generation           uint64 // counts checkpoints
 	failing, notApplied  error
+	refused              error     // the last commit that was not admitted
+	refusedAt            time.Time // when
 
 	freeAt  time.Time
 	freeNow int64
@@ -169,6 +171,9 @@ func (s *Store) openValues() error {
 	return s.checkSums(&m)
 }
 
+// maintainAgain is how long after a failure maintenance is tried again.
+const maintainAgain = 5 * time.Second
+
 // Run syncs Lazy frames, applies the journal to Badger, gives segments back and
 // reads everything over now and then, until ctx ends; it returns nil then. Without it commits still work, but
 // nothing is given back before they must.
@@ -179,6 +184,7 @@ func (s *Store) Run(ctx context.Context) error {
 	defer done.Wait()
 	tick := time.NewTicker(s.opts.Checkpoint)
 	defer tick.Stop()
+	var again <-chan time.Time // after a failure, nil if there was none
 	for {
 		due := false
 		select {
@@ -186,10 +192,18 @@ func (s *Store) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			due = true
+		case <-again:
+			due = true
 		case <-s.work:
 		}
-		if err := s.maintain(ctx, due); err != nil && ctx.Err() == nil {
-			s.log.Error("store maintenance failed, will be tried again", "error", err)
+		switch err := s.maintain(ctx, due); {
+		case err == nil:
+			again = nil
+		case ctx.Err() == nil:
+			if again == nil {
+				s.log.Error("store maintenance failed, will be tried again", "error", err)
+			}
+			again = time.After(maintainAgain)
 		}
 	}
 }

@@ -42,7 +42,8 @@ var arrows = []arrow{
 	{from: "internal/benchwasm", to: []string{anything}},
 	{from: "internal/benchstore", to: []string{anything}},
 	{from: "internal/testbed"},
-	{from: "internal/peers"}, // a module of its own
+	{from: "internal/peers/book"}, // a module of its own, as the next
+	{from: "internal/peers", to: []string{"internal/peers/book"}},
 	{from: "internal/powercut", tests: []string{"internal/store"}},
 	{from: "internal/tidy"},
 }
