@@ -90,6 +90,7 @@ type TargetStatus struct {
 	BytesUp   int64     `json:"bytes_up"` // written to the wire
 	RetryAt   time.Time `json:"retry_at,omitzero"`
 	LastError string    `json:"last_error,omitempty"`
+	Notes     []string  `json:"notes,omitempty"` // what people should know although it works
 
 	Link         string         `json:"link,omitempty"`        // that it goes over; "": not counted
 	ByPriority   [10]int        `json:"by_priority,omitzero"`  // of Waiting

@@ -7,47 +7,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/skerry-edge/skerry/uplink"
 )
 
 var awsKinds = []string{"lambda", "lambda-url", "stepfunctions", "xray"}
-
-// A gateway whose clock is years off takes the far side's clock, signs again
-// and delivers. Services of the JSON 1.0 protocol refuse with 400.
-func TestAWSClockIsTakenOver(t *testing.T) {
-	for _, kind := range awsKinds {
-		cloud := time.Now().UTC().Truncate(time.Second)
-		tries := 0
-		far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			tries++
-			w.Header().Set("Date", cloud.Format(http.TimeFormat))
-			signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
-			if err == nil && signed.Sub(cloud).Abs() <= 5*time.Minute {
-				return
-			}
-			if kind == "stepfunctions" {
-				w.WriteHeader(http.StatusBadRequest)
-				io.WriteString(w, `{"__type":"com.amazon.coral.service#InvalidSignatureException"}`)
-				return
-			}
-			w.WriteHeader(http.StatusForbidden)
-		}))
-		c := kindConfig(kind, far.URL)
-		c.Now = func() time.Time { return time.Unix(86400, 0) }
-		target := open(t, c)
-		for i, want := range []int{2, 3} { // the second record needs no second try
-			if err := target.Send(t.Context(), sampleOf(kind)); err != nil {
-				t.Fatalf("%s: %v", kind, err)
-			}
-			if tries != want {
-				t.Errorf("%s, record %d: %d requests so far, want %d", kind, i, tries, want)
-			}
-		}
-		far.Close()
-	}
-}
 
 // Without good credentials records wait, whatever becomes of those that AWS
 // refuses otherwise.

@@ -85,24 +85,24 @@ func (s *awsAuth) apply(ctx context.Context, r *outgoing) error {
 // again tells whether another clock or other credentials may help. A gateway
 // without a battery-backed clock starts in the past.
 func (s *awsAuth) again(_ *outgoing, a *answer) bool {
-	return s.resync(a) || expiredCodes[a.awsCode()] && s.creds.renew()
+	return s.resync(a) || expiredCodes[a.awsCode()] && s.creds.renew(keyOf(a.sent))
 }
 
 // maxSkew is well within the 5 minutes by which AWS lets a signature be off.
 const maxSkew = 2 * time.Minute
 
-// resync takes over the far side's clock when it is far from the one that was
-// signed with, and tells whether it did.
+// resync takes over the far side's clock when the request was signed with one
+// that is far from it, and tells whether it did.
 func (s *awsAuth) resync(a *answer) bool {
 	theirs, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil {
 		return false
 	}
-	skew := theirs.Sub(s.now())
-	if (skew - time.Duration(s.skew.Load())).Abs() <= maxSkew {
+	ours, err := time.Parse(amzDate, a.sent.Get("X-Amz-Date"))
+	if err != nil || theirs.Sub(ours).Abs() <= maxSkew {
 		return false
 	}
-	s.skew.Store(int64(skew))
+	s.skew.Store(int64(theirs.Sub(s.now())))
 	return true
 }
 

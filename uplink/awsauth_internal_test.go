@@ -20,8 +20,7 @@ import (
 func TestExpiredCredentialsAreReplaced(t *testing.T) {
 	var keys []string
 	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, key, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-		key, _, _ = strings.Cut(key, "/")
+		key := keyOf(r.Header)
 		if keys = append(keys, key); key == "AK1" {
 			w.WriteHeader(http.StatusBadRequest) // as services of the JSON 1.0 protocol do
 			io.WriteString(w, `{"__type":"com.amazon.coral.service#ExpiredTokenException"}`)

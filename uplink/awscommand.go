@@ -33,7 +33,7 @@ type credentialCommand struct {
 	last lastRun
 }
 
-// lastRun is what is known of it: when it ended, by the clock that does
+// lastRun is what is known of the last run: when it ended, by the clock that does
 // not jump, and when its answer is due to be renewed, by AWS's.
 type lastRun struct {
 	ended time.Time
@@ -98,11 +98,15 @@ func (c *credentialCommand) run(ctx context.Context, now time.Time) (credentials
 	return c.kept, c.last
 }
 
-// renew has the next get run the program, and tells whether it will: it ran a
-// while ago.
-func (c *credentialCommand) renew() bool {
+// renew says that the credentials of key are taken no more, whatever the clock
+// says. It tells whether the next get gives others: the program ran meanwhile, or
+// will run, as its last run is a while ago.
+func (c *credentialCommand) renew(key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.kept.keyID != key {
+		return c.kept.keyID != ""
+	}
 	c.last.due = time.Unix(0, 0)
 	return time.Since(c.last.ended) >= commandPause
 }

@@ -189,15 +189,22 @@ func TestCommandRunsAgainWhenAWSSaysSo(t *testing.T) {
 	if _, err := c.get(t.Context(), noon); err != nil {
 		t.Fatal(err)
 	}
-	if c.renew() {
+	if c.renew("AK1") {
 		t.Error("the program ran just now, yet it is to run again")
 	}
 	c.age(time.Hour)
-	if !c.renew() {
+	if !c.renew("AK1") {
 		t.Error("the program is not to run again")
 	}
 	if cr, err := c.get(t.Context(), noon); err != nil || cr.keyID != "AK2" {
 		t.Errorf("%+v, %v", cr, err)
+	}
+	c.age(time.Hour)
+	if !c.renew("AK1") { // somebody else was slower
+		t.Error("there are newer ones, but nobody says so")
+	}
+	if cr, err := c.get(t.Context(), noon); err != nil || cr.keyID != "AK2" {
+		t.Errorf("for who was slower: %+v, %v", cr, err)
 	}
 }
 

@@ -8,17 +8,16 @@ import (
 	"time"
 )
 
-// credentials sign requests to AWS. Two of them are equal when they sign alike
-// and end together.
+// credentials sign requests to AWS.
 type credentials struct {
 	keyID, secret, session string
 	expires                time.Time // zero: never
 }
 
-// credentialChain finds credentials: those of the configuration, else those of
-// a command, else those of a profile in AWS's own files, else those of the
-// environment, else those of the default profile. Files that changed are read
-// anew; what a command gave is kept until it expires.
+// credentialChain finds credentials: those of the configuration, of a command, or
+// of a named profile; where none of them is configured, those of the environment,
+// else those of the default profile. Files that changed are read anew; what a
+// command gave is kept until it expires.
 type credentialChain struct {
 	keyID           string         // of the configuration; "" for another way
 	secret, session *fresh[string] // session may be nil
@@ -92,14 +91,14 @@ func (c *credentialChain) get(ctx context.Context, now time.Time) (cr credential
 	return cr, err
 }
 
-// renew says that AWS takes the credentials no more, whatever our clock says. It
-// tells whether there may be others now.
-func (c *credentialChain) renew() bool {
-	renewed := false
-	for _, command := range []*credentialCommand{c.command, c.profile.process()} {
-		renewed = command != nil && command.renew() || renewed
+// renew says that AWS takes the credentials of key no more, whatever our clock
+// says. It tells whether get gives others now.
+func (c *credentialChain) renew(key string) bool {
+	command := c.command
+	if command == nil {
+		command = c.profile.process()
 	}
-	return renewed
+	return command != nil && command.renew(key)
 }
 
 // secrets are those that are known now.

@@ -39,6 +39,9 @@ func (o *Outbox) Status() agent.TargetStatus {
 	if w, ok := o.to.(interface{ BytesUp() int64 }); ok {
 		s.BytesUp = w.BytesUp()
 	}
+	if w, ok := o.to.(Noter); ok {
+		s.Notes = w.Notes()
+	}
 	o.backlog(&s)
 	return s
 }

@@ -17,26 +17,12 @@ func (o *Outbox) Why(id uint64) ([]string, error) {
 		w.target()
 		return w.said, nil
 	}
-	at, rec, err := o.find(id)
+	at, rec, err := find(o.queues, id)
 	if err != nil {
 		return nil, err
 	}
 	w.record(at, &rec)
 	return w.said, nil
-}
-
-// find reads a waiting record.
-func (o *Outbox) find(id uint64) (at int, rec agent.Record, err error) {
-	for at := range o.queues.Names() {
-		recs, err := o.queues.Page(at, id-1, 1, 1)
-		if err != nil {
-			return 0, rec, fmt.Errorf("read record %d: %w", id, err)
-		}
-		if len(recs) > 0 && recs[0].Seq == id {
-			return at, recs[0], nil
-		}
-	}
-	return 0, rec, fmt.Errorf("record %d does not wait for target %s, it has gone: %w", id, o.opts.Name, agent.ErrNotFound)
 }
 
 // teller collects sentences about an outbox.
@@ -99,10 +85,10 @@ func (w *teller) obstacles(s *agent.TargetStatus) {
 	case now.Failures == 0:
 		w.say("Target %s asked for a pause (%s): it ends in %s, or now with skerry uplink retry %s.", s.Name, now.Cause, w.in(now.RetryAt), s.Name)
 	case now.State == "open":
-		w.say("Target %s fails for %s, %d times in a row (%s): one record tries again in %s, or now with skerry uplink retry %s.",
+		w.say("Target %s has failed for %s, %d times in a row (%s): one record tries again in %s, or now with skerry uplink retry %s.",
 			s.Name, since, now.Failures, now.Cause, w.in(now.RetryAt), s.Name)
 	default:
-		w.say("Target %s fails for %s, %d times in a row (%s): one record is trying whether it works again.",
+		w.say("Target %s has failed for %s, %d times in a row (%s): one record is trying whether it works again.",
 			s.Name, since, now.Failures, now.Cause)
 	}
 	if commitErr != "" {

@@ -107,7 +107,10 @@ func (t *httpTarget) message(rec *agent.Record) (*message, error) {
 	if t.trace {
 		m.header.Set(traceHeader, TraceHeader(&rec.Event))
 	}
-	return m, t.preset.write(m)
+	if err := t.preset.write(m); err != nil || t.preset.limit == 0 {
+		return m, err
+	}
+	return m, t.payload.check(len(m.body)) // what the far side counts
 }
 
 // post sends m and says what became of it.

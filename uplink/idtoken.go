@@ -134,14 +134,14 @@ func (a *serviceAccount) sign(audience string, now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	from := now.Add(-10 * time.Second) // a clock may be a little ahead of Google's
 	claims, err := json.Marshal(struct {
 		Iss      string `json:"iss"`
-		Sub      string `json:"sub"`
 		Aud      string `json:"aud"`
 		Iat      int64  `json:"iat"`
 		Exp      int64  `json:"exp"`
 		Audience string `json:"target_audience"`
-	}{a.Email, a.Email, a.TokenURI, now.Unix(), now.Add(jwtLife).Unix(), audience})
+	}{a.Email, a.TokenURI, from.Unix(), from.Add(jwtLife).Unix(), audience})
 	if err != nil {
 		return "", err
 	}

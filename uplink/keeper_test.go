@@ -31,10 +31,14 @@ func openStore(t testing.TB, dir string, opts realstore.Options) *realstore.Stor
 
 // keptRecord is a record with a body of random size.
 func keptRecord(rnd *rand.Rand, queue string, expires time.Time) agent.Record {
+	return sizedRecord(10+rnd.IntN(3000), queue, expires)
+}
+
+func sizedRecord(size int, queue string, expires time.Time) agent.Record {
 	r := sample()
 	r.Queue, r.Expires = queue, expires
 	_, r.Priority, r.Latest, _ = agent.SplitTarget(queue)
-	r.Event.Data = []byte(strings.Repeat("x", 10+rnd.IntN(3000)))
+	r.Event.Data = []byte(strings.Repeat("x", size))
 	return r
 }
 
@@ -75,10 +79,14 @@ func evictInOrder(t *testing.T, rnd *rand.Rand) {
 		Disk: limit, Targets: []string{"erp", "mes"}, Left: func(at time.Time) time.Duration { return at.Sub(now) }, Log: slog.New(slog.DiscardHandler),
 	})
 	expiries := []time.Time{{}, {}, now.Add(time.Minute), now.Add(10 * time.Minute)}
+	least, size, levels := 120, 3000, 10
+	if rnd.IntN(3) == 0 { // many small ones in few queues
+		least, size, levels = 3000, 30, 1
+	}
 	fill := func(n int) {
 		for range n {
-			queue := agent.QueueTarget([]string{"erp", "mes", "gone"}[rnd.IntN(3)], uint8(rnd.IntN(10)), rnd.IntN(4) == 0)
-			f := agent.Frame{Lazy: true, Add: []agent.Record{keptRecord(rnd, queue, expiries[rnd.IntN(4)])}}
+			queue := agent.QueueTarget([]string{"erp", "mes", "gone"}[rnd.IntN(3)], uint8(rnd.IntN(levels)), rnd.IntN(4) == 0)
+			f := agent.Frame{Lazy: true, Add: []agent.Record{sizedRecord(10+rnd.IntN(size), queue, expiries[rnd.IntN(4)])}}
 			if rnd.IntN(5) == 0 {
 				f.Add = append(f.Add, keptRecord(rnd, []string{"dead", "inbox/a/b", "broker/plant"}[rnd.IntN(3)], time.Time{}))
 			}
@@ -88,7 +96,7 @@ func evictInOrder(t *testing.T, rnd *rand.Rand) {
 		}
 	}
 	for range 4 {
-		fill(120 + rnd.IntN(100))
+		fill(least + rnd.IntN(100))
 		before := waits(t, s, forTarget)
 		others := len(waits(t, s, func(q string) bool { return !forTarget(q) }))
 		now = now.Add(time.Duration(rnd.IntN(5)) * time.Minute)
@@ -178,6 +186,39 @@ func TestKeeperCountsByCauseAndTarget(t *testing.T) {
 	now = now.Add(time.Hour)
 	tend(20)
 	tend(20)
+}
+
+// TestKeeperKeepsItsShare: what others fill the store with is not made room for
+// with all that waits for targets.
+func TestKeeperKeepsItsShare(t *testing.T) {
+	s := openStore(t, t.TempDir(), realstore.Options{Quota: 4 << 20, SegmentSize: 128 << 10, NoSync: true})
+	rnd := rand.New(rand.NewPCG(4, 4))
+	add := func(queue string, bytes int64) {
+		t.Helper()
+		for q := s.Queue(queue); q.Bytes() < bytes; {
+			if err := s.Commit(t.Context(), &agent.Frame{Lazy: true, Add: []agent.Record{keptRecord(rnd, queue, time.Time{})}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const share = 1 << 20
+	add(agent.QueueTarget("erp", 5, false), share*3/4)
+	for err := error(nil); err == nil; {
+		err = s.Commit(t.Context(), &agent.Frame{Add: []agent.Record{keptRecord(rnd, "inbox/app/f", time.Time{})}})
+		if err != nil && !errors.Is(err, agent.ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	inbox := s.Queue("inbox/app/f").Len()
+	k := uplink.NewKeeper(s, uplink.KeeperOptions{Disk: share, Targets: []string{"erp"}, Log: slog.New(slog.DiscardHandler)})
+	for range 3 {
+		if _, err := k.Tend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if used := k.Disk().Used; used < share*45/100 || used > share*55/100 || s.Queue("inbox/app/f").Len() != inbox {
+		t.Errorf("%d bytes of the %d for targets are left, and %d of %d in the inbox", used, share, s.Queue("inbox/app/f").Len(), inbox)
+	}
 }
 
 // TestKeeperMakesRoomWithADeadTarget fills a small store with follow-ups that

@@ -70,12 +70,16 @@ func (l *level) recall(now time.Time, atEnd bool) {
 }
 
 // shrink gives the newest records back to the disk that are beyond the level's
-// share of the memory.
+// share of the memory; the one that fills it stays, as when a page is read.
 func (l *level) shrink() {
-	n, bytes := len(l.items)-l.limit, l.bytes-l.maxBytes
+	n, bytes := len(l.items), l.bytes
 	var back []*item
-	for i := len(l.items) - 1; i >= 0 && (n > 0 || bytes > 0) && len(l.items)-len(back) > 1; i-- {
-		if it := l.items[i]; it.waiting {
+	for i := len(l.items) - 1; i >= 0 && n > 1; i-- {
+		it := l.items[i]
+		if n <= l.limit && bytes-it.size() < l.maxBytes {
+			break
+		}
+		if it.waiting {
 			back = append(back, it)
 			n--
 			bytes -= it.size()

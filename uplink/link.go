@@ -51,6 +51,8 @@ type Meter struct {
 	conns     map[*linkConn]struct{}
 	lingering int       // of conns: closed, but not yet at their end on the wire
 	looked    time.Time // when all of conns were last looked at
+	turned    int64     // second for which turn was last called; with sure
+	sure      bool      //
 	metered   bool      // Day, Month and Limit count now
 	from, to  time.Time // metered holds between these, by opts.Now
 	bucket    bucket
@@ -173,14 +175,18 @@ func (m *Meter) look(always bool) {
 	}
 }
 
-// turn brings what depends on the time up to date.
+// turn brings what depends on the time up to date, to a second.
 func (m *Meter) turn() {
-	now := m.opts.Now()
-	if m.totals.turn(now.In(m.opts.Zone), m.opts.Sure()) {
+	now, sure := m.opts.Now(), m.opts.Sure()
+	if now.Unix() == m.turned && sure == m.sure {
+		return
+	}
+	m.turned, m.sure = now.Unix(), sure
+	if m.totals.turn(now.In(m.opts.Zone), sure) {
 		m.line = line{}
 	}
-	if len(m.windows) == 0 {
-		m.metered = true
+	if len(m.windows) == 0 || !sure { // nobody knows that it is not metered
+		m.metered, m.from, m.to = true, time.Time{}, time.Time{}
 	} else if now.Before(m.from) || !now.Before(m.to) {
 		m.from = now
 		m.metered, m.to = inWindows(m.windows, now.In(m.opts.Zone))

@@ -145,7 +145,7 @@ func (m *Meter) owed() int64 {
 // after askAgain: limits, clocks and queues change.
 func (m *Meter) refuse(why string, ends time.Duration) *refusal {
 	wait := min(ends, askAgain)
-	if len(m.windows) > 0 {
+	if !m.to.IsZero() {
 		wait = min(wait, m.to.Sub(m.opts.Now()))
 	}
 	return &refusal{time.Now().Add(max(wait, minWait)), why}

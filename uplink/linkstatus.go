@@ -34,6 +34,9 @@ func (m *Meter) Status() agent.LinkStatus {
 	}
 	if !t.Unsure.IsZero() {
 		s.Note = "the clock is not known to be right: until it is, a day begins when the agent has run for 24 hours"
+		if len(m.windows) > 0 {
+			s.Note += ", and the limits count all the time"
+		}
 	}
 	return s
 }

@@ -76,7 +76,7 @@ func inWindows(windows []hours, now time.Time) (inside bool, until time.Time) {
 // windows.
 func (m *Meter) changes() time.Time {
 	at := m.to
-	if len(m.windows) == 0 {
+	if at.IsZero() {
 		return time.Time{}
 	}
 	for range 400 {

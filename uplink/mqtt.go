@@ -83,6 +83,9 @@ func newMQTT(c TargetConfig) (Target, error) {
 	if t.payload, err = newPayload(&c, 0); err != nil {
 		return nil, err
 	}
+	if _, err = newSecret("password", c.Password, c.PasswordFile, nil); err != nil { // the client reads it
+		return nil, err
+	}
 	if c.MQTT == nil {
 		return nil, errors.New("kind mqtt needs a client of a broker, which nothing gives it here")
 	}

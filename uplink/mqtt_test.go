@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/uplink"
@@ -169,6 +171,36 @@ func TestMQTTAway(t *testing.T) {
 			t.Errorf("after a lost connection: %#v", err)
 		}
 	}
+}
+
+// When a far side that could not be reached is there again, no record has a
+// pause of its own: all go as soon as the first one went.
+func TestAwayBlamesNoRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(records(3, "a", "b", "c")...)
+		far, away := &target{}, true
+		var first, last time.Time
+		far.say = func(agent.Record) error {
+			if away {
+				return &uplink.Error{Class: uplink.Retry, Reason: "not connected", Away: true}
+			}
+			if last = time.Now(); first.IsZero() {
+				first = last
+			}
+			return nil
+		}
+		o := uplink.NewOutbox(s, s, far, uplink.Options{Log: quiet})
+		defer run(t, o)()
+		pass(time.Hour)
+		if st := o.Status(); st.Breaker == nil || st.LastError != "not connected" {
+			t.Errorf("while it is away: %+v", st)
+		}
+		far.change(func() { away = false })
+		pass(time.Hour)
+		if took := last.Sub(first); s.left() != 0 || took > time.Second {
+			t.Errorf("%d left, the last one went %s after the first", s.left(), took)
+		}
+	})
 }
 
 // What comes behind a failure is left for the next time, or it would overtake.

@@ -28,7 +28,7 @@ func TestTokensAreRenewedInTime(t *testing.T) {
 			{54 * time.Minute, false, "a", 1},
 			{2 * time.Minute, true, "a", 2}, // 56 min: due, and fails
 			{time.Second, true, "a", 2},
-			{5 * time.Minute, true, "", 3},  // 61 min: over
+			{5 * time.Minute, true, "", 3}, // 61 min: over
 			{0, false, "d", 4},
 			{56 * time.Minute, false, "e", 5},
 		} {

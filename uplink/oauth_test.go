@@ -178,7 +178,7 @@ func TestIDToken(t *testing.T) {
 			t.Errorf("grant_type %q", got)
 		}
 		claims := verify(t, key, r.FormValue("assertion"))
-		if claims.Iss != "gw7@plant.iam.gserviceaccount.com" || claims.Sub != claims.Iss || claims.Audience != far.URL+"/alarm" ||
+		if claims.Iss != "gw7@plant.iam.gserviceaccount.com" || claims.Audience != far.URL+"/alarm" ||
 			!strings.HasSuffix(claims.Aud, "/token") || claims.Exp != claims.Iat+3600 {
 			t.Errorf("claims %+v", claims)
 		}
@@ -208,9 +208,9 @@ func TestIDToken(t *testing.T) {
 }
 
 type claims struct {
-	Iss, Sub, Aud string
-	Iat, Exp      int64
-	Audience      string `json:"target_audience"`
+	Iss, Aud string
+	Iat, Exp int64
+	Audience string `json:"target_audience"`
 }
 
 // verify checks a JWT as RFC 7515 says.

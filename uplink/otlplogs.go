@@ -60,8 +60,10 @@ func severity(l slog.Level) uint64 { return uint64(min(max(int(l)+9, 1), 24)) }
 func eventLog(ev *agent.Event) OTLPLog {
 	l := OTLPLog{Scope: "skerry.followup", Time: ev.Time, Name: ev.Type, Body: string(ev.Data)}
 	for _, a := range []OTLPAttr{
-		{"cloudevents.event_id", ev.ID}, {"cloudevents.event_source", ev.Source},
-		{"cloudevents.event_subject", ev.Subject}, {"cloudevents.event_type", ev.Type},
+		{"cloudevents.event_id", ev.ID},
+		{"cloudevents.event_source", ev.Source},
+		{"cloudevents.event_subject", ev.Subject},
+		{"cloudevents.event_type", ev.Type},
 	} {
 		if a.Value != "" {
 			l.Attrs = append(l.Attrs, a)

@@ -1,6 +1,7 @@
 package uplink_test
 
 import (
+	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -84,9 +85,10 @@ func TestOpenWhiskWithoutRule(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	notes := target.(uplink.Noter).Notes()
+	queue := newStore()
+	notes := uplink.NewOutbox(queue, queue, target, uplink.Options{}).Status().Notes
 	if len(notes) != 1 || !strings.Contains(notes[0], "no active rule: the last 2 records fired trigger alarm") {
-		t.Errorf("notes %q", notes)
+		t.Errorf("the status says %q", notes)
 	}
 	code = http.StatusAccepted
 	if err := target.Send(t.Context(), sample()); err != nil || len(target.(uplink.Noter).Notes()) != 0 {
@@ -115,6 +117,17 @@ func TestOpenWhiskWraps(t *testing.T) {
 		if _, body := far.got(); body != want {
 			t.Errorf("%q is sent as %s, want %s", data, body, want)
 		}
+	}
+}
+
+// What is too large only as it goes over the wire is not sent either.
+func TestTooLargeOnceWrapped(t *testing.T) {
+	far := newCounter(t, status(202))
+	rec := sample()
+	rec.Event.Data = bytes.Repeat([]byte{0xff}, 1<<20-1000) // as base64 a third more
+	err := openKind(t, "openwhisk", far.URL, 0).Send(t.Context(), rec)
+	if uplink.ClassOf(err) != uplink.Permanent || !strings.Contains(err.Error(), "1048576") || far.requests.Load() != 0 {
+		t.Errorf("%v after %d requests", err, far.requests.Load())
 	}
 }
 

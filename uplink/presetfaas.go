@@ -29,7 +29,7 @@ func called(c *TargetConfig, before string) (string, error) {
 }
 
 // fissionRow: a function of Fission, by the path of its HTTP trigger in url, or
-// by its name as routers before 1.22 let everybody in.
+// by its name, which newer routers take on their internal port only.
 var fissionRow = httpKind("path function namespace mode"+authOptions, func(c *TargetConfig) (*preset, error) {
 	p := &preset{path: c.Path, class: missingHolds(nil, "the router has no such route")}
 	wait, err := waits(c)

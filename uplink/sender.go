@@ -45,6 +45,7 @@ type answer struct {
 	header http.Header
 	body   []byte
 	hide   func(said string) string // as of its sender
+	sent   http.Header              // of the request
 }
 
 // newSender takes the files of certificates, the timeout and the link.
@@ -111,7 +112,7 @@ func (s *sender) do(ctx context.Context, method, to string, header http.Header, 
 		return nil, transportError(err)
 	}
 	defer resp.Body.Close()
-	a := &answer{status: resp.StatusCode, header: resp.Header, hide: s.hide}
+	a := &answer{status: resp.StatusCode, header: resp.Header, hide: s.hide, sent: header}
 	if resp.ContentLength == 0 {
 		return a, nil // most say no more; nothing is to be read
 	}

@@ -36,6 +36,13 @@ func (s *signer) sign(method string, u *url.URL, header http.Header, body []byte
 		", SignedHeaders="+names+", Signature="+hex.EncodeToString(mac(s.key(stamp[:8]), toSign)))
 }
 
+// keyOf is the key id that a request was signed with.
+func keyOf(header http.Header) string {
+	_, rest, _ := strings.Cut(header.Get("Authorization"), "Credential=")
+	id, _, _ := strings.Cut(rest, "/")
+	return id
+}
+
 func (s *signer) key(day string) []byte {
 	key := mac([]byte("AWS4"+s.secret), day)
 	for _, part := range []string{s.region, s.service, "aws4_request"} {

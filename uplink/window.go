@@ -59,7 +59,7 @@ func (w *window) room() (n, bytes int) {
 	if n*4 < max(w.limit, 1) || bytes*4 < w.maxBytes {
 		return 0, 0
 	}
-	return min(n, w.limit/2+1), bytes
+	return min(n, w.limit/2+1, bytes/itemBytes+1), bytes
 }
 
 func (w *window) full() bool {
@@ -236,10 +236,13 @@ func (it *item) landed() {
 	}
 }
 
+// itemBytes is what an item costs in memory besides what is in its record.
+const itemBytes = 512
+
 // size is about what the item costs in memory, bytes.
 func (it *item) size() int {
 	ev := &it.rec.Event
-	return 512 + len(ev.Data) + len(ev.ID) + len(ev.Subject) + len(it.rec.Key)
+	return itemBytes + len(ev.Data) + len(ev.ID) + len(ev.Subject) + len(it.rec.Key)
 }
 
 func (l *lane) insert(it *item) {

@@ -276,6 +276,31 @@ func TestMQTTTargetTooLarge(t *testing.T) {
 	r.eventually("given up", func(agent.Status) bool { s := r.target(); return s.Waiting == 0 && s.Dead == 1 && s.Delivered == 6 })
 }
 
+func TestMQTTTargetMistakes(t *testing.T) {
+	for _, tt := range []struct{ options, want string }{
+		{"url: 'tcp://h'", "targets[0].topic: is missing; give one such as skerry/{device}/{function}"},
+		{"topic: a", "targets[0].url: is missing; give one such as mqtts://broker.example"},
+		{"url: 'tcp://h', topic: 'a/+'", "targets[0].topic: holds + or #"},
+		{"url: 'http://h', topic: a", `URL scheme "http" is unknown: use tcp, mqtts, ws or wss`},
+		{"url: 'tcp://h', topic: a, password: canary", "a password needs a username"},
+		{"url: 'tcp://h', topic: a, username: u, password: canary, password_file: pw", "targets[0].password: is set and password_file too"},
+		{"url: 'tcp://u:canary@h:x', topic: a", "the URL cannot be read"},
+		{"url: 'tcp://h', topic: a, ca_file: ca.pem", "use mqtts:// or wss://"},
+		{"url: 'mqtts://h', topic: a, ca_file: pw", "holds no PEM certificate"},
+		{"url: 'tcp://h', topic: a, keepalive: 1s", "set it between 2s and 18h"},
+		{"url: 'tcp://h', topic: a, method: PUT", "targets[0].method: is no option of kind mqtt; remove it"},
+	} {
+		_, err := LoadConfig(writeConfig(t, "targets: [{name: cloud, kind: mqtt, "+tt.options+"}]\n"))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v, want %q", tt.options, err, tt.want)
+		}
+	}
+	if _, err := LoadConfig(writeConfig(t, "device: {id: a}\nregistry: {ref: 'oci://h/fleet'}\n"+
+		"targets: [{name: cloud, kind: mqtt, url: 'wss://h', topic: '$aws/rules/{subject}', username: u, password_file: pw, keepalive: 10m, retain: true, batch: 8}]\n")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TLS with a client's certificate, and WebSockets to the embedded broker of
 // another gateway; the link counts both.
 func TestMQTTTargetSchemes(t *testing.T) {

@@ -115,7 +115,7 @@ func printTargets(p func(string, ...any), targets []agent.TargetStatus) {
 			dropsText(o.Drops), bytesText(o.BytesUp))
 	}
 	for i := range targets {
-		if text := trouble(&targets[i]); text != "" {
+		for _, text := range troubles(&targets[i]) {
 			p("%s: %s", targets[i].Name, shown(text))
 		}
 	}

@@ -35,6 +35,7 @@ type telemetry struct {
 	resource []uplink.OTLPAttr
 	store    uplink.Committer
 	log      *slog.Logger
+	clock    func() (now time.Time, right bool)
 	start    time.Time
 	count    atomic.Int64 // records made, for their ids
 	tracer   *tracer      // nil: nothing is traced
@@ -42,7 +43,7 @@ type telemetry struct {
 
 func newTelemetry(cfg *Config, store uplink.Committer, start time.Time, log *slog.Logger) *telemetry {
 	t := &telemetry{
-		cfg: cfg.Telemetry, device: cfg.Device.ID, store: store, log: log, start: start,
+		cfg: cfg.Telemetry, device: cfg.Device.ID, store: store, log: log, clock: wallClock, start: start,
 		resource: uplink.OTLPResource(cfg.Device.ID, version, cfg.Device.Labels),
 	}
 	if t.cfg.Traces.Target != "" {
@@ -138,7 +139,7 @@ func (t *telemetry) tracesMissing(n int64, err error) {
 // add keeps a record for each body. They are on disk soon, but nobody waits for
 // it: a power cut costs the last moments.
 func (t *telemetry) add(ctx context.Context, target string, priority uint8, kind string, bodies ...[]byte) error {
-	now, right := wallClock()
+	now, right := t.clock()
 	f := &agent.Frame{Lazy: true}
 	for _, body := range bodies {
 		rec := agent.Record{

@@ -24,7 +24,7 @@ func (t *telemetry) measure(ctx context.Context, status func() agent.Status) {
 		case <-tick.C:
 		}
 		s := status()
-		now, _ := wallClock()
+		now, _ := t.clock()
 		err := t.add(ctx, t.cfg.Target, priorityMetrics, uplink.TypeMetrics, uplink.OTLPMetrics(t.resource, t.start, now, figuresOf(&s, now)))
 		if err != nil && !failed && ctx.Err() == nil {
 			t.log.Warn("figures do not go up: they cannot be kept", "target", t.cfg.Target, "err", err)
@@ -128,8 +128,12 @@ func (f *figures) target(t *agent.TargetStatus) {
 		cause string
 		n     int64
 	}{
-		{"expired", t.Drops.Expired}, {"evicted", t.Drops.Evicted}, {"replaced", t.Drops.Replaced},
-		{"over_budget", t.Drops.OverBudget}, {"dropped", t.Drops.Dropped}, {"refused", t.Drops.Refused},
+		{"expired", t.Drops.Expired},
+		{"evicted", t.Drops.Evicted},
+		{"replaced", t.Drops.Replaced},
+		{"over_budget", t.Drops.OverBudget},
+		{"dropped", t.Drops.Dropped},
+		{"refused", t.Drops.Refused},
 	} {
 		f.counter("skerry.target.drops", "{record}", d.n, of, uplink.OTLPAttr{Key: "cause", Value: d.cause})
 	}

@@ -39,7 +39,7 @@ func newTalkingRig(t *testing.T, sections string) (*rig, func(topic, text string
 	t.Helper()
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	r := newRig(t, fmt.Sprintf("brokers: [{name: plant, url: '%s'}]\n%s", broker.URL, sections))
-	r.write("say.js", `export default (event) => { console.log("heard " + event.data); if (event.data == "bad") throw new Error("cannot stand it") }`)
+	r.write("say.js", `export default (event) => { console.log("heard " + event.data.text); if (event.data.text == "bad") throw new Error("cannot stand it") }`)
 	r.write("app.yaml", talkingApp)
 	r.publish(r.path("app.yaml"))
 	r.start()
@@ -47,7 +47,7 @@ func newTalkingRig(t *testing.T, sections string) (*rig, func(topic, text string
 	c := client(t, broker.URL)
 	return r, func(topic, text string) {
 		t.Helper()
-		if err := token(c.Publish(topic, 1, false, text)); err != nil {
+		if err := token(c.Publish(topic, 1, false, fmt.Sprintf(`{"text":%q}`, text))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,12 +117,12 @@ func TestLogsCommand(t *testing.T) {
 	if got := r.skerry("logs", "talk", "--level", "warn"); got != "" {
 		t.Errorf("warnings of an app:\n%s", got)
 	}
-	lines := strings.Split(strings.TrimSpace(r.skerry("logs", "talk", "--since", "1h", "-o", "json")), "\n")
+	lines := strings.Split(strings.TrimSpace(r.skerry("logs", "talk/quiet", "--since", "1h", "-o", "json")), "\n")
 	var last struct{ Level, Function, Text, Event string }
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Text != "heard other" || last.Level != "INFO" || last.Event == "" {
 		t.Errorf("%v: %+v of %q", err, last, lines)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	follow := exec.CommandContext(ctx, os.Args[0], "logs", "-f", "talk/say", "--socket", r.socket)
 	out, err := follow.StdoutPipe()
@@ -194,6 +194,7 @@ func TestTraces(t *testing.T) {
 		}
 		return nil
 	})
+	tr.clock = func() (time.Time, bool) { return time.Now(), true }
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan bool)
 	go func() {

@@ -22,13 +22,14 @@ const (
 // function: of segments that come faster than they can be kept some are missing.
 type tracer struct {
 	sample  float64
+	clock   func() (now time.Time, right bool)
 	keep    func(ctx context.Context, segments [][]byte) error
 	waiting chan []byte
 	missing atomic.Int64
 }
 
 func newTracer(sample float64, keep func(context.Context, [][]byte) error) *tracer {
-	return &tracer{sample: sample, keep: keep, waiting: make(chan []byte, maxTraces)}
+	return &tracer{sample: sample, clock: wallClock, keep: keep, waiting: make(chan []byte, maxTraces)}
 }
 
 // Ran implements agent.Watcher.
@@ -36,7 +37,7 @@ func (t *tracer) Ran(inv *agent.Invocation, err error) {
 	if !sampled(inv.Event, t.sample) {
 		return
 	}
-	end, right := wallClock()
+	end, right := t.clock()
 	if !right { // X-Ray takes no segment of another year
 		return
 	}

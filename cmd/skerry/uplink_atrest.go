@@ -15,7 +15,7 @@ func (a atRest) UplinkStatus() (agent.UplinkStatus, error) {
 	s := agent.UplinkStatus{Targets: []agent.TargetStatus{}, Links: []agent.LinkStatus{}, Flash: agent.FlashStatus{Written: -1}}
 	for _, name := range a.targets() {
 		t := a.status(name)
-		t.LastError = "no agent runs: nothing is sent until one does (skerry run)"
+		t.Kind = "" // only an agent knows what is configured
 		s.Targets = append(s.Targets, t)
 	}
 	return s, nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/store"
@@ -21,10 +20,9 @@ type backlog struct {
 	clock *agent.Clock // nil: no agent runs, and nobody knows what has expired
 }
 
-// levels are the queues of a target in which something waits, in the order in
-// which they go.
-func (b backlog) levels(target string) []string {
-	return slices.DeleteFunc(uplink.Levels(target), func(queue string) bool { return b.store.Queue(queue).Len() == 0 })
+// queues are those of a target, in the order in which they go.
+func (b backlog) queues(target string) *store.Levels {
+	return b.store.Levels(uplink.Levels(target)...)
 }
 
 // targets are the names of those that something waits for, sorted.
@@ -39,117 +37,54 @@ func (b backlog) targets() []string {
 	return slices.Compact(names)
 }
 
-// How much is read at a time.
-const (
-	page      = 512
-	pageBytes = 4 << 20
-)
-
-// each calls f with the records of a target that the filter chooses, in the
-// order in which they go, until f says no more.
-func (b backlog) each(target string, f *agent.WaitingFilter, do func(*agent.Record) bool) error {
-	now, n := time.Now(), 0 // the device's clock set the times of its events
-	if len(f.IDs) > 0 {
-		return b.eachID(target, f, now, do)
+// record reads a record that waits for a target.
+func (b backlog) record(target string, id uint64) (rec agent.Record, err error) {
+	for rec, err = range uplink.Waiting(b.queues(target), agent.WaitingFilter{IDs: []uint64{id}}) {
+		break
 	}
-	for _, queue := range b.levels(target) {
-		if _, priority, _, _ := agent.SplitTarget(queue); f.Priority != nil && *f.Priority != priority {
-			continue
-		}
-		for after := uint64(0); ; {
-			records, err := b.store.Queue(queue).Page(after, page, pageBytes)
-			if err != nil {
-				return fmt.Errorf("read what waits for %s: %w", target, err)
-			}
-			if len(records) == 0 {
-				break
-			}
-			for i := range records {
-				r := &records[i]
-				after = r.Seq
-				if !chosenBy(f, r, now) {
-					continue
-				}
-				if n++; !do(r) || n == f.Limit {
-					return nil
-				}
-			}
-		}
-	}
-	return nil
+	return rec, gone(target, err)
 }
 
-func chosenBy(f *agent.WaitingFilter, r *agent.Record, now time.Time) bool {
-	return (f.Priority == nil || *f.Priority == r.Priority) &&
-		(f.Function == "" || f.Function == r.Function) && (f.Older == 0 || now.Sub(r.Event.Time) > f.Older)
-}
-
-// eachID reads records by their ids; one that does not wait there is an error.
-func (b backlog) eachID(target string, f *agent.WaitingFilter, now time.Time, do func(*agent.Record) bool) error {
-	for _, id := range f.IDs {
-		r, err := b.record(target, id)
-		if err != nil {
-			return err
-		}
-		if chosenBy(f, &r, now) && !do(&r) {
-			break
-		}
+// gone says in full that a record does not wait any more.
+func gone(target string, err error) error {
+	if errors.Is(err, agent.ErrNotFound) {
+		return fmt.Errorf("%w: it does not wait for %s; it went, was dropped or given up: see skerry uplink show %s, and skerry deadletter list", err, target, target)
 	}
-	return nil
-}
-
-func (b backlog) record(target string, id uint64) (agent.Record, error) {
-	r, err := b.store.Record(id)
-	if t, _, _, ok := agent.SplitTarget(r.Queue); errors.Is(err, agent.ErrNotFound) || err == nil && (!ok || t != target) {
-		return r, fmt.Errorf("record %d does not wait for %s: it went, was dropped or given up; see skerry uplink show %s, and skerry deadletter list: %w",
-			id, target, target, agent.ErrNotFound)
-	}
-	if err != nil {
-		return r, fmt.Errorf("read record %d: %w", id, err)
-	}
-	return r, nil
+	return err
 }
 
 // waiting gives what f chooses, with the data if f names ids.
 func (b backlog) waiting(target string, f agent.WaitingFilter) ([]agent.Waiting, error) {
 	list := []agent.Waiting{}
-	err := b.each(target, &f, func(r *agent.Record) bool {
-		w := agent.NewWaiting(r, b.clock)
+	for rec, err := range uplink.Waiting(b.queues(target), f) {
+		if err != nil {
+			return nil, gone(target, err)
+		}
+		w := agent.NewWaiting(&rec, b.clock)
 		if len(f.IDs) > 0 {
-			w.Data = r.Event.Data
+			w.Data = rec.Event.Data
 		}
 		list = append(list, w)
-		return true
-	})
-	return list, err
+	}
+	return list, nil
 }
 
 // drop removes what f chooses, and tells how many. On error some may be gone.
 func (b backlog) drop(ctx context.Context, target string, f agent.WaitingFilter) (int, error) {
-	var seqs []uint64
-	err := b.each(target, &f, func(r *agent.Record) bool {
-		seqs = append(seqs, r.Seq)
-		return true
-	})
-	if err != nil || len(seqs) == 0 {
-		return 0, err
-	}
-	if err := b.store.Commit(ctx, &agent.Frame{Done: seqs}); err != nil {
-		return 0, fmt.Errorf("drop what waits for %s: %w", target, err)
-	}
-	return len(seqs), nil
+	n, err := uplink.DropWaiting(ctx, b.queues(target), b.store, f)
+	return n, gone(target, err)
 }
 
 // status is what the store knows of a target.
 func (b backlog) status(target string) agent.TargetStatus {
 	s := agent.TargetStatus{Name: target, Kind: noKind}
-	for _, queue := range b.levels(target) {
+	for _, queue := range uplink.Levels(target) {
 		q := b.store.Queue(queue)
 		_, priority, _, _ := agent.SplitTarget(queue)
 		s.Waiting += q.Len()
 		s.ByPriority[priority] += q.Len()
 		s.WaitingBytes += q.Bytes()
-		if oldest, err := q.Page(0, 1, pageBytes); err == nil && len(oldest) > 0 {
+		if oldest, err := q.Page(0, 1, 1); err == nil && len(oldest) > 0 {
 			if at := oldest[0].Event.Time; s.Oldest.IsZero() || at.Before(s.Oldest) {
 				s.Oldest = at
 			}

@@ -34,7 +34,8 @@ func (c control) Drop(ctx context.Context, target string, f agent.WaitingFilter)
 		return 0, err
 	}
 	if o := c.outbox(target); o != nil {
-		return o.Drop(ctx, f)
+		n, err := o.Drop(ctx, f)
+		return n, gone(target, err)
 	}
 	return c.kept.drop(ctx, target, f)
 }

@@ -21,7 +21,7 @@ func printUplink(w io.Writer, s agent.UplinkStatus, output string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	p := func(format string, a ...any) { fmt.Fprintf(t, format+"\n", a...) } // Flush tells of errors
 	if len(s.Targets) == 0 {
-		p("no target is configured, and nothing waits for one")
+		p("nothing waits for any target, and none is configured")
 	} else {
 		p("TARGET\tSTATE\tWAITING\tBY PRIORITY\tON DISK\tOLDEST\tNEXT TRY\tDELIVERED\tRETRIES\tDEAD\tGIVEN UP\tLINK")
 	}
@@ -39,7 +39,7 @@ func printUplink(w io.Writer, s agent.UplinkStatus, output string) error {
 		p("flash\t%s", flashText(s.Flash))
 	}
 	for i := range s.Targets {
-		if text := trouble(&s.Targets[i]); text != "" {
+		for _, text := range troubles(&s.Targets[i]) {
 			p("%s: %s", s.Targets[i].Name, shown(text))
 		}
 	}
@@ -57,21 +57,27 @@ func printLinks(p func(string, ...any), links []agent.LinkStatus) {
 	}
 }
 
-// trouble tells what keeps a target from working, "" if nothing does.
-func trouble(o *agent.TargetStatus) string {
-	b := o.Breaker
-	switch {
+// troubles tell what keeps a target from working, or soon may.
+func troubles(o *agent.TargetStatus) (text []string) {
+	switch b := o.Breaker; {
+	case b == nil && o.LastError+o.OverBudget != "":
+		text = append(text, cmp.Or(o.LastError, o.OverBudget))
 	case b == nil:
-		return cmp.Or(o.LastError, o.OverBudget)
 	case b.State == "half-open":
-		return fmt.Sprintf("failed %d times in a row, one record tries now; the last: %s", b.Failures, b.Cause)
+		text = append(text, fmt.Sprintf("failed %d times in a row, one record tries now; the last: %s", b.Failures, b.Cause))
+	case b.Failures == 0:
+		text = append(text, fmt.Sprintf("asked for a pause, which ends %s: %s", retryText(b.RetryAt), b.Cause))
+	default:
+		text = append(text, fmt.Sprintf("failed %d times in a row and is tried again %s; the last: %s", b.Failures, retryText(b.RetryAt), b.Cause))
 	}
-	return fmt.Sprintf("failed %d times in a row and is tried again %s; the last: %s", b.Failures, retryText(b.RetryAt), b.Cause)
+	return append(text, o.Notes...)
 }
 
 // targetState says in a few words what a target's outbox does.
 func targetState(o *agent.TargetStatus) string {
 	switch {
+	case o.Kind == "":
+		return "no agent runs"
 	case o.Kind == noKind:
 		return "not configured any more"
 	case o.Paused:

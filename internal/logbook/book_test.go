@@ -67,13 +67,13 @@ func TestFold(t *testing.T) {
 			if i == 20 {
 				log.Info("other")
 			}
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 		}
 		synctest.Wait()
 		equal(t, "in the window", ring(t, book, logbook.Filter{}), []string{
 			"WARN a function failed function=a/f event=0 err=\"no luck\"", "INFO other",
 		})
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		log.Warn("a function failed", "function", "a/f", "event", "last", "err", "no luck")
 		stop()
 		<-ended
@@ -100,9 +100,9 @@ func TestFoldForEver(t *testing.T) {
 		go book.Run(t.Context())
 		for range 300 {
 			log.Info("tick")
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 		}
-		time.Sleep(25 * time.Second)
+		pass(25 * time.Second)
 		if got := ring(t, book, logbook.Filter{}); len(got) != 4 || !strings.HasPrefix(got[1], "INFO tick … repeated ") {
 			t.Errorf("30 s of a line are:\n%s", strings.Join(got, "\n"))
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 // sent is what went up: the texts of each batch, and when.
 type sent struct {
+	mu      sync.Mutex
 	batches [][]string
 	at      []time.Duration
 	err     error
@@ -25,6 +27,8 @@ type sent struct {
 }
 
 func (s *sent) send(_ context.Context, lines []logbook.Line) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.err != nil {
 		return s.err
 	}
@@ -34,6 +38,13 @@ func (s *sent) send(_ context.Context, lines []logbook.Line) error {
 	}
 	s.batches, s.at = append(s.batches, texts), append(s.at, time.Since(s.start))
 	return nil
+}
+
+// fail has every batch refused from now on, nil none.
+func (s *sent) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
 }
 
 // shipping runs a shipper in a bubble, that begins after the lines early; end
@@ -58,9 +69,9 @@ func shipping(t *testing.T, opts logbook.ShipOptions, early ...string) (log *slo
 func TestBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, s, end := shipping(t, logbook.ShipOptions{}, "one")
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		log.Info("two")
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		if len(s.batches) != 1 || fmt.Sprint(s.batches[0]) != "[one two]" || s.at[0] != 30*time.Second {
 			t.Fatalf("by time: %v at %v", s.batches, s.at)
 		}
@@ -127,13 +138,13 @@ func TestRules(t *testing.T) {
 func TestSendFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, s, end := shipping(t, logbook.ShipOptions{})
-		s.err = errors.New("the disk is full")
+		s.fail(errors.New("the disk is full"))
 		for i := range 1000 {
 			log.Info(fmt.Sprintf("%d %s", i, strings.Repeat("z", 500)))
 		}
 		synctest.Wait()
-		s.err = nil
-		time.Sleep(61 * time.Second)
+		s.fail(nil)
+		pass(61 * time.Second)
 		all := slices.Concat(s.batches...)
 		if len(all) < 50 || len(all) > 150 || !strings.HasPrefix(all[0], "0 ") {
 			t.Errorf("%d lines went up", len(all))
@@ -142,10 +153,16 @@ func TestSendFails(t *testing.T) {
 		if i < 0 || !strings.HasPrefix(all[i], fmt.Sprint(1000-len(all)+1)) {
 			t.Errorf("of %d lines that went up, number %d counts the others: %q", len(all), i, all[max(i, 0)])
 		}
-		s.err = errors.New("still full")
+		s.fail(errors.New("still full"))
 		log.Info("lost")
 		if err := end(); err == nil || !strings.Contains(err.Error(), "still full") {
 			t.Errorf("the end says %v", err)
 		}
 	})
+}
+
+// pass lets the time of a bubble go by until everything rests.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
 }

@@ -237,6 +237,9 @@ func TestAddingStopsBeforeTheDiskIsFull(t *testing.T) {
 	if err := s.Commit(t.Context(), &f); !errors.Is(err, agent.ErrFull) {
 		t.Errorf("adding: %v", err)
 	}
+	if said := s.Status().Error; !strings.Contains(said, "free on the disk") {
+		t.Errorf("the status says %q", said)
+	}
 	commit(t, s, agent.Frame{Done: []uint64{added[0].Seq}})
 }
 

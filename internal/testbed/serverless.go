@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 	"text/template"
+	"time"
 )
 
 // Serverless is the Serverless Framework with its plugin serverless-offline: a
@@ -57,8 +58,16 @@ func StartServerless(t testing.TB, code string, functions ...string) *Serverless
 		t.Fatal(err)
 	}
 	s := &Serverless{Endpoint: "http://" + Addr(port), Prefix: "plant-dev-"}
-	s.Proc = Start(t, "apt-get install nodejs npm", Listening(Addr(port)), "env", "-C", dir, "HOME="+dir,
+	s.Proc = Start(t, "apt-get install nodejs npm", func() error { return nil }, "env", "-C", dir, "HOME="+dir,
 		"SLS_TELEMETRY_DISABLED=1", "SLS_NOTIFICATIONS_MODE=off", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y",
 		"node", command, "offline", "start")
+	Eventually(t, 2*time.Minute, "serverless-offline listens", func() error { // it reads 600 packages first
+		select {
+		case <-s.Done():
+			t.Fatalf("serverless-offline ended:\n%s", s.Output())
+		default:
+		}
+		return Listening(Addr(port))()
+	})
 	return s
 }

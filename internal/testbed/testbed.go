@@ -1,6 +1,7 @@
 // Package testbed starts the real programs that tests talk to (mosquitto,
-// docker-registry, moto, serverless-offline) on free loopback ports, and stops what it started.
-// A program that is missing fails the test with the command that installs it.
+// docker-registry, moto, serverless-offline) on free loopback ports, and stops
+// what it started. A program that is missing fails the test with the command
+// that installs it.
 package testbed
 
 import (
