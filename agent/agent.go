@@ -35,6 +35,7 @@ type Options struct {
 	Clock         *Clock                                    // by which the store lets state expire; nil: the wall clock, on both sides
 	BreakAfter    int                                       // a function that failed so often in a row is stopped for a while; 0 means 8
 	BreakPause    time.Duration                             // for so long at first, doubled up to 5 min; 0 means 5 s
+	Underway      []byte                                    // memory that outlives the process, not the machine: what the agent died of is known then; nil: it is not
 	Watch         Watcher                                   // is told what functions do; nil: nobody
 	Log           *slog.Logger
 }
@@ -53,6 +54,8 @@ type Agent struct {
 	counts    counters
 	order     atomic.Int64
 	gates     gates
+	deaths    deaths
+	underway  *underway
 	asides    *asides
 	turns     *turns
 	taps      taps                       // who looks at events
@@ -89,7 +92,7 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	a.spillNow, a.spaces = make(chan struct{}, 1), map[string]*space{}
 	a.ledger.bySlot = map[string]*pending{}
 	a.gates.gone, a.turns = map[string]time.Time{}, newTurns(runtime.GOMAXPROCS(0))
-	a.asides = newAsides(a)
+	a.asides, a.underway = newAsides(a), newUnderway(opts.Underway)
 	a.current.Store(a.deployment(Deployment{}))
 	a.committer, a.replacer = newCommitter(a), newReplacer(store, opts.Log)
 	return a
@@ -113,7 +116,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := a.asides.load(a.store); err != nil {
+	if err := errors.Join(a.deaths.load(ctx, a), a.asides.load(a.store)); err != nil {
 		return err
 	}
 	commits, stopCommits := context.WithCancel(context.WithoutCancel(ctx))

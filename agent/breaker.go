@@ -115,6 +115,19 @@ func (b *breaker) failed(event string, cause error, probe bool, opts *Options, n
 	return b.pause
 }
 
+// trip opens the breaker at once, for the n-th time for the same cause.
+func (b *breaker) trip(cause error, n int, opts *Options, now time.Time) (pause time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trouble.Store(true)
+	if b.failures++; b.until.IsZero() {
+		b.opened++
+	}
+	b.pause = max(b.pause, min(opts.BreakPause<<min(n-1, 10), maxPause))
+	b.until, b.probing, b.cause = now.Add(b.pause), false, cause.Error()
+	return b.pause
+}
+
 // BreakerStatus tells of a function that is stopped because it kept failing.
 type BreakerStatus struct {
 	State    string    `json:"state"`    // open: events wait; half-open: one event tries

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -100,7 +101,7 @@ func (d *deaths) load(ctx context.Context, a *Agent) error {
 			a.opts.Log.Warn("cannot keep what the agent died of", "err", err)
 		}
 	}
-	a.underway.renew()
+	a.underway.renew(a.opts.Log)
 	return nil
 }
 
@@ -156,9 +157,6 @@ func (d *deaths) evict() (writes []Write) {
 
 // of tells how often the agent died in such a run.
 func (d *deaths) of(key deathKey) int {
-	if d.known.Load() == 0 {
-		return 0
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if known := d.by[key]; known != nil {
@@ -184,6 +182,9 @@ func (d *deaths) idOf(o Origin) (id string) {
 
 // over has the frame of an outcome forget the deaths of its event.
 func (d *deaths) over(o *outcome) {
+	if d.known.Load() == 0 {
+		return
+	}
 	key := o.worker.deathKey(o.task, o.event)
 	if d.of(key) > 0 {
 		o.survived = &key
@@ -220,7 +221,7 @@ func (d *deaths) convict(ctx context.Context, a *Agent, fn *Function) int {
 // acquit forgets the letters of a function that works.
 func (d *deaths) acquit(ctx context.Context, a *Agent, fn *Function) {
 	key := deathKey{function: fn.Name, version: fn.Version()}
-	if d.of(key) == 0 {
+	if d.known.Load() == 0 || d.of(key) == 0 {
 		return
 	}
 	d.forget(key)
@@ -233,6 +234,20 @@ func (d *deaths) keep(ctx context.Context, a *Agent, w Write) {
 	}
 }
 
+// admit asks whether a run may begin that the agent died in before, if it did: the error
+// says why it must not now, or not any more. Release ends the run.
+func (d *deaths) admit(key deathKey) (release func(), err error) {
+	switch n := d.of(key); {
+	case n == 0:
+		return func() {}, nil
+	case n >= maxDeaths:
+		return nil, diedError(n)
+	case !d.alone.TryLock():
+		return nil, fmt.Errorf("%w: another event runs that the agent may have died of", errPutOff)
+	}
+	return d.alone.Unlock, nil
+}
+
 // diedError is why an event is not run again.
 func diedError(n int) error {
 	times := "twice"
@@ -242,20 +257,31 @@ func diedError(n int) error {
 	return &Fault{FaultDeath, fmt.Errorf("the agent died %s while it ran", times)}
 }
 
+func isDeath(err error) bool {
+	var fault *Fault
+	return errors.As(err, &fault) && fault.Kind == FaultDeath
+}
+
+// condemned stops a function for a while that has letters from an earlier start.
+func (fn *function) condemned() {
+	key := deathKey{function: fn.Name, version: fn.Version()}
+	if n := fn.agent.deaths.of(key); n > 0 {
+		fn.workers[0].killed(n, &Fault{FaultDeath, fmt.Errorf("the agent died twice while it ran, of %d of its events", n)})
+	}
+}
+
 func (w *worker) deathKey(t *task, ev *Event) deathKey {
-	return deathKey{w.fn.Name, w.version, t.trigger.Name, ev.ID}
+	return deathKey{w.fn.Name, w.fn.Version(), t.trigger.Name, ev.ID}
 }
 
 // attempt runs the function on ev, unless the agent died too often of that.
 func (w *worker) attempt(ctx context.Context, t *task, ev *Event) error {
-	deaths := &w.fn.agent.deaths
-	if n := deaths.of(w.deathKey(t, ev)); n >= maxDeaths {
-		return diedError(n)
-	} else if n > 0 {
-		if !deaths.alone.TryLock() {
-			return fmt.Errorf("%w: another event runs that the agent may have died of", errPutOff)
+	if deaths := &w.fn.agent.deaths; deaths.known.Load() > 0 {
+		release, err := deaths.admit(w.deathKey(t, ev))
+		if err != nil {
+			return err
 		}
-		defer deaths.alone.Unlock()
+		defer release()
 	}
 	w.inv.Begin(ev, t.trigger.Name, t.attempts+1)
 	w.inv.trigger = &t.trigger.Trigger

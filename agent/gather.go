@@ -34,8 +34,8 @@ const (
 	maxBatchWait     = 24 * time.Hour
 )
 
-// errPutOff says that an event cannot be put aside now; it counts as no attempt.
-var errPutOff = errors.New("it cannot be gathered now")
+// errPutOff says that an event cannot be put aside, or run, now; it counts as no attempt.
+var errPutOff = errors.New("not now")
 
 // errStale says that what was read was never committed.
 var errStale = fmt.Errorf("%w: what it builds on was not committed", errPutOff)
@@ -157,7 +157,7 @@ func (w *worker) noRoom(t *task, r *gathering, key string) error {
 	return fmt.Errorf("%w: the inbox of its function is full; see limits.inbox", errPutOff)
 }
 
-// putOff has a task that could not be gathered wait for a while.
+// putOff has a task that could not be gathered, or run, wait for a while.
 func (w *worker) putOff(t *task, err error) {
 	w.withdrawProbe()
 	if errors.Is(err, errStale) {

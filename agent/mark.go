@@ -107,8 +107,9 @@ const (
 //
 // A slot may still hold a mark of an older, identical event for a trigger that
 // the newer one has not reached; the newest id found (they sort by age, see
-// ids) decides which event came again.
-func unmarked(view View, ev *Event, routes []*route) ([]*route, error) {
+// ids) decides which event came again. Newest is the one that the agent died in, "" if
+// it did not.
+func unmarked(view View, ev *Event, routes []*route, newest string) ([]*route, error) {
 	key, place := blockOf(ev.Origin.Slot)
 	block, err := view.Get(blockScope, key)
 	if err != nil {
@@ -121,7 +122,6 @@ func unmarked(view View, ev *Event, routes []*route) ([]*route, error) {
 		}
 	})
 	ids := make([]string, len(routes))
-	newest := ""
 	for i, rt := range routes {
 		ids[i] = inBlock[triggerHash(rt.trigger.Name)]
 		value, err := view.Get(markScope, markKey(ev.Origin.Slot, rt.trigger.Name))

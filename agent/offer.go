@@ -25,7 +25,7 @@ func (a *Agent) Offer(ev *Event, done func(error)) {
 			a.counts.duplicates.Add(1)
 			return
 		}
-		left, err := unmarked(a.store, ev, routes)
+		left, err := unmarked(a.store, ev, routes, a.deaths.idOf(ev.Origin))
 		if err != nil {
 			refuse(done, err)
 			return

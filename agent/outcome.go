@@ -11,20 +11,21 @@ import (
 
 // outcome is what one run decided, in the store's terms.
 type outcome struct {
-	task   *task
-	worker *worker
-	event  *Event
-	writes []Write
-	adds   []Record
-	direct []Publish // leave at once, without the store
-	level  Durability
-	grown  [2]int64 // bytes by which the state grows, by space
-	dead   bool
-	passed bool          // a stage before the function did not let it through
-	count  *atomic.Int64 // counts it; nil: nothing does
-	answer func()        // when it is durable; nil: nobody asks
-	aside  *asideChange  // of what is put aside; nil: it stays
-	marked bool          // the committer notes that the trigger is done with the event
+	task     *task
+	worker   *worker
+	event    *Event
+	writes   []Write
+	adds     []Record
+	direct   []Publish // leave at once, without the store
+	level    Durability
+	grown    [2]int64 // bytes by which the state grows, by space
+	dead     bool
+	passed   bool          // a stage before the function did not let it through
+	count    *atomic.Int64 // counts it; nil: nothing does
+	answer   func()        // when it is durable; nil: nobody asks
+	aside    *asideChange  // of what is put aside; nil: it stays
+	survived *deathKey     // that run is over now; nil: the agent never died in it
+	marked   bool          // the committer notes that the trigger is done with the event
 }
 
 // answers notes what to tell who asks for what became of the event.
@@ -167,6 +168,7 @@ func contentType(given string, data []byte) string {
 // mark keeps in mind that this trigger is done with the event, should it be
 // delivered again. A run that leaves nothing needs none: it may run again.
 func (w *worker) mark(o *outcome) {
+	w.fn.agent.deaths.over(o)
 	if o.event.Origin.Slot != "" && o.level != DurabilityNone && o.task.pend != nil && !o.nothing() {
 		o.marked = len(o.event.ID) <= maxMarkID
 		if !o.marked {
@@ -223,6 +225,9 @@ func (a *Agent) settled(o *outcome) {
 		a.opts.Watch.Settled(&Outcome{o.event, t.trigger.Name, fn.Name, o.dead, o.writes, o.adds})
 	}
 	fn.inbox.remove(t)
+	if o.survived != nil {
+		a.deaths.forget(*o.survived)
+	}
 	if o.aside != nil {
 		a.asides.settled(o.aside)
 	}

@@ -137,6 +137,7 @@ const (
 	FaultError   FaultKind = "error"   // the function itself reported failure
 	FaultFuel    FaultKind = "fuel"    // used more than Limits.Fuel
 	FaultLimit   FaultKind = "limit"   // more host calls or output than its limits allow
+	FaultDeath   FaultKind = "death"   // the agent died twice while it ran
 )
 
 // Fault is a failed run with its cause.

@@ -32,9 +32,7 @@ func (w *worker) handle(ctx context.Context, t *task) {
 			continue
 		}
 		if err == nil {
-			w.inv.Begin(ev, t.trigger.Name, t.attempts+1)
-			w.inv.trigger = &t.trigger.Trigger
-			err = w.invoke(ctx)
+			err = w.attempt(ctx, t, ev)
 		}
 		if err != nil && ctx.Err() != nil {
 			w.withdrawProbe()
@@ -120,7 +118,9 @@ func (w *worker) invoke(ctx context.Context) error {
 	a, stats := w.fn.agent, w.fn.stats
 	a.turns.take(w.claim)
 	start := time.Now()
+	w.place.begin(w.inv.Event, w.inv.Trigger)
 	err := w.mod.Invoke(ctx, w.inv)
+	w.place.end()
 	a.turns.give(w.claim)
 	w.inv.Usage.Took = time.Since(start)
 	stats.latency.add(w.inv.Usage.Took)
@@ -173,6 +173,7 @@ func (w *worker) worked() {
 	if !w.fn.breaker.succeeded() {
 		return
 	}
+	w.fn.agent.deaths.acquit(context.Background(), w.fn.agent, &w.fn.Function)
 	w.tell("unparked", unparked{w.fn.Name})
 	w.fn.agent.opts.Log.Info("a function works again: the events that waited run", "function", w.fn.Name)
 	for _, other := range w.fn.workers {
@@ -182,15 +183,25 @@ func (w *worker) worked() {
 
 // broke notes that a run failed; too often in a row, and the function stops.
 func (w *worker) broke(ev *Event, err error) {
-	b, opts := &w.fn.breaker, &w.fn.agent.opts
-	if pause := b.failed(ev.ID, err, w.probe, opts, w.fn.agent.now()); pause > 0 {
-		if !w.probe {
-			w.tell("parked", parked{w.fn.Name, err.Error(), w.fn.agent.now().Add(pause)})
-		}
-		opts.Log.Error("a function keeps failing and is stopped for a while: its events wait; skerry status shows when one may try again",
-			"function", w.fn.Name, "pause", pause, "err", err)
-		w.fn.agent.askSpill() // what waits will wait for long
+	if pause := w.fn.breaker.failed(ev.ID, err, w.probe, &w.fn.agent.opts, w.fn.agent.now()); pause > 0 {
+		w.stopped(pause, err, "a function keeps failing and is stopped for a while: its events wait; skerry status shows when one may try again")
 	}
+}
+
+// killed notes that the agent died of the function, so that its letters are n now.
+func (w *worker) killed(n int, err error) {
+	pause := w.fn.breaker.trip(err, n, &w.fn.agent.opts, w.fn.agent.now())
+	w.stopped(pause, err, "the agent died of a function, which is stopped for a while: its events wait; skerry status shows when one may try again")
+}
+
+// stopped tells that the function's breaker has opened.
+func (w *worker) stopped(pause time.Duration, err error, text string) {
+	a := w.fn.agent
+	if !w.probe {
+		w.tell("parked", parked{w.fn.Name, err.Error(), a.now().Add(pause)})
+	}
+	a.opts.Log.Error(text, "function", w.fn.Name, "pause", pause, "err", err)
+	a.askSpill() // what waits will wait for long
 }
 
 func (w *worker) withdrawProbe() {
@@ -204,17 +215,21 @@ func (w *worker) failed(t *task, ev *Event, err error) {
 	a := w.fn.agent
 	w.fn.stats.fail(err)
 	a.counts.failures.Add(1)
-	rejected := errors.Is(err, ErrReject)
-	if rejected {
+	rejected, died, tries := errors.Is(err, ErrReject), isDeath(err), 1
+	switch {
+	case rejected:
 		w.worked()
-	} else {
+	case died:
+		tries = maxDeaths
+		w.killed(a.deaths.convict(context.Background(), a, &w.fn.Function), err)
+	default:
 		w.broke(ev, err)
 	}
 	w.mu.Lock()
-	t.attempts++
+	t.attempts += tries
 	w.mu.Unlock()
 	retry := t.trigger.Retry
-	if rejected || t.attempts >= retry.attempts() {
+	if rejected || died || t.attempts >= retry.attempts() {
 		w.bury(t, ev, err)
 		return
 	}

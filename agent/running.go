@@ -72,6 +72,7 @@ func (fn *function) run(ctx context.Context) {
 		<-fn.after
 		fn.readInbox()
 	default:
+		fn.condemned()
 		fn.readInbox()
 	}
 	fn.started.Store(true)

@@ -92,12 +92,16 @@ func readPlace(mem []byte) (r ran, ok bool) {
 }
 
 // renew begins another life, in which nothing runs yet.
-func (u *underway) renew() {
+func (u *underway) renew(log *slog.Logger) {
 	if len(u.mem) < placeSize {
 		return
 	}
+	p := place{log: log}
+	defer p.guard(debug.SetPanicOnFault(true))
 	for at := placeSize; at < len(u.mem); at += placeSize {
-		u.mem[at] = 0
+		if u.mem[at] != 0 { // leaves pages alone that nobody used
+			u.mem[at] = 0
+		}
 	}
 	copy(u.mem[copy(u.mem, underwayMagic):], rand.Text()[:lifeSize])
 }

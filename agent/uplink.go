@@ -82,7 +82,8 @@ type Waiting struct {
 	Event       string    `json:"event"` // its id, which the far side gets
 	Type        string    `json:"type,omitempty"`
 	Time        time.Time `json:"time,omitzero"`
-	Left        int64     `json:"expires_in_ms,omitempty"` // until its time is over, as far as is known; 0: it never is
+	Expires     bool      `json:"expires,omitempty"`
+	Left        int64     `json:"expires_in_ms,omitempty"` // until it Expires; 0: not known
 	Attempts    int       `json:"attempts"`
 	ContentType string    `json:"content_type,omitempty"`
 	Size        int       `json:"size"`                  // of the data, bytes
@@ -90,15 +91,15 @@ type Waiting struct {
 }
 
 // NewWaiting describes a record that waits for a target, without its data.
-// Without a clock nobody knows when it expires.
+// Without a clock it is not known when it expires.
 func NewWaiting(r *Record, clock *Clock) Waiting {
 	target, _, _, _ := SplitTarget(r.Queue)
 	w := Waiting{
 		ID: r.Seq, Target: target, Priority: r.Priority, Latest: r.Latest, Shed: r.Shed, Key: r.Key,
 		Function: r.Function, Trigger: r.Trigger, Event: r.Event.ID, Type: r.Event.Type, Time: r.Event.Time,
-		Attempts: r.Attempts, ContentType: r.Event.ContentType, Size: len(r.Event.Data),
+		Expires: !r.Expires.IsZero(), Attempts: r.Attempts, ContentType: r.Event.ContentType, Size: len(r.Event.Data),
 	}
-	if clock != nil && !r.Expires.IsZero() {
+	if clock != nil && w.Expires {
 		w.Left = clock.Left(r.Expires).Milliseconds()
 	}
 	return w

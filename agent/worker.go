@@ -23,6 +23,7 @@ type worker struct {
 	unread error                            // why the state could not be read
 
 	claim *claim // to a turn
+	place place  // where it notes what it runs
 
 	wake chan struct{}
 
@@ -58,6 +59,8 @@ func newWorker(fn *function, mod Module) *worker {
 
 // run works until ctx ends or the function is retired.
 func (w *worker) run(ctx context.Context) {
+	w.place = w.fn.agent.underway.take(w.fn)
+	defer w.fn.agent.underway.give(&w.place)
 	for {
 		t := w.next(ctx)
 		if t == nil {

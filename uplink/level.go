@@ -60,7 +60,7 @@ func (l *level) rewind(seq uint64) {
 // turn in between, or keys that fail again and again would be all that is ever
 // read.
 func (l *level) recall(now time.Time, atEnd bool) {
-	if l.full() || !atEnd && l.news < l.limit/2 {
+	if l.full() || !atEnd && l.news <= l.limit/2 {
 		return
 	}
 	if seq := l.away.recall(now); seq > 0 {

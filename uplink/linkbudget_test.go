@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 // clock is a time that tests set.
 type clock struct {
+	mu     sync.Mutex
 	now    time.Time
 	unsure bool
 }
@@ -28,9 +30,20 @@ func newClock(text string) *clock {
 
 func (c *clock) opts(o uplink.LinkOptions) uplink.LinkOptions {
 	o.Name, o.Zone = "lte", time.UTC
-	o.Now = func() time.Time { return c.now }
+	o.Now = func() time.Time {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.now
+	}
 	o.Sure = func() bool { return !c.unsure }
 	return o
+}
+
+// nextDay goes on while others look at the time.
+func (c *clock) nextDay() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.AddDate(0, 0, 1)
 }
 
 // send sends a record if the link takes it, with so much on the wire.
@@ -195,8 +208,8 @@ func TestLinkIsKeptInTheStore(t *testing.T) {
 		kept := func() int64 { return open().Status().Sent }
 		m.Count(10, 0)
 		<-time.After(5 * time.Second)
-		if kept() != 10 || store.commits != 1 {
-			t.Errorf("after 5 s %d bytes are kept, by %d commits", kept(), store.commits)
+		if kept() != 10 || store.count() != 1 {
+			t.Errorf("after 5 s %d bytes are kept, by %d commits", kept(), store.count())
 		}
 		for i := range int64(1000) {
 			m.Count(1000, 0)
@@ -205,11 +218,11 @@ func TestLinkIsKeptInTheStore(t *testing.T) {
 				t.Fatalf("a kill would forget %d bytes", lost)
 			}
 		}
-		if store.commits > 40 {
-			t.Errorf("%d commits for 1 MB", store.commits)
+		if store.count() > 40 {
+			t.Errorf("%d commits for 1 MB", store.count())
 		}
 		<-time.After(time.Minute)
-		if commits := store.commits; commits > 42 {
+		if commits := store.count(); commits > 42 {
 			t.Errorf("%d commits, though nothing went", commits)
 		}
 		m.Count(5, 0)

@@ -139,8 +139,8 @@ func (c *linkConn) Close() (err error) {
 		c.sample()
 		linger := c.linger()
 		err = c.Conn.Close()
-		if linger {
-			time.AfterFunc(lingerFor+2*c.rtt, c.end)
+		if linger > 0 {
+			time.AfterFunc(linger, c.end)
 		} else {
 			c.m.count(2*(c.state.ip+tcpHeader), c.state.ip+tcpHeader)
 			c.end()
@@ -150,10 +150,10 @@ func (c *linkConn) Close() (err error) {
 }
 
 // linger ends the connection on the wire and keeps a descriptor of it, by which
-// the system goes on to tell.
-func (c *linkConn) linger() bool {
+// the system goes on to tell; it returns for how long, 0 for not at all.
+func (c *linkConn) linger() time.Duration {
 	if c.raw == nil || !c.m.mayLinger() {
-		return false
+		return 0
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,10 +165,10 @@ func (c *linkConn) linger() bool {
 	})
 	if err != nil || c.fd < 0 {
 		c.m.lingered()
-		return false
+		return 0
 	}
 	c.state.over = true
-	return true
+	return lingerFor + 2*c.rtt
 }
 
 // end takes the last sample.

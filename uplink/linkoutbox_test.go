@@ -111,7 +111,7 @@ func TestABudgetGoesToTheHighestPriorities(t *testing.T) {
 			t.Errorf("%d bytes are used, the budget is %d", used, day)
 		}
 		checkHighest(t, offered, far.byPriority(), fmt.Sprint("day ", today+1))
-		c.now = c.now.AddDate(0, 0, 1)
+		c.nextDay()
 	}
 	for id, n := range far.got {
 		if n > 1 {

@@ -146,6 +146,13 @@ func (s *shelf) Commit(_ context.Context, f *agent.Frame) error {
 	return nil
 }
 
+// count is how many frames were committed.
+func (s *shelf) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.commits
+}
+
 func newMeter(t testing.TB, opts uplink.LinkOptions) *uplink.Meter {
 	t.Helper()
 	m, err := uplink.NewMeter(opts, &shelf{})

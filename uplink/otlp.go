@@ -28,7 +28,7 @@ func otlpPreset(c *TargetConfig) (*preset, error) {
 	if c.Payload != "" {
 		return nil, mistake("payload", "is no option of kind otlp; remove it")
 	}
-	base, err := place(c, "", "")
+	base, err := place(c, "", "/v1")
 	if err != nil {
 		return nil, err
 	}
@@ -57,12 +57,12 @@ func OTLPResource(device, version string, labels []string) []OTLPAttr {
 func writeOTLP(m *message, resource []OTLPAttr) error {
 	m.header.Set("Content-Type", otlpType)
 	m.header.Set("Content-Encoding", "gzip")
-	m.path, m.body = "/v1/logs", m.event.Data
+	m.path, m.body = "/logs", m.event.Data
 	switch {
 	case m.rec.Kind != agent.KindTelemetry:
 		m.body = OTLPLogs(resource, []OTLPLog{eventLog(m.event)})
 	case m.event.Type == TypeMetrics:
-		m.path = "/v1/metrics"
+		m.path = "/metrics"
 	case m.event.Type != TypeLogs:
 		return refuse("a target of kind otlp takes logs, metrics and follow-ups, not %q", m.event.Type)
 	}

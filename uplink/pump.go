@@ -124,6 +124,9 @@ func (p *pump) tend(now time.Time) {
 	allot(p.levels, p.memory)
 	for _, l := range p.levels {
 		l.rewind(l.makeRoom(now))
+		if p.breaker.ready().After(now) {
+			continue // nothing could be sent
+		}
 		l.recall(now, p.read != nil && p.read.covers(l) && now.Sub(p.read.since) >= quiet)
 	}
 	if !p.sweepAt.After(now) {

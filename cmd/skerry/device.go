@@ -52,6 +52,7 @@ type device struct {
 
 	clock     *agent.Clock // by which state and records expire
 	store     *store.Store
+	underway  *underway
 	meters    []*uplink.Meter  // of cfg.Links
 	targets   []*uplink.Outbox // of cfg.Targets, in their order
 	brokers   []*uplink.Outbox
@@ -97,9 +98,12 @@ func newDevice(cfg Config, tune tuning, log *slog.Logger) (*device, error) {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	d := &device{cfg: cfg, log: log, book: book, clock: clock, store: st, started: time.Now(), written: written}
+	if d.underway, err = openUnderway(filepath.Join(cfg.Data, underwayFile)); err != nil {
+		log.Warn("cannot note which runs are under way: should the agent die, it is not known of what", "err", err)
+	}
 	d.telemetry = newTelemetry(&d.cfg, d.store, d.started, d.log)
 	if err := d.wire(tune); err != nil {
-		return nil, errors.Join(usageError{err}, st.Close())
+		return nil, errors.Join(usageError{err}, d.underway.close(), st.Close())
 	}
 	return d, nil
 }
@@ -145,7 +149,7 @@ func (d *device) wire(tune tuning) error {
 	}
 	d.agent = agent.New(d.store, d.runtime, sources, agent.Options{
 		Device: d.cfg.Device.ID, DefaultBroker: d.defaultBroker(), Publishers: publishers,
-		Language: when.Language{}, Secrets: d.secret, Fetch: d.fetcher, Clock: d.clock, Linger: d.cfg.Linger, Group: groupSize, Watch: d.telemetry.watcher(), Log: d.log,
+		Language: when.Language{}, Secrets: d.secret, Fetch: d.fetcher, Clock: d.clock, Linger: d.cfg.Linger, Group: groupSize, Underway: d.underway.memory(), Watch: d.telemetry.watcher(), Log: d.log,
 	})
 	return d.wireRegistry(tune)
 }
@@ -315,7 +319,7 @@ func (d *device) run(ctx context.Context) error {
 func (d *device) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	return errors.Join(d.runtime.Close(ctx), d.store.Close())
+	return errors.Join(d.runtime.Close(ctx), d.underway.close(), d.store.Close())
 }
 
 func (d *device) hello() {

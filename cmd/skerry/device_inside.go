@@ -16,6 +16,15 @@ func (d *device) wireSchedule() *sensors.Schedule {
 	})
 }
 
+// retryBroker has what waits for a broker go at once, now that it is there again.
+func (d *device) retryBroker(name string) {
+	for _, o := range d.brokers {
+		if o.Status().Name == name {
+			o.Retry()
+		}
+	}
+}
+
 // linked tells when the connection to a broker comes and goes.
 func (d *device) linked(broker string) func(why error) {
 	type link struct {
@@ -24,6 +33,7 @@ func (d *device) linked(broker string) func(why error) {
 	}
 	return func(why error) {
 		if why == nil {
+			d.retryBroker(broker)
 			d.inside.Tell("link/"+broker+"/up", link{Broker: broker})
 			return
 		}

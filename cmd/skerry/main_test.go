@@ -51,6 +51,9 @@ func TestExitCodesTellWhoseTurnItIs(t *testing.T) {
 		{"publish ../../examples/overheat/app.yaml --to ftp://x", 2},
 		{"demo --for 3s --offline 3s", 2},
 		{"status --socket DIR/none.sock", 1},
+		{"uplink --socket DIR/none.sock", 1},
+		{"uplink shwo", 2},
+		{"uplink drop alerts --socket DIR/none.sock", 2},
 	} {
 		cmd := exec.Command(os.Args[0], strings.Fields(strings.ReplaceAll(tt.args, "DIR", dir))...)
 		out, err := cmd.CombinedOutput()

@@ -56,6 +56,7 @@ func runAgent(ctx context.Context, cfg Config, log *slog.Logger) error {
 		case err = <-ended:
 			log.Info("stopped")
 		case <-time.After(stopWithin):
+			dev.underway.forget()
 			log.Warn("stopped the hard way: something did not end in time; nothing acknowledged is lost")
 			return nil
 		}

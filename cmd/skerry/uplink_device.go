@@ -62,7 +62,7 @@ func (c control) steer(target string, do func(*uplink.Outbox) error) error {
 		return err
 	}
 	if o == nil {
-		return fmt.Errorf("%s is not in the configuration any more, so nothing is sent there: skerry uplink drop %s removes what waits for it", target, target)
+		return fmt.Errorf("%s is not in the configuration any more, so nothing is sent there: skerry uplink drop %s --all removes what waits for it", target, target)
 	}
 	return do(o)
 }

@@ -209,7 +209,7 @@ func printBacklog(w io.Writer, target string, list []agent.Waiting, limit int, o
 		if r.Latest {
 			priority += ", latest"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.ID, priority, cmp.Or(r.Function, r.Trigger, "-"), timeText(r.Time), leftText(r.Left),
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.ID, priority, cmp.Or(r.Function, r.Trigger, "-"), timeText(r.Time), leftText(r),
 			r.Attempts, bytesText(int64(r.Size)), shown(cmp.Or(r.Key, "-")))
 	}
 	if err := t.Flush(); err != nil {
@@ -224,12 +224,14 @@ func printBacklog(w io.Writer, target string, list []agent.Waiting, limit int, o
 
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
-// leftText says in how many milliseconds something expires.
-func leftText(ms int64) string {
-	left := (time.Duration(ms) * time.Millisecond).Round(time.Second)
+// leftText says when a record expires.
+func leftText(w *agent.Waiting) string {
+	left := (time.Duration(w.Left) * time.Millisecond).Round(time.Second)
 	switch {
-	case ms == 0:
+	case !w.Expires:
 		return "never"
+	case w.Left == 0:
+		return "not known"
 	case left <= 0:
 		return "now"
 	}
@@ -267,7 +269,7 @@ func printWaiting(w io.Writer, r agent.Waiting, output string) error {
 		{"event", r.Event},
 		{"type", r.Type},
 		{"of", r.Time.UTC().Format("2006-01-02 15:04:05.000Z")},
-		{"expires", leftText(r.Left)},
+		{"expires", leftText(&r)},
 		{"tries", fmt.Sprint(r.Attempts)},
 		{"content type", r.ContentType},
 		{"data", bytesText(int64(r.Size))},

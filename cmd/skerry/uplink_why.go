@@ -115,8 +115,8 @@ func (c control) whyRecord(target string, id uint64) ([]string, error) {
 	if r.Function != "" {
 		text += "; it is from " + r.Function
 	}
-	if w.Left != 0 {
-		text += "; it expires " + leftText(w.Left)
+	if w.Expires {
+		text += "; it expires " + leftText(&w)
 	}
 	all := []string{text + "."}
 	o := c.outbox(target)

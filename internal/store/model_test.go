@@ -141,6 +141,127 @@ func (m *model) check(t *testing.T, s *store.Store) {
 	if n != len(m.records) {
 		t.Errorf("%d records, want %d", n, len(m.records))
 	}
+	m.checkLevels(t, s)
+}
+
+// checkLevels compares what a reader of several queues is told.
+func (m *model) checkLevels(t *testing.T, s *store.Store) {
+	t.Helper()
+	l := s.Levels("q0", "q1", "q2")
+	var newest uint64
+	for seq := range m.records {
+		newest = max(newest, seq)
+		if !l.Has(seq) {
+			t.Errorf("record %d is said not to wait", seq)
+		}
+	}
+	if l.Has(newest+1) || l.Has(0) {
+		t.Error("a record that never was is said to wait")
+	}
+	for at, name := range l.Names() {
+		var size int64
+		stubs := s.Pending(name)
+		for i, stub := range stubs {
+			size += stub.Size
+			if n := l.Older(at, stub.Seq); n != i {
+				t.Errorf("%s: %d records are said to be before the one at %d", name, n, i)
+			}
+		}
+		if n := l.Bytes(at); len(stubs) != l.Len(at) || n < size*7/10-2000 || n > size*13/10+2000 || len(stubs) == 0 && n != 0 {
+			t.Errorf("%s: %d bytes of %d records, want about %d", name, n, len(stubs), size)
+		}
+		page, err := l.Page(at, 0, 1<<20, 3000)
+		for i, rec := range page {
+			if rec.Seq != stubs[i].Seq {
+				t.Errorf("%s: record %d of a page is %d, want %d", name, i, rec.Seq, stubs[i].Seq)
+			}
+		}
+		if err != nil || len(page) == 0 && len(stubs) > 0 {
+			t.Errorf("%s: a page of %d, %v", name, len(page), err)
+		}
+	}
+	if newest > 0 {
+		if upto, err := l.Wait(t.Context(), []int{0, 1, 2}, newest-1); err != nil || upto < newest {
+			t.Errorf("news up to %d, %v; want %d", upto, err, newest)
+		}
+	}
+}
+
+// A reader of several queues is woken by a record in any of those it asked for,
+// and by no other.
+func TestWaitForLevels(t *testing.T) {
+	s := open(t, t.TempDir(), store.Options{})
+	l := s.Levels("a", "b", "c")
+	commit(t, s, agent.Frame{Add: []agent.Record{record("a", 1), record("b", 2)}})
+	upto, err := l.Wait(t.Context(), []int{0, 1}, 0)
+	if err != nil || upto != 2 {
+		t.Fatalf("upto %d, %v", upto, err)
+	}
+	woken := make(chan uint64)
+	go func() {
+		upto, _ := l.Wait(t.Context(), []int{0, 2}, upto)
+		woken <- upto
+	}()
+	commit(t, s, agent.Frame{Add: []agent.Record{record("b", 3)}})
+	commit(t, s, agent.Frame{Add: []agent.Record{record("c", 4)}, Lazy: true})
+	if upto := <-woken; upto != 4 {
+		t.Errorf("woken by %d, want 4", upto)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Wait(ctx, []int{0, 1, 2}, 4); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// A page ends with the record that fills it.
+func TestPageEndsByBytes(t *testing.T) {
+	s := open(t, t.TempDir(), store.Options{})
+	for range 10 {
+		commit(t, s, agent.Frame{Add: []agent.Record{{Queue: "q", Event: agent.Event{Data: make([]byte, 1000)}}}})
+	}
+	for bytes, want := range map[int]int{0: 1, 1: 1, 1000: 1, 2500: 3, 1 << 20: 10} {
+		if page, err := s.Queue("q").Page(0, 100, bytes); len(page) != want || err != nil {
+			t.Errorf("%d bytes: %d records, %v; want %d", bytes, len(page), err, want)
+		}
+	}
+}
+
+// How much waits in a queue is known after a restart, also of queues whose
+// records are of different size, and when some of them have gone.
+func TestBytesAfterRestart(t *testing.T) {
+	dir := t.TempDir()
+	opts := store.Options{SegmentSize: 64 << 10, NoSync: true}
+	s := open(t, dir, opts)
+	for i := range 200 {
+		f := agent.Frame{Add: []agent.Record{{Queue: "small", Event: agent.Event{Data: make([]byte, 100)}}, {Queue: "large", Event: agent.Event{Data: make([]byte, 5000)}}}}
+		commit(t, s, f)
+		if i%2 == 0 {
+			commit(t, s, agent.Frame{Done: []uint64{uint64(2*i + 1), uint64(2*i + 2)}})
+		}
+	}
+	check := func() {
+		t.Helper()
+		for name, want := range map[string]int64{"small": 100 * 150, "large": 100 * 5050} {
+			if n := s.Queue(name).Bytes(); n < want*9/10 || n > want*11/10 {
+				t.Errorf("%s has %d bytes, want about %d", name, n, want)
+			}
+		}
+	}
+	check()
+	closed(t, s)
+	s = open(t, dir, opts)
+	check()
+	var f agent.Frame
+	for _, q := range s.Queues() {
+		for _, stub := range s.Pending(q) {
+			f.Done = append(f.Done, stub.Seq)
+		}
+	}
+	commit(t, s, f)
+	if n := s.Queue("small").Bytes() + s.Queue("large").Bytes(); n != 0 {
+		t.Errorf("%d bytes of no records", n)
+	}
 }
 
 func TestModel(t *testing.T) {

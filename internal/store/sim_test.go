@@ -169,8 +169,16 @@ func (m *sim) read() *model {
 				got.tries[stub.Seq] = rec.Attempts
 			}
 		}
+		if m.s.Queue(q).Bytes() <= 0 {
+			m.fail("queue %s has %d bytes", q, m.s.Queue(q).Bytes())
+		}
 		if n := m.s.Queue(q).Len(); n != len(m.s.Pending(q)) {
 			m.fail("queue %s has %d records and lists %d", q, n, len(m.s.Pending(q)))
+		}
+	}
+	for i := range 3 {
+		if q := m.s.Queue(fmt.Sprint("q", i)); q.Len() == 0 && q.Bytes() != 0 {
+			m.fail("an empty queue has %d bytes", q.Bytes())
 		}
 	}
 	for i := range 30 {
