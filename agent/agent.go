@@ -29,7 +29,8 @@ type Options struct {
 	Fetch         Fetcher                                   // for outbound requests of functions; nil: none
 	SpillAfter    time.Duration                             // an event unacknowledged for so long goes to the inbox; 0 means 100 ms
 	Grace         time.Duration                             // to finish what is queued when stopping; 0 means 3 s
-	OrphanAfter   time.Duration                             // events of a removed function are dead-lettered after it; 0 means a day
+	OrphanAfter   time.Duration                             // events of a removed function are dead-lettered after it, and its state deleted; 0 means a day
+	Settled       func() bool                               // the deployment is all that belongs here: state of what it lacks may go; nil: it always is
 	Linger        time.Duration                             // a group waits so long for company; 0 commits at once
 	Group         int                                       // outcomes that share a sync, at most; 0 means 64
 	Clock         *Clock                                    // by which the store lets state expire; nil: the wall clock, on both sides
@@ -54,6 +55,7 @@ type Agent struct {
 	counts    counters
 	order     atomic.Int64
 	gates     gates
+	remains   remains
 	deaths    deaths
 	underway  *underway
 	asides    *asides
@@ -92,6 +94,7 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	a.spillNow, a.spaces = make(chan struct{}, 1), map[string]*space{}
 	a.ledger.bySlot = map[string]*pending{}
 	a.gates.gone, a.turns = map[string]time.Time{}, newTurns(runtime.GOMAXPROCS(0))
+	a.remains.done = map[string]deleted{}
 	a.asides, a.underway = newAsides(a), newUnderway(opts.Underway)
 	a.current.Store(a.deployment(Deployment{}))
 	a.committer, a.replacer = newCommitter(a), newReplacer(store, opts.Log)

@@ -13,7 +13,7 @@ const (
 	deadCheck    = time.Second
 )
 
-// tidy keeps the dead-letter box within its bounds, inboxes from being
+// tidy keeps the dead-letter box within its bounds, inboxes and state from being
 // forgotten, and the size and the clock of the state right, until ctx ends.
 func (a *Agent) tidy(ctx context.Context) error {
 	tick := time.NewTicker(deadCheck)
@@ -33,6 +33,7 @@ func (a *Agent) tidy(ctx context.Context) error {
 				lost.bury(ctx, a, now)
 				a.gates.tidy(ctx, a, now)
 				a.asides.tidy(ctx, a, now)
+				a.remains.tidy(ctx, a, now)
 			default:
 			}
 		}

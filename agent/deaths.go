@@ -85,7 +85,7 @@ func (d *deaths) load(ctx context.Context, a *Agent) error {
 	if err := d.read(a.store); err != nil {
 		return err
 	}
-	life, runs := a.underway.past()
+	life, runs := a.underway.past(a.opts.Log)
 	f := &Frame{}
 	for _, r := range runs {
 		if n, counted := d.count(r, life); !counted {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -31,7 +34,7 @@ func TestDeathIsCountedOnce(t *testing.T) {
 		if id := again.deaths.idOf(Origin{Slot: "plant/17", Hash: 7}); id != "e1" {
 			t.Errorf("redelivered, its id is %q, want e1", id)
 		}
-		if _, runs := again.underway.past(); len(runs) > 0 {
+		if _, runs := again.underway.past(a.opts.Log); len(runs) > 0 {
 			t.Errorf("still under way: %+v", runs)
 		}
 	}
@@ -62,7 +65,7 @@ func TestPlacesAreBounded(t *testing.T) {
 	none.begin(&Event{ID: "e"}, "t")
 	none.end()
 	p.begin(&Event{ID: strings.Repeat("x", placeSize)}, "t")
-	if _, runs := a.underway.past(); len(runs) > 0 {
+	if _, runs := a.underway.past(a.opts.Log); len(runs) > 0 {
 		t.Errorf("noted: %+v", runs)
 	}
 	p.end()
@@ -70,6 +73,50 @@ func TestPlacesAreBounded(t *testing.T) {
 	a.underway.give(&none)
 	if p = a.underway.take(fn); p.index != 1 {
 		t.Errorf("place %d, want 1", p.index)
+	}
+}
+
+// TestFaultIsNoDeath has the pages go that a worker notes its runs in, as on a file
+// system that has no room for what was there before: a write to them would end the process.
+func TestFaultIsNoDeath(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "underway"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(2 * placeSize); err != nil {
+		t.Fatal(err)
+	}
+	mem, err := syscall.Mmap(int(f.Fd()), 0, 2*placeSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(mem)
+	for name, fault := range map[string]func(*underway, *place, *function){
+		"renew": func(u *underway, _ *place, fn *function) { u.renew(fn.agent.opts.Log) },
+		"take":  func(u *underway, p *place, fn *function) { u.give(p); *p = u.take(fn) },
+		"begin": func(_ *underway, p *place, _ *function) { p.begin(&Event{ID: "e"}, "t") },
+		"end":   func(_ *underway, p *place, _ *function) { p.end() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := f.Truncate(2 * placeSize); err != nil {
+				t.Fatal(err)
+			}
+			a := New(newModelDisk(nil), nil, nil, Options{Underway: mem})
+			fn := &function{Function: Function{Name: "app/f"}, agent: a}
+			p := a.underway.take(fn)
+			p.begin(&Event{ID: "e"}, "t")
+			if err := f.Truncate(0); err != nil {
+				t.Fatal(err)
+			}
+			fault(a.underway, &p, fn)
+			if name != "renew" && p.mem != nil {
+				t.Error("it is written to again")
+			}
+			p.begin(&Event{ID: "e2"}, "t")
+			p.end()
+			a.underway.give(&p)
+		})
 	}
 }
 
@@ -84,7 +131,7 @@ func FuzzUnderway(f *testing.F) {
 		if err := a.deaths.load(context.Background(), a); err != nil {
 			t.Fatal(err)
 		}
-		if _, runs := a.underway.past(); len(runs) > 0 {
+		if _, runs := a.underway.past(a.opts.Log); len(runs) > 0 {
 			t.Errorf("not forgotten: %+v", runs)
 		}
 	})
@@ -117,3 +164,15 @@ type nothing struct{}
 
 func (nothing) Invoke(context.Context, *Invocation) error { return nil }
 func (nothing) Close(context.Context) error               { return nil }
+
+// BenchmarkPlace is what noting a run costs, from its begin to its end.
+func BenchmarkPlace(b *testing.B) {
+	a := New(newModelDisk(nil), nil, nil, Options{Underway: make([]byte, 2*placeSize)})
+	p := a.underway.take(&function{Function: Function{Name: "filter/threshold", Digest: "sha256:0123456789abcdef"}, agent: a})
+	ev := &Event{ID: "gw7/k3jq2a/00001/00000001", Origin: Origin{Slot: "plant/17", Hash: 7}}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.begin(ev, "filter/sensors")
+		p.end()
+	}
+}

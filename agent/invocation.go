@@ -23,7 +23,8 @@ type Invocation struct {
 	trigger  *Trigger  // for what it captures; nil: nothing
 	scopes   [2]string // of state: own and shared
 	grown    [2]int64  // bytes by which this run lets them grow
-	bounds   bounds    // nil: none
+	sized    Sized     // nil: it has no limit
+	timed    timed     // nil: the wall clock
 	view     View
 	outside  Outside
 	grants   []HTTPGrant
@@ -63,7 +64,8 @@ const (
 // under what a run writes itself.
 func NewInvocation(fn *Function, view View, outside Outside) *Invocation {
 	inv := &Invocation{Function: fn, view: view, outside: outside, scopes: stateScopes(fn)}
-	inv.bounds, _ = view.(bounds)
+	inv.sized, _ = view.(Sized)
+	inv.timed, _ = view.(timed)
 	for _, text := range fn.Permissions.HTTP {
 		if g, err := ParseHTTPGrant(text); err == nil { // checked when the app was published and accepted
 			inv.grants = append(inv.grants, g)

@@ -16,9 +16,15 @@ const (
 	maxState    = 64 << 10
 )
 
-// bounds is a View that knows how full the spaces of a function are, and the time.
-type bounds interface {
-	used(space int) (bytes int64)
+// Sized is a View that knows how much of limits.state is used, in StateSize: of the
+// state of the function, or of what it shares with its app. Runs over another View have
+// no limit.
+type Sized interface {
+	Used(shared bool) (bytes int64)
+}
+
+// timed is a View that knows the time.
+type timed interface {
 	expiry(ttl time.Duration) time.Time
 }
 
@@ -78,7 +84,7 @@ func (inv *Invocation) Set(key string, value []byte, ttl time.Duration) error {
 // replaced is the value that a write of key takes the place of. Only its size
 // matters, and that only where there is a limit.
 func (inv *Invocation) replaced(key string) ([]byte, error) {
-	if inv.bounds == nil {
+	if inv.sized == nil {
 		return nil, nil
 	}
 	return inv.read(key)
@@ -89,9 +95,9 @@ func (inv *Invocation) put(key string, old, value []byte, ttl time.Duration) err
 	if len(value) > maxState {
 		return fmt.Errorf("state value of %d bytes, at most %d: %w", len(value), maxState, ErrLimit)
 	}
-	more := stateSize(key, value)
+	more := StateSize(key, value)
 	if old != nil {
-		more -= stateSize(key, old)
+		more -= StateSize(key, old)
 	}
 	space := spaceOf(key)
 	if err := inv.hasRoom(space, more); err != nil {
@@ -112,10 +118,10 @@ func (inv *Invocation) put(key string, old, value []byte, ttl time.Duration) err
 // hasRoom refuses what would take a space beyond limits.state. What does not
 // grow is always taken, so that a full space can be made smaller step by step.
 func (inv *Invocation) hasRoom(space int, more int64) error {
-	if inv.bounds == nil || more <= 0 {
+	if inv.sized == nil || more <= 0 {
 		return nil
 	}
-	size := inv.bounds.used(space) + inv.grown[space] + more
+	size := inv.sized.Used(space == appSpace) + inv.grown[space] + more
 	limit := cmp.Or(inv.Function.Limits.State, DefaultLimits.State)
 	if size <= limit {
 		return nil
@@ -128,10 +134,10 @@ func (inv *Invocation) hasRoom(space int, more int64) error {
 }
 
 func (inv *Invocation) expiry(ttl time.Duration) time.Time {
-	if inv.bounds == nil {
+	if inv.timed == nil {
 		return time.Now().Add(ttl)
 	}
-	return inv.bounds.expiry(ttl)
+	return inv.timed.expiry(ttl)
 }
 
 // Delete removes key; removing what is not there is no error.
@@ -148,7 +154,7 @@ func (inv *Invocation) Delete(key string) error {
 	}
 	space := spaceOf(key)
 	if old != nil {
-		inv.grown[space] -= stateSize(key, old)
+		inv.grown[space] -= StateSize(key, old)
 	}
 	inv.write(Write{Scope: inv.scopes[space], Key: key})
 	return nil

@@ -55,23 +55,22 @@ func (r *readSet) valid() bool {
 	return true
 }
 
-// used implements bounds.
-func (r *readSet) used(space int) int64 { return r.spaces[space].bytes.Load() }
-
-// expiry implements bounds.
-func (r *readSet) expiry(ttl time.Duration) time.Time {
-	if clock := r.committer.agent.opts.Clock; clock != nil {
-		return clock.In(ttl)
+// Used implements Sized.
+func (r *readSet) Used(shared bool) int64 {
+	if shared {
+		return r.spaces[appSpace].bytes.Load()
 	}
-	return time.Now().Add(ttl)
+	return r.spaces[ownSpace].bytes.Load()
+}
+
+// expiry implements timed.
+func (r *readSet) expiry(ttl time.Duration) time.Time {
+	return r.committer.agent.expiry(ttl)
 }
 
 // past tells whether at, from expiry, is over.
 func (r *readSet) past(at time.Time) bool {
-	if clock := r.committer.agent.opts.Clock; clock != nil {
-		return clock.Past(at)
-	}
-	return !at.After(time.Now())
+	return r.committer.agent.past(at)
 }
 
 // Get implements View.

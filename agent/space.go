@@ -22,8 +22,8 @@ func stateScopes(f *Function) [2]string {
 // keyCost is what a key takes beside its name and its value, bytes.
 const keyCost = 64
 
-// stateSize is what a key with a value counts in limits.state.
-func stateSize(key string, value []byte) int64 { return int64(len(key)+len(value)) + keyCost }
+// StateSize is what a key with a value counts in limits.state.
+func StateSize(key string, value []byte) int64 { return int64(len(key)+len(value)) + keyCost }
 
 // space is how much of a key space is used. It is right but for values that
 // have expired, which nobody tells: those it counts until it is counted again.
@@ -64,7 +64,7 @@ func (a *Agent) countState(scope string) (size int64) {
 		if err != nil {
 			a.opts.Log.Error("a value of the state cannot be read", "scope", scope, "key", key, "err", err)
 		}
-		size += stateSize(key, value)
+		size += StateSize(key, value)
 	}
 	return size
 }

@@ -60,7 +60,9 @@ type ran struct {
 }
 
 // past gives what was under way in the life before, which had that name.
-func (u *underway) past() (life string, runs []ran) {
+func (u *underway) past(log *slog.Logger) (life string, runs []ran) {
+	p := place{log: log}
+	defer p.guard(debug.SetPanicOnFault(true)) // a disk may fail to read, too
 	if len(u.mem) < placeSize || !bytes.HasPrefix(u.mem, []byte(underwayMagic)) {
 		return "", nil
 	}
@@ -172,9 +174,9 @@ func (p *place) text(which, at int, text string) (next int) {
 	return at + copy(p.mem[at:], text)
 }
 
-// guard is for the end of what writes. Some file systems have no room for a page that
-// was there before, when the disk is full: then the write faults, and this place notes
-// nothing from then on. Without it, the process would die.
+// guard is for the end of what touches the memory. Some file systems have no room for a
+// page that was there before, when the disk is full: then the write faults, and this
+// place notes nothing from then on. Without it, the process would die.
 func (p *place) guard(was bool) {
 	debug.SetPanicOnFault(was)
 	if fault := recover(); fault != nil {

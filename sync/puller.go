@@ -77,6 +77,8 @@ type Puller struct {
 	sync   FleetSync
 	cause  string     // of the last failed round; "" after a good one
 	held   []heldBack // does not run, since the device lacks something
+	good   bool       // the last round since the start was
+	paused bool       // says the newest fleet document
 }
 
 // NewPuller starts nothing.
@@ -104,6 +106,14 @@ func (p *Puller) Status() agent.SyncStatus {
 		status.Error = strings.TrimPrefix(status.Error+"; "+held, "; ")
 	}
 	return status
+}
+
+// Settled tells that what runs is all that the fleet wants here, as far as the
+// registry's last answer goes: it was good, nothing is held back, nothing is paused.
+func (p *Puller) Settled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.good && !p.paused && len(p.held) == 0
 }
 
 // Restore applies the deployment that ran last, without any network. An app
@@ -246,7 +256,8 @@ var varying = regexp.MustCompile(`[0-9]+`)
 func (p *Puller) report(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err == nil {
+	p.good = err == nil
+	if p.good {
 		if p.cause != "" {
 			p.opts.Log.Info("fleet sync works again", "registry", p.status.Registry)
 		}

@@ -32,7 +32,7 @@ func (p *Puller) round(ctx context.Context) error {
 		return fmt.Errorf("fleet revision %d is refused, revision %d ran here: %w; publish a higher revision", fleet.Metadata.Revision, p.now.Revision, ErrRollback)
 	}
 	p.mu.Lock()
-	p.sync = fleet.Sync
+	p.sync, p.paused = fleet.Sync, fleet.Paused
 	p.mu.Unlock()
 	if fleet.Paused {
 		return nil // looked at again each round, without a byte from the registry

@@ -28,7 +28,7 @@ const (
 type pools struct {
 	tls      *tls.Config
 	resolver *net.Resolver
-	link     *Meter // nil: none
+	link     *Meter       // nil: none
 	up, down atomic.Int64 // bytes on the wire
 
 	mu sync.Mutex

@@ -23,6 +23,7 @@ type store struct {
 	names   []string // of the queues
 	mu      sync.Mutex
 	recs    []agent.Record
+	lens    map[string]int // of the queues
 	dead    []agent.Record
 	frames  []agent.Frame
 	values  map[string][]byte
@@ -32,7 +33,7 @@ type store struct {
 
 // newStore has one queue, or those of a target if recs say so.
 func newStore(recs ...agent.Record) *store {
-	s := &store{names: []string{"target/central"}, values: map[string][]byte{}, changed: make(chan struct{})}
+	s := &store{names: []string{"target/central"}, lens: map[string]int{}, values: map[string][]byte{}, changed: make(chan struct{})}
 	s.add(recs...)
 	return s
 }
@@ -47,6 +48,9 @@ func (s *store) add(recs ...agent.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recs = append(s.recs, recs...)
+	for i := range recs {
+		s.lens[recs[i].Queue]++
+	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -102,9 +106,21 @@ func (s *store) Has(seq uint64) bool {
 	return ok
 }
 
-func (s *store) Len(at int) (n int) {
-	s.in(at, 0, func(agent.Record) bool { n++; return true })
-	return n
+func (s *store) Len(at int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lens[s.names[at]]
+}
+
+// remove takes records away; the lock is held.
+func (s *store) remove(seqs ...uint64) {
+	s.recs = slices.DeleteFunc(s.recs, func(r agent.Record) bool {
+		gone := slices.Contains(seqs, r.Seq)
+		if gone {
+			s.lens[r.Queue]--
+		}
+		return gone
+	})
 }
 
 func (s *store) Bytes(at int) (n int64) {
@@ -137,7 +153,7 @@ func (s *store) Commit(ctx context.Context, f *agent.Frame) error {
 		return agent.ErrFull
 	}
 	s.frames = append(s.frames, *f)
-	s.recs = slices.DeleteFunc(s.recs, func(r agent.Record) bool { return slices.Contains(f.Done, r.Seq) })
+	s.remove(f.Done...)
 	s.dead = append(s.dead, f.Add...)
 	for _, w := range f.Writes {
 		s.values[w.Scope+" "+w.Key] = w.Value

@@ -71,7 +71,7 @@ func Listen(path string) (net.Listener, error) {
 
 // Serve answers on l until ctx ends.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: patience}
 	stopped := make(chan struct{})
 	defer func() { <-stopped }()
 	ctx, cancel := context.WithCancel(ctx)
@@ -100,10 +100,17 @@ func noAgent(path string, err error) error {
 	return fmt.Errorf("%w on %s: start one with skerry run, or name its socket with --socket (%w)", ErrNoAgent, path, err)
 }
 
+// patience is how long most answers may take.
+const patience = 10 * time.Second
+
 // call sends in as JSON to the agent behind the socket at path, and reads its
 // answer into out.
 func call(ctx context.Context, path, method, route string, in, out any) error {
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	return callWithin(ctx, patience, path, method, route, in, out)
+}
+
+func callWithin(ctx context.Context, within time.Duration, path, method, route string, in, out any) error {
+	client := &http.Client{Timeout: within, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -15,7 +16,7 @@ type Uplink interface {
 	UplinkStatus() (agent.UplinkStatus, error)
 	// Waiting gives the records that f chooses, in the order in which they go,
 	// with their data if f names IDs. An ID that is not there is an error.
-	Waiting(target string, f agent.WaitingFilter) ([]agent.Waiting, error)
+	Waiting(ctx context.Context, target string, f agent.WaitingFilter) ([]agent.Waiting, error)
 	// Why says in sentences what happens to what waits for the target or, unless
 	// id is 0, to that record. No target is all of them.
 	Why(target string, id uint64) ([]string, error)
@@ -41,6 +42,10 @@ type uplinkAnswer struct {
 	Error   string              `json:"error,omitempty"`
 }
 
+// maxLook is how long looking through a backlog may take: a million records, on
+// a slow device.
+const maxLook = 10 * time.Minute
+
 // serveUplink answers requests about what waits for targets.
 func serveUplink(mux *http.ServeMux, up Uplink) {
 	mux.HandleFunc("POST /v1/uplink/{action}", func(w http.ResponseWriter, r *http.Request) {
@@ -48,6 +53,9 @@ func serveUplink(mux *http.ServeMux, up Uplink) {
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
 			http.Error(w, "read the request: "+err.Error(), http.StatusBadRequest)
 			return
+		}
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxLook)); err != nil {
+			return // the client went away
 		}
 		out, known, err := in.do(r.Context(), r.PathValue("action"), up)
 		if !known {
@@ -68,7 +76,7 @@ func (in *uplinkRequest) do(ctx context.Context, action string, up Uplink) (out 
 		s, err = up.UplinkStatus()
 		out.Status = &s
 	case "waiting":
-		out.Waiting, err = up.Waiting(in.Target, in.Filter)
+		out.Waiting, err = up.Waiting(ctx, in.Target, in.Filter)
 	case "why":
 		out.Why, err = up.Why(in.Target, in.ID)
 	case "drop":
@@ -99,8 +107,8 @@ func (o Outboxes) UplinkStatus() (agent.UplinkStatus, error) {
 }
 
 // Waiting implements Uplink.
-func (o Outboxes) Waiting(target string, f agent.WaitingFilter) ([]agent.Waiting, error) {
-	out, err := o.ask(context.Background(), "waiting", uplinkRequest{Target: target, Filter: f})
+func (o Outboxes) Waiting(ctx context.Context, target string, f agent.WaitingFilter) ([]agent.Waiting, error) {
+	out, err := o.ask(ctx, "waiting", uplinkRequest{Target: target, Filter: f})
 	return out.Waiting, err
 }
 
@@ -135,7 +143,11 @@ func (o Outboxes) Resume(ctx context.Context, target string) error {
 }
 
 func (o Outboxes) ask(ctx context.Context, action string, in uplinkRequest) (out uplinkAnswer, err error) {
-	err = call(ctx, o.Path, http.MethodPost, "/v1/uplink/"+action, in, &out)
+	within := patience
+	if action == "waiting" || action == "drop" {
+		within = maxLook
+	}
+	err = callWithin(ctx, within, o.Path, http.MethodPost, "/v1/uplink/"+action, in, &out)
 	if err == nil && out.Error != "" {
 		err = errors.New(out.Error)
 	}

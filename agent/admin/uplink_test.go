@@ -34,7 +34,7 @@ func (o *outboxes) UplinkStatus() (agent.UplinkStatus, error) {
 	return agent.UplinkStatus{Targets: []agent.TargetStatus{{Name: "alerts", ByPriority: [10]int{9: 3}}}}, nil
 }
 
-func (o *outboxes) Waiting(target string, f agent.WaitingFilter) ([]agent.Waiting, error) {
+func (o *outboxes) Waiting(_ context.Context, target string, f agent.WaitingFilter) ([]agent.Waiting, error) {
 	o.note("waiting", target, filterText(f))
 	return []agent.Waiting{{ID: 7, Target: target, Data: []byte("x")}}, nil
 }
@@ -66,7 +66,7 @@ func TestTheUplinkOverTheSocket(t *testing.T) {
 	if s, err := up.UplinkStatus(); err != nil || !reflect.DeepEqual(s.Targets, []agent.TargetStatus{{Name: "alerts", ByPriority: [10]int{9: 3}}}) {
 		t.Errorf("UplinkStatus = %+v, %v", s, err)
 	}
-	if list, err := up.Waiting("alerts", agent.WaitingFilter{IDs: []uint64{7}}); err != nil || len(list) != 1 || string(list[0].Data) != "x" {
+	if list, err := up.Waiting(ctx, "alerts", agent.WaitingFilter{IDs: []uint64{7}}); err != nil || len(list) != 1 || string(list[0].Data) != "x" {
 		t.Errorf("Waiting = %+v, %v", list, err)
 	}
 	if why, err := up.Why("alerts", 7); err != nil || !slices.Equal(why, []string{"so"}) {

@@ -149,7 +149,7 @@ func (d *device) wire(tune tuning) error {
 	}
 	d.agent = agent.New(d.store, d.runtime, sources, agent.Options{
 		Device: d.cfg.Device.ID, DefaultBroker: d.defaultBroker(), Publishers: publishers,
-		Language: when.Language{}, Secrets: d.secret, Fetch: d.fetcher, Clock: d.clock, Linger: d.cfg.Linger, Group: groupSize, Underway: d.underway.memory(), Watch: d.telemetry.watcher(), Log: d.log,
+		Language: when.Language{}, Secrets: d.secret, Fetch: d.fetcher, Clock: d.clock, Linger: d.cfg.Linger, Group: groupSize, Underway: d.underway.memory(), Settled: d.settled, Watch: d.telemetry.watcher(), Log: d.log,
 	})
 	return d.wireRegistry(tune)
 }

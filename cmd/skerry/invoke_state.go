@@ -87,6 +87,16 @@ func (s *fileState) apply(writes []agent.Write) {
 	}
 }
 
+// Used implements agent.Sized, for limits.state.
+func (s *fileState) Used(shared bool) (size int64) {
+	for key, value := range s.values {
+		if strings.HasPrefix(key, "/") == shared {
+			size += agent.StateSize(key, value)
+		}
+	}
+	return size
+}
+
 // Get and Keys serve the one function there is.
 func (s *fileState) Get(_, key string) ([]byte, error) { return s.values[key], nil }
 

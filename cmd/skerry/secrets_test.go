@@ -302,13 +302,18 @@ func tellAll(t *testing.T, r *rig, names []string) map[string]string {
 	} {
 		told[command] = r.skerry(strings.Fields(command)...)
 	}
-	for _, name := range names {
-		for _, command := range []string{"why", "show"} {
+	some := func(name string) bool {
+		return name == "http-closed" || name == "http-hold" || name == "lambda-given-hold"
+	}
+	for _, name := range slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !some(name) }) {
+		for _, command := range []string{"why", "show"} { // of all targets, why is above
 			told["uplink "+command+" "+name] = r.skerry("uplink", command, name)
 		}
 	}
-	for _, l := range regexp.MustCompile(`"id": ?(\d+)`).FindAllStringSubmatch(told["deadletter list -o json"], -1) {
-		told["deadletter show "+l[1]] = r.skerry("deadletter", "show", l[1])
+	for i, l := range regexp.MustCompile(`"id": ?(\d+)`).FindAllStringSubmatch(told["deadletter list -o json"], -1) {
+		if i%16 == 0 { // as above
+			told["deadletter show "+l[1]] = r.skerry("deadletter", "show", l[1])
+		}
 	}
 	return told
 }

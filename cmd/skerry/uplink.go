@@ -89,7 +89,7 @@ func uplinkShowCommand() *cobra.Command {
 			}
 			f.Limit = limit
 			return o.use(func(up admin.Uplink) error {
-				list, err := up.Waiting(args[0], f)
+				list, err := up.Waiting(cmd.Context(), args[0], f)
 				if err != nil {
 					return err
 				}

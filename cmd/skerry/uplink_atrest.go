@@ -22,7 +22,7 @@ func (a atRest) UplinkStatus() (agent.UplinkStatus, error) {
 }
 
 // Waiting implements admin.Uplink.
-func (a atRest) Waiting(target string, f agent.WaitingFilter) ([]agent.Waiting, error) {
+func (a atRest) Waiting(_ context.Context, target string, f agent.WaitingFilter) ([]agent.Waiting, error) {
 	return a.waiting(target, f)
 }
 

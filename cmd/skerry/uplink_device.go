@@ -21,7 +21,7 @@ func (d *device) control() control { return control{d, backlog{d.store, d.clock}
 func (c control) UplinkStatus() (agent.UplinkStatus, error) { return c.uplinkStatus(), nil }
 
 // Waiting implements admin.Uplink.
-func (c control) Waiting(target string, f agent.WaitingFilter) ([]agent.Waiting, error) {
+func (c control) Waiting(_ context.Context, target string, f agent.WaitingFilter) ([]agent.Waiting, error) {
 	if err := c.known(target); err != nil {
 		return nil, err
 	}

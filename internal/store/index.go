@@ -189,7 +189,7 @@ func (x *index) take(at *located) {
 	sh := at.seg.byQueue[at.queue]
 	bytes := sh.bytes / int64(sh.live) // exactly what is left for the last one
 	if n := at.t.bytes(at.pos); n > 0 && sh.live > 1 {
-		bytes = min(n, sh.bytes)
+		bytes = min(n, sh.bytes-int64(sh.live-1)) // something is left for the others
 	}
 	x.share(at.seg, at.queue, -1, -bytes)
 }

@@ -55,7 +55,7 @@ func commit(t testing.TB, s *store.Store, f agent.Frame) []agent.Record {
 func record(queue string, i int) agent.Record {
 	return agent.Record{
 		Queue: queue, Kind: agent.KindFollowup, Key: fmt.Sprint("key", i%7), Function: "plant/alarm",
-		Trigger: "plant/hot", Priority: uint8(i % 10), Expires: time.Unix(4e9, 5).UTC(), Attempts: i % 3,
+		Trigger: "plant/hot", Priority: uint8(i % 10), Latest: i%3 == 0, Shed: i%2 == 1, Expires: time.Unix(4e9, 5).UTC(), Attempts: i % 3,
 		NotBefore: time.Unix(3e9, 7).UTC(), Reason: "trap", Origin: "inbox/plant/alarm", Retain: i%2 == 0,
 		Event: agent.Event{
 			ID: fmt.Sprintf("gw7/1/%d", i), Source: "/gw7/mqtt/plant", Type: "io.skerry.mqtt",
