@@ -17,6 +17,8 @@ type auth interface {
 	// again looks at the 401 or 403 that r got and tells whether apply would do
 	// better now: a token was refused before its time, or a clock was set.
 	again(r *outgoing, a *answer) bool
+	// header is the one that apply sets and nobody else may, "" for none.
+	header() string
 	// secrets are what must not be shown, even if the far side repeats it.
 	secrets() []string
 	// note says what people should know of the credentials, "" for nothing.
@@ -95,12 +97,6 @@ func checkAuth(c *TargetConfig, way, uses string) error {
 	if c.AuthHeader != "" && !validName(c.AuthHeader) {
 		errs = append(errs, mistake("auth_header", "%.40q is no name of a header", c.AuthHeader))
 	}
-	if way != "none" && way != "header" && way != "hmac" && slices.ContainsFunc(c.Headers, func(line string) bool {
-		name, _, _ := strings.Cut(line, ":")
-		return strings.EqualFold(strings.TrimSpace(name), "Authorization")
-	}) {
-		errs = append(errs, mistake("headers", "hold Authorization beside auth %s; give one of them", way))
-	}
 	return errors.Join(errs...)
 }
 
@@ -108,6 +104,7 @@ type noAuth struct{}
 
 func (noAuth) apply(context.Context, *outgoing) error { return nil }
 func (noAuth) again(*outgoing, *answer) bool          { return false }
+func (noAuth) header() string                         { return "" }
 func (noAuth) secrets() []string                      { return nil }
 func (noAuth) note() string                           { return "" }
 
@@ -158,6 +155,8 @@ func (t *headerToken) apply(_ context.Context, r *outgoing) error {
 func (t *headerToken) again(r *outgoing, _ *answer) bool {
 	return r.header.Get(t.name) != t.value(t.from.get())
 }
+
+func (t *headerToken) header() string { return t.name }
 
 func (t *headerToken) secrets() []string {
 	value := t.from.get()

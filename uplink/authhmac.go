@@ -23,7 +23,7 @@ const signatureHeader = "X-Skerry-Signature"
 // over the seconds, the method, the path with its query as it goes over the
 // wire, each followed by a line feed, and the body as it is sent.
 type hmacAuth struct {
-	header string
+	name   string // of the header
 	secret *fresh[string]
 	clock  farClock
 }
@@ -33,7 +33,7 @@ func newHMAC(c *TargetConfig) (auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hmacAuth{header: cmp.Or(c.AuthHeader, signatureHeader), secret: secret, clock: farClock{now: c.Now}}, nil
+	return &hmacAuth{name: cmp.Or(c.AuthHeader, signatureHeader), secret: secret, clock: farClock{now: c.Now}}, nil
 }
 
 func (h *hmacAuth) apply(_ context.Context, r *outgoing) error {
@@ -45,11 +45,12 @@ func (h *hmacAuth) apply(_ context.Context, r *outgoing) error {
 	m := hmac.New(sha256.New, []byte(h.secret.get()))
 	m.Write([]byte(at + "\n" + r.method + "\n" + u.RequestURI() + "\n"))
 	m.Write(r.body)
-	r.header.Set(h.header, "t="+at+",v1="+hex.EncodeToString(m.Sum(nil)))
+	r.header.Set(h.name, "t="+at+",v1="+hex.EncodeToString(m.Sum(nil)))
 	return nil
 }
 
 func (h *hmacAuth) again(_ *outgoing, a *answer) bool { return h.clock.set(a.header) }
+func (h *hmacAuth) header() string                    { return h.name }
 func (h *hmacAuth) secrets() []string                 { return []string{h.secret.get()} }
 func (h *hmacAuth) note() string                      { return noteOf("secret_file", h.secret) }
 

@@ -29,7 +29,7 @@ func TestAWSCredentialsExpire(t *testing.T) {
 		}
 		c.AccessKeyID, c.SecretAccessKey, c.CredentialCommand = "", "", []string{"false", "canary"}
 		err := open(t, c).Send(t.Context(), sampleOf(kind))
-		if uplink.ClassOf(err) != uplink.Retry || !strings.Contains(err.Error(), "exit status 1") || strings.Contains(err.Error(), "canary") {
+		if uplink.ClassOf(err) != uplink.Retry || !asError(err).Away || !strings.Contains(err.Error(), "exit status 1") || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s without credentials: %v, %v", kind, uplink.ClassOf(err), err)
 		}
 	}

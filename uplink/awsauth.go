@@ -75,7 +75,7 @@ func (s *awsAuth) apply(ctx context.Context, r *outgoing) error {
 	now := s.now().Add(time.Duration(s.skew.Load()))
 	cr, err := s.creds.get(ctx, now)
 	if err != nil {
-		return &Error{Class: Retry, Reason: "no credentials to sign with: " + err.Error(), Err: err}
+		return &Error{Class: Retry, Reason: "no credentials to sign with: " + err.Error(), Err: err, Away: true}
 	}
 	by := signer{cr, s.region, s.service}
 	by.sign(r.method, to, r.header, r.body, now)
@@ -106,9 +106,9 @@ func (s *awsAuth) resync(a *answer) bool {
 	return true
 }
 
+func (s *awsAuth) header() string    { return "Authorization" }
 func (s *awsAuth) secrets() []string { return s.creds.secrets() }
-
-func (s *awsAuth) note() string { return s.creds.note() }
+func (s *awsAuth) note() string      { return s.creds.note() }
 
 // rules are what an AWS kind knows of answers, beside its own: which of them
 // refuse the gateway, and what becomes of records then.
@@ -119,7 +119,7 @@ func (s *awsAuth) rules(c *TargetConfig, own func(*answer) Class) (class func(*a
 			is = Permanent
 		}
 		if name := a.header.Get("X-Amz-Function-Error"); name != "" {
-			hint = "the function failed: " + excerpt([]byte(name))
+			hint = "the function failed: " + a.excerpt(name)
 		}
 		return is, hint
 	}

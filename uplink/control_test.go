@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +18,12 @@ import (
 func TestBreakerIsVisible(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLevels(leveled(1, "a", 5), leveled(2, "b", 5))
-		down, slow := true, time.Duration(0)
+		var mended, slow atomic.Bool
 		far := sendFunc(func(agent.Record) error {
-			<-time.After(slow)
-			if down {
+			if slow.Load() {
+				<-time.After(time.Minute)
+			}
+			if !mended.Load() {
 				return &uplink.Error{Class: uplink.Hold, Reason: "answered 401 Unauthorized"}
 			}
 			return nil
@@ -35,13 +38,14 @@ func TestBreakerIsVisible(t *testing.T) {
 		if b == nil || b.State != "open" || b.Failures != 1 || b.Cause != "answered 401 Unauthorized" || time.Until(b.RetryAt) < 2*time.Minute {
 			t.Fatalf("after a failure: %+v", b)
 		}
-		slow = time.Minute
+		slow.Store(true)
 		pass(time.Until(b.RetryAt) + time.Second)
 		if b := o.Status().Breaker; b == nil || b.State != "half-open" {
 			t.Errorf("while it probes: %+v", b)
 		}
 		pass(2 * time.Minute)
-		down, slow = false, 0
+		slow.Store(false)
+		mended.Store(true)
 		o.Retry()
 		pass(time.Second)
 		if st := o.Status(); st.Breaker != nil || st.Waiting != 0 || st.LastError != "" {

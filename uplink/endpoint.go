@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,11 +20,18 @@ func checkURL(name, raw string) (string, error) {
 		return "", mistake(name, "cannot be read as a URL; give one such as https://central.example/events")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		return "", mistake(name, "must begin with http:// or https:// and name a host")
+	case !validPort(u.Port()):
+		return "", mistake(name, "has a port that is none; give one from 1 to 65535, or none")
 	case u.User != nil:
 		return "", mistake(name, "holds a user or password; give them as username and password")
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u.String(), nil
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func staticHeaders(lines, reserved []string) (http.Header, error) {

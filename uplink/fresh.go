@@ -10,8 +10,9 @@ import (
 )
 
 // fresh is what was made of files. It is made again when one of them changes,
-// so that a credential is replaced without a restart; while they make no sense
-// what was made before stays. It may be used by many goroutines.
+// so that a credential is replaced without a restart; while they cannot be read
+// or make no sense what was made before stays, and they are read each time. It
+// may be used by many goroutines.
 type fresh[T any] struct {
 	files []string
 	make  func() (T, error)
@@ -35,7 +36,7 @@ func newFresh[T any](makes func() (T, error), files ...string) (*fresh[T], error
 func (f *fresh[T]) get() T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.look() {
+	if !f.look() && f.err == nil { // a file may become readable without a change
 		return f.value
 	}
 	value, err := f.make()

@@ -44,6 +44,9 @@ func newHTTPTarget(c *TargetConfig, p *preset) (Target, error) {
 	t.auth, errs[1] = p.proof(c, t.sender)
 	t.path, errs[2] = newPath(c, p.path)
 	t.payload, errs[3] = newPayload(c, p.limit)
+	if errs[1] == nil {
+		t.preset.reserved = append(t.preset.reserved, strings.ToLower(t.auth.header()))
+	}
 	t.header, errs[4] = staticHeaders(c.Headers, t.preset.reserved)
 	refused, err := oneOf("refused", c.Refused, "hold", "dead")
 	errs[5] = errors.Join(err, checkCompress(c), checkStatuses(c))

@@ -26,7 +26,7 @@ func newLambdaURL(c *TargetConfig) (*preset, error) {
 	}
 	p := &preset{
 		url: to, path: c.Path, limit: maxSync, auth: noAuth{}, write: writeTraced,
-		reserved: []string{"content-type", "idempotency-key", "authorization", "x-amz-", "x-amzn-"},
+		reserved: []string{"content-type", "idempotency-key", "x-amz-", "x-amzn-"},
 	}
 	if way == "none" {
 		return p, unsigned(c)

@@ -100,6 +100,8 @@ func (t *tokens) bearer(ctx context.Context, r *outgoing) error {
 	return err
 }
 
+func (t *tokens) header() string { return "Authorization" }
+
 // drop forgets the token that r carried and that was refused. It tells whether
 // the next try has another one.
 func (t *tokens) drop(r *outgoing, a *answer) bool {

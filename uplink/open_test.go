@@ -32,7 +32,7 @@ var mistakes = []struct {
 	{"http", "headers", func(c *config) { c.Headers = []string{"nonsense"} }, "not of the form"},
 	{"http", "headers", func(c *config) { c.Headers = []string{"A: b\r\nC: d"} }, "not of the form"},
 	{"http", "headers", func(c *config) { c.Headers = []string{"Content-Type: x/y"} }, "which the target sets itself"},
-	{"http", "headers", func(c *config) { c.Headers, c.Token = []string{"authorization: canary"}, "canary" }, "Authorization beside auth bearer"},
+	{"http", "headers", func(c *config) { c.Headers, c.Token = []string{"authorization: canary"}, "canary" }, "uthorization, which the target sets itself"},
 	{"http", "token", func(c *config) { c.Username, c.Password, c.Token = "u", "p", "canary" }, "is not for auth basic"},
 	{"http", "username", func(c *config) { c.Password = "canary" }, "is missing; auth basic needs it"},
 	{"http", "username", func(c *config) { c.Username, c.Password = "a:b", "canary" }, "must hold no colon"},
@@ -56,6 +56,19 @@ var mistakes = []struct {
 	{"http", "path", func(c *config) { c.Path = "/{topic}" }, "which is none of {subject}, {id}, "},
 	{"http", "path", func(c *config) { c.Path = "/{id" }, "which is none of"},
 	{"http", "path", func(c *config) { c.Path = "/${1 +}" }, "cannot be used"},
+	{"http", "path", func(c *config) { c.Path = "/100%/x" }, "write a percent sign as %25"},
+	{"http", "path", func(c *config) { c.Path = "/{id}%zz" }, "write a percent sign as %25"},
+	{"http", "url", func(c *config) { c.URL = "http://x:99999/canary" }, "has a port that is none"},
+	{"http", "headers", func(c *config) {
+		c.Headers, c.Auth, c.AuthHeader, c.Token = []string{"X-Key: canary"}, "header", "x-key", "canary"
+	}, "which the target sets itself"},
+	{"http", "headers", func(c *config) {
+		c.Headers, c.Auth, c.Secret = []string{"X-Skerry-Signature: canary"}, "hmac", "canary"
+	}, "which the target sets itself"},
+	{"azure", "headers", func(c *config) { c.Headers = []string{"X-Functions-Key: canary"} }, "which the target sets itself"},
+	{"openwhisk", "headers", func(c *config) { c.Headers = []string{"Authorization: canary"} }, "which the target sets itself"},
+	{"lambda-url", "headers", func(c *config) { c.Headers = []string{"Authorization: canary"} }, "which the target sets itself"},
+	{"fn", "path", func(c *config) { c.Path = "/x" }, "give one of them"},
 	{"http", "payload", func(c *config) { c.Payload = `{"a":"${nothing}"}` }, "cannot be used"},
 	{"http", "max_payload", func(c *config) { c.MaxPayload = -1 }, "is a size"},
 	{"http", "batch", func(c *config) { c.Batch = 5000 }, "is from 1 to 1024"},

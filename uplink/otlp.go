@@ -85,5 +85,5 @@ func otlpClass(a *answer) (Class, string) {
 	if rejected <= 0 {
 		return class, ""
 	}
-	return FnError, fmt.Sprintf("%d of what was sent were thrown away there: %s", rejected, excerpt([]byte(words)))
+	return FnError, fmt.Sprintf("%d of what was sent were thrown away there: %s", rejected, a.excerpt(words))
 }

@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -33,6 +34,9 @@ func newPath(c *TargetConfig, text string) (*pathTemplate, error) {
 	isExpr := strings.Contains(text, "${")
 	if text[0] != '/' || !isExpr && strings.ContainsAny(text, "?# \\") {
 		return nil, mistake("path", "begins with a slash and holds no ?, # or space; a query belongs into url")
+	}
+	if _, err := url.Parse(text); err != nil && !isExpr {
+		return nil, mistake("path", "is no part of a URL: write a percent sign as %%25, and no control characters")
 	}
 	if isExpr {
 		var err error

@@ -17,6 +17,7 @@ import (
 // What a kind reads out of an answer beyond its status.
 func TestKindClasses(t *testing.T) {
 	syncAction := func(c *uplink.TargetConfig) { c.Trigger, c.Action, c.Mode = "", "alarm", "sync" }
+	syncFunction := func(c *uplink.TargetConfig) { c.Mode = "sync" }
 	for _, tt := range []struct {
 		kind   string
 		set    func(*uplink.TargetConfig)
@@ -31,8 +32,11 @@ func TestKindClasses(t *testing.T) {
 		{"openwhisk", nil, 409, "", uplink.Permanent, ""},
 		{"openwhisk", syncAction, 200, "{}", uplink.Delivered, ""},
 		{"openwhisk", syncAction, 202, "{}", uplink.Delivered, ""},
-		{"openwhisk", syncAction, 502, `{"response":{"status":"application error"}}`, uplink.FnError, "application error"},
+		{"openwhisk", syncAction, 502, `{"activationId":"44","response":{"status":"application error"}}`, uplink.FnError, "application error"},
+		{"openwhisk", syncAction, 502, "<html><h1>502 Bad Gateway</h1><hr>nginx", uplink.Retry, "nginx"},
 		{"azure", nil, 404, "", uplink.Hold, "not there"},
+		{"fn", syncFunction, 502, `{"message":"function failed"}`, uplink.FnError, "function failed"},
+		{"fn", syncFunction, 502, "<html><h1>502 Bad Gateway</h1><hr>nginx", uplink.Retry, "nginx"},
 		{"fn", nil, 502, `{"message":"function failed"}`, uplink.FnError, "function failed"},
 		{"fn", nil, 504, `{"message":"Timed out"}`, uplink.Retry, ""},
 		{"openfaas", nil, 404, "404 page not found\n", uplink.Hold, "mode: sync"},
@@ -42,6 +46,7 @@ func TestKindClasses(t *testing.T) {
 		{"openlambda", nil, 429, "lambda function queue is full", uplink.Retry, ""},
 		{"openlambda", nil, 405, "", uplink.Permanent, ""},
 		{"kubeless", nil, 500, "Internal Server Error", uplink.FnError, ""},
+		{"kubeless", nil, 500, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":500}`, uplink.Retry, "Failure"},
 		{"kubeless", nil, 408, "", uplink.Retry, ""},
 		{"webtask", nil, 400, `{"code":400,"error":"Script returned an error.","details":"x"}`, uplink.FnError, ""},
 		{"webtask", nil, 400, `{"code":400,"error":"bad token"}`, uplink.Permanent, ""},

@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -109,15 +110,23 @@ func writeValues(m *message) error {
 func writeObject(m *message) error { return m.writeJSON(asObject(m.event.Data)) }
 
 // missingHolds reads a 404 as a mistake to mend, and no reason to give up what
-// waits or to ask often. special comes before, and may be nil.
-func missingHolds(special map[int]Class, hint string) func(*answer) (Class, string) {
+// waits or to ask often. failed tells whether the function ran and failed, and
+// may be nil.
+func missingHolds(failed func(*answer) bool, hint string) func(*answer) (Class, string) {
 	return func(a *answer) (Class, string) {
-		if class, ok := special[a.status]; ok {
-			return class, ""
+		if failed != nil && failed(a) {
+			return FnError, ""
 		}
 		if a.status == http.StatusNotFound {
 			return Hold, hint
 		}
 		return a.class(), ""
 	}
+}
+
+// hasField tells the JSON of a central from the page of a proxy before it, which
+// says the same status when nothing ran. The JSON may be cut.
+func (a *answer) hasField(name string) bool {
+	text := bytes.TrimSpace(a.body)
+	return len(text) > 0 && text[0] == '{' && bytes.Contains(text, []byte(`"`+name+`"`))
 }

@@ -133,7 +133,9 @@ func openFaaSClass(a *answer) (Class, string) {
 // fnRow: a function of Fn by its id, or what url and path name of its HTTP
 // triggers.
 var fnRow = httpKind("path function mode"+authOptions, func(c *TargetConfig) (*preset, error) {
-	p := &preset{path: c.Path, class: missingHolds(map[int]Class{http.StatusBadGateway: FnError}, "the function is not there")}
+	p := &preset{path: c.Path, class: missingHolds(func(a *answer) bool {
+		return a.status == http.StatusBadGateway && a.hasField("message")
+	}, "the function is not there")}
 	wait, err := waits(c)
 	switch {
 	case err != nil:
@@ -143,6 +145,8 @@ var fnRow = httpKind("path function mode"+authOptions, func(c *TargetConfig) (*p
 	case c.Function == "":
 		p.url, err = place(c, "", "")
 		return p, err
+	case c.Path != "":
+		return nil, mistake("path", "is of an HTTP trigger, and function is called by its id; give one of them")
 	}
 	p.reserved = []string{"content-type", "idempotency-key", "fn-invoke-type"}
 	p.write = func(m *message) error {
@@ -220,7 +224,9 @@ var nuclioRow = httpKind("path function namespace invoke_url"+authOptions, func(
 var kubelessRow = httpKind("namespace"+authOptions, func(c *TargetConfig) (*preset, error) {
 	p := &preset{
 		reserved: []string{"content-type", "event-"},
-		class:    missingHolds(map[int]Class{http.StatusInternalServerError: FnError}, "the function is not there"),
+		class: missingHolds(func(a *answer) bool { // the API server's own failures are objects of Kubernetes
+			return a.status == http.StatusInternalServerError && !a.hasField("apiVersion")
+		}, "the function is not there"),
 	}
 	p.write = func(m *message) error {
 		h := m.header

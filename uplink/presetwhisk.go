@@ -57,7 +57,7 @@ func (w *whisk) class(a *answer) (Class, string) {
 	case http.StatusOK, http.StatusAccepted:
 		w.noRule.Store(0)
 	case http.StatusBadGateway:
-		if w.wait { // so it says that the action ran and failed
+		if w.wait && a.hasField("activationId") { // the action ran and failed
 			return FnError, ""
 		}
 	case http.StatusConflict:
@@ -81,5 +81,6 @@ func (k *keyInPath) apply(_ context.Context, r *outgoing) error {
 	return nil
 }
 func (k *keyInPath) again(*outgoing, *answer) bool { return false }
+func (k *keyInPath) header() string                { return "" }
 func (k *keyInPath) secrets() []string             { return []string{k.key.get()} }
 func (k *keyInPath) note() string                  { return noteOf("token_file", k.key) }

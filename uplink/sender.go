@@ -22,8 +22,8 @@ import (
 
 const (
 	defaultTimeout = 30 * time.Second
-	headerTimeout  = 15 * time.Second
-	maxAnswer      = 64 << 10 // bytes of an answer that are read
+	maxHandshake   = 15 * time.Second
+	maxAnswer      = 64 << 10 // bytes of an answer that are read, and of its headers
 	quickRetries   = 2        // inside one attempt; the outbox does the real retrying
 	quickPause     = 400 * time.Millisecond
 	maxExcerpt     = 200 // bytes of an answer that go into a reason
@@ -34,6 +34,7 @@ type sender struct {
 	client *retryablehttp.Client
 	link   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: dialer
 	up     atomic.Int64
+	silent atomic.Bool              // the last request got no answer in time
 	hide   func(said string) string // takes secrets out of what the far side said; nil: there are none
 	note   func() string            // what people should know of certificates, "" for nothing
 	final  []int                    // statuses with which a function says that it ran and failed
@@ -64,14 +65,15 @@ func newSender(c *TargetConfig) (*sender, error) {
 			Timeout:       timeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport: &http.Transport{
-				Proxy:                 http.ProxyFromEnvironment,
-				DialContext:           s.dial,
-				TLSClientConfig:       conf,
-				ForceAttemptHTTP2:     true,
-				TLSHandshakeTimeout:   min(headerTimeout, timeout),
-				ResponseHeaderTimeout: cmp.Or(c.Timeout, headerTimeout), // a function may take its time
-				IdleConnTimeout:       90 * time.Second,
-				MaxIdleConnsPerHost:   64,
+				Proxy:                  http.ProxyFromEnvironment,
+				DialContext:            s.dial,
+				TLSClientConfig:        conf,
+				ForceAttemptHTTP2:      true,
+				HTTP2:                  &http.HTTP2Config{WriteByteTimeout: timeout},
+				TLSHandshakeTimeout:    min(maxHandshake, timeout),
+				MaxResponseHeaderBytes: maxAnswer,
+				IdleConnTimeout:        90 * time.Second,
+				MaxIdleConnsPerHost:    64,
 			},
 		},
 		RetryMax:     quickRetries,
@@ -107,7 +109,11 @@ func (s *sender) do(ctx context.Context, method, to string, header http.Header, 
 		return nil, transportError(err)
 	}
 	req.Header = header
+	if s.silent.Load() { // else one of HTTP/2 serves until the kernel gives it up, a quarter of an hour later
+		s.client.HTTPClient.CloseIdleConnections()
+	}
 	resp, err := s.client.Do(req)
+	s.silent.Store(isTimeout(err))
 	if err != nil {
 		return nil, transportError(err)
 	}
@@ -182,17 +188,18 @@ func (a *answer) reason() string {
 	if a.status >= 300 && a.status < 400 {
 		return text + "; redirects are not followed, give the final URL (a captive portal answers like this too)"
 	}
-	said := a.body
-	if a.hide != nil {
-		said = []byte(a.hide(string(said)))
-	}
-	if said := excerpt(said); said != "" {
+	if said := a.excerpt(string(a.body)); said != "" {
 		text += ": " + said
 	}
 	return text
 }
 
-func excerpt(body []byte) string {
-	text := strings.ToValidUTF8(string(body[:min(len(body), maxExcerpt)]), "")
+// excerpt is the beginning of what the far side said, in one line and without
+// secrets of ours.
+func (a *answer) excerpt(said string) string {
+	if a.hide != nil {
+		said = a.hide(said)
+	}
+	text := strings.ToValidUTF8(said[:min(len(said), maxExcerpt)], "")
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 }

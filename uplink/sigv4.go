@@ -96,14 +96,21 @@ func canonicalPath(u *url.URL) string {
 }
 
 func canonicalQuery(u *url.URL) string {
-	var pairs []string
+	var pairs [][]string // name, value
 	for name, values := range u.Query() {
 		for _, v := range values {
-			pairs = append(pairs, rfc3986(name)+"="+rfc3986(v))
+			pairs = append(pairs, []string{rfc3986(name), rfc3986(v)})
 		}
 	}
-	slices.Sort(pairs)
-	return strings.Join(pairs, "&")
+	slices.SortFunc(pairs, slices.Compare) // by name first: "a" is before "a-b", "a-b=" before "a="
+	var b strings.Builder
+	for i, p := range pairs {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(p[0] + "=" + p[1])
+	}
+	return b.String()
 }
 
 // rfc3986 escapes everything but unreserved characters.

@@ -99,7 +99,7 @@ func TestSignaturesAsBotocoreMakesThem(t *testing.T) {
 	}
 	var all []request
 	for _, path := range []string{
-		"/", "/2015-03-31/functions/plant%3Aprod/invocations", "/a%20b/%C3%96l/x.y~z", "/in?b=2&a=1%2F2&c", "/in?x=%20&x=1", "//a/./b", "/a/../../b//", "/../",
+		"/", "/2015-03-31/functions/plant%3Aprod/invocations", "/a%20b/%C3%96l/x.y~z", "/in?b=2&a=1%2F2&c", "/in?x=%20&x=1", "/in?a-b=1&a=2&a1=3", "//a/./b", "/a/../../b//", "/../",
 	} {
 		for _, session := range []string{"", "TOKEN/+="} {
 			all = append(all, request{

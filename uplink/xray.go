@@ -110,11 +110,11 @@ func (t *xray) put(ctx context.Context, docs []document, errs []error) {
 	refused, ok := a.unprocessed()
 	switch {
 	case !ok:
-		setAll(docs, errs, &Error{Class: Retry, Status: a.status, Reason: "the answer is not X-Ray's: " + excerpt(a.body)})
+		setAll(docs, errs, &Error{Class: Retry, Status: a.status, Reason: "the answer is not X-Ray's: " + a.excerpt(string(a.body))})
 	case len(docs) == 1 && len(refused) > 0: // an answer may name no id
-		errs[docs[0].of] = refused[0].err()
+		errs[docs[0].of] = refused[0].err(a)
 	default:
-		t.assign(ctx, docs, errs, refused)
+		t.assign(ctx, docs, errs, a, refused)
 	}
 }
 
@@ -151,12 +151,12 @@ func (a *answer) unprocessed() (refused []unprocessed, ok bool) {
 }
 
 // assign finds the documents that X-Ray did not take.
-func (t *xray) assign(ctx context.Context, docs []document, errs []error, refused []unprocessed) {
+func (t *xray) assign(ctx context.Context, docs []document, errs []error, a *answer, refused []unprocessed) {
 	for _, u := range refused {
 		known := false
 		for _, d := range docs {
 			if d.id == u.ID {
-				errs[d.of], known = u.err(), true
+				errs[d.of], known = u.err(a), true
 			}
 		}
 		if !known { // it may be any of them
@@ -167,10 +167,10 @@ func (t *xray) assign(ctx context.Context, docs []document, errs []error, refuse
 }
 
 // err is a RETRY for what is X-Ray's fault.
-func (u unprocessed) err() error {
+func (u unprocessed) err(a *answer) error {
 	class := Permanent
 	if throttleCodes[u.ErrorCode] || u.ErrorCode == "InternalFailure" || u.ErrorCode == "ServiceUnavailable" {
 		class = Retry
 	}
-	return &Error{Class: class, Status: http.StatusOK, Reason: "X-Ray did not take the segment: " + excerpt([]byte(u.ErrorCode+" "+u.Message))}
+	return &Error{Class: class, Status: http.StatusOK, Reason: "X-Ray did not take the segment: " + a.excerpt(u.ErrorCode+" "+u.Message)}
 }

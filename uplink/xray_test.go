@@ -120,3 +120,21 @@ func TestXRayBatches(t *testing.T) {
 		t.Errorf("a page that is not X-Ray's: %s", got)
 	}
 }
+
+// What X-Ray, or what pretends to be it, repeats of a request shows no credential.
+func TestXRayHidesCredentials(t *testing.T) {
+	for _, answer := range []string{
+		"<html>%s", `{"UnprocessedTraceSegments":[{"Id":"a","ErrorCode":"InvalidSegment","Message":"%s"}]}`,
+	} {
+		far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, answer, r.Header.Get("X-Amz-Security-Token"))
+		}))
+		c := kindConfig("xray", far.URL)
+		c.SessionToken = "canary-session"
+		err := open(t, c).Send(t.Context(), segments("a")[0])
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%q: %v", answer, err)
+		}
+		far.Close()
+	}
+}

@@ -60,18 +60,18 @@ func (b *Book) Ship(opts ShipOptions) *Shipper {
 // Run sends batches that are full or old enough until ctx ends, and then at once
 // what is left, within endWithin.
 func (s *Shipper) Run(ctx context.Context) error {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(never)
 	defer timer.Stop()
 	var pause time.Time // after a failure
 	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-s.wake:
-		case <-timer.C:
-		}
 		now := time.Now()
-		if wait := s.wait(now); wait > 0 || now.Before(pause) {
-			timer.Reset(max(wait, pause.Sub(now)))
+		if wait := max(s.wait(now), pause.Sub(now)); wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-ctx.Done():
+			case <-s.wake:
+			case <-timer.C:
+			}
 			continue
 		}
 		if s.send(ctx) != nil {
@@ -139,12 +139,10 @@ func (s *Shipper) send(ctx context.Context) error {
 	defer s.mu.Unlock()
 	clear(s.lines[:n])
 	s.lines, s.bytes, s.lost = s.lines[n:], s.bytes-size, s.lost-lost
+	s.since = time.Now()
 	if len(s.lines) == 0 {
 		s.lines = nil
-		return nil
 	}
-	s.since = time.Now()
-	s.signal()
 	return nil
 }
 
