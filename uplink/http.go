@@ -44,10 +44,7 @@ func newHTTPTarget(c *TargetConfig, p *preset) (Target, error) {
 	t.auth, errs[1] = p.proof(c, t.sender)
 	t.path, errs[2] = newPath(c, p.path)
 	t.payload, errs[3] = newPayload(c, p.limit)
-	if errs[1] == nil {
-		t.preset.reserved = append(t.preset.reserved, strings.ToLower(t.auth.header()))
-	}
-	t.header, errs[4] = staticHeaders(c.Headers, t.preset.reserved)
+	t.header, errs[4] = staticHeaders(c.Headers, t.reserved())
 	refused, err := oneOf("refused", c.Refused, "hold", "dead")
 	errs[5] = errors.Join(err, checkCompress(c), checkStatuses(c))
 	if err := errors.Join(errs[:]...); err != nil {
@@ -59,6 +56,21 @@ func newHTTPTarget(c *TargetConfig, p *preset) (Target, error) {
 		return t, nil
 	}
 	return newBatch(t, c)
+}
+
+// reserved are the headers that the configuration may not have, as in preset.
+func (t *httpTarget) reserved() []string {
+	all := slices.Clone(t.preset.reserved)
+	if t.auth != nil { // it made sense
+		all = append(all, strings.ToLower(t.auth.header()))
+	}
+	if t.zip {
+		all = append(all, "content-encoding")
+	}
+	if t.trace {
+		all = append(all, strings.ToLower(traceHeader))
+	}
+	return all
 }
 
 // proof is the preset's auth, or that of the configuration.
@@ -213,10 +225,13 @@ func (t *httpTarget) hide(said string) string {
 	}
 	secrets = append(secrets, t.base)
 	secrets = append(secrets, keysIn(t.base+t.query)...)
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may be a part of another
 	for _, s := range secrets {
-		if len(s) >= minSecret {
-			said = strings.ReplaceAll(said, s, "…")
-			said = strings.ReplaceAll(said, url.QueryEscape(s), "…")
+		if len(s) < minSecret {
+			break
+		}
+		for _, form := range []string{s, url.QueryEscape(s), rfc3986(s)} {
+			said = strings.ReplaceAll(said, form, "…")
 		}
 	}
 	return said

@@ -65,6 +65,8 @@ var mistakes = []struct {
 	{"http", "headers", func(c *config) {
 		c.Headers, c.Auth, c.Secret = []string{"X-Skerry-Signature: canary"}, "hmac", "canary"
 	}, "which the target sets itself"},
+	{"http", "headers", func(c *config) { c.Headers, c.Compress = []string{"Content-Encoding: br"}, "gzip" }, "which the target sets itself"},
+	{"http", "headers", func(c *config) { c.Headers, c.Trace = []string{"X-Amzn-Trace-Id: Root=1"}, true }, "which the target sets itself"},
 	{"azure", "headers", func(c *config) { c.Headers = []string{"X-Functions-Key: canary"} }, "which the target sets itself"},
 	{"openwhisk", "headers", func(c *config) { c.Headers = []string{"Authorization: canary"} }, "which the target sets itself"},
 	{"lambda-url", "headers", func(c *config) { c.Headers = []string{"Authorization: canary"} }, "which the target sets itself"},

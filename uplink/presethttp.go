@@ -9,7 +9,7 @@ import (
 
 // httpRow: any HTTP server. Data goes as it is.
 var httpRow = httpKind("method path format batch compress"+authOptions, func(c *TargetConfig) (*preset, error) {
-	p := &preset{method: strings.ToUpper(c.Method), url: c.URL, path: c.Path}
+	p := &preset{method: strings.ToUpper(c.Method), path: c.Path}
 	switch p.method {
 	case "", http.MethodPost, http.MethodPut, http.MethodPatch:
 	default:

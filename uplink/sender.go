@@ -150,7 +150,7 @@ func transportError(err error) *Error {
 func neverReached(err error) bool {
 	var op *net.OpError
 	var cert *tls.CertificateVerificationError
-	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &cert)
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || errors.As(err, &cert)
 }
 
 func isTimeout(err error) bool {

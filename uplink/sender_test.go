@@ -79,3 +79,28 @@ func TestSlowFunctionIsWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+// A secret that begins with another one, or is written as URLs write it, is
+// hidden as a whole.
+func TestSecretsAreHiddenWhole(t *testing.T) {
+	far := newCounter(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		io.WriteString(w, "you said shop-canary")
+	})
+	for range 20 { // maps have no order
+		c := kindConfig("http", far.URL)
+		c.Token, c.Headers = "shop-canary", []string{"X-A: shop"}
+		if err := open(t, c).Send(t.Context(), sample()); err == nil || strings.Contains(err.Error(), "canary") {
+			t.Fatalf("%v", err)
+		}
+	}
+	c := kindConfig("ifttt", far.URL)
+	c.Token = "shop+canary /"
+	far.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		io.WriteString(w, r.URL.EscapedPath())
+	})
+	if err := open(t, c).Send(t.Context(), sample()); err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("%v", err)
+	}
+}
