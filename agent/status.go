@@ -1,6 +1,9 @@
 package agent
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Status is what `skerry status` shows, as JSON.
 type Status struct {
@@ -133,4 +136,18 @@ type StoreStatus struct {
 	Gaps         int64  `json:"gaps"`    // frames found damaged and skipped
 	Syncs        int64  `json:"syncs"`
 	Error        string `json:"error,omitempty"` // why commits fail now
+}
+
+// BytesText writes a number of bytes for people.
+func BytesText(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	case n < 1<<30:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	default:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
 }

@@ -20,17 +20,17 @@ func (f *Fetcher) admit(ctx context.Context, function string, size int) error {
 		return nil
 	}
 	for end := time.Now().Add(longestTurn); ; {
-		at, why := f.link.Admit(agent.DefaultWay.Priority, function, size)
-		if at.IsZero() {
+		no := f.link.Admit(agent.DefaultWay.Priority, function, size)
+		if no == nil {
 			return nil
 		}
-		if deadline, ok := ctx.Deadline(); at.After(end) || ok && at.After(deadline) {
-			return fmt.Errorf("%s: %w", why, agent.ErrLimit)
+		if deadline, ok := ctx.Deadline(); no.At.After(end) || ok && no.At.After(deadline) {
+			return fmt.Errorf("%s: %w", no.Why, agent.ErrLimit)
 		}
 		select {
-		case <-time.After(time.Until(at)):
+		case <-time.After(time.Until(no.At)):
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", why, agent.ErrLimit)
+			return fmt.Errorf("%s: %w", no.Why, agent.ErrLimit)
 		}
 	}
 }

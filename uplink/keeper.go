@@ -180,7 +180,7 @@ func (k *Keeper) tell(used int64) {
 	k.disk.Used, k.disk.Note = used, ""
 	if k.opts.Hold && used*100 > k.opts.Disk*fullAt {
 		k.disk.Note = fmt.Sprintf("what waits for targets has reached uplink.disk (%s) and uplink.full is hold: nothing is dropped, and when limits.disk is reached too, sources are not acknowledged any more; drop records with skerry uplink drop, or raise them",
-			amount(k.opts.Disk))
+			agent.BytesText(k.opts.Disk))
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 type hold struct {
 	until time.Time
 	why   string // for people
+	alone bool   // of the record that was asked for only
 }
 
 // holds are those of one level, by function; "" holds them all.
@@ -76,44 +77,58 @@ func (p *pump) admit(it *item, now time.Time) bool {
 		if on = p.reserve(it, now); on.until.IsZero() {
 			return true
 		}
-		p.o.note.budget = on
+		if on.until.Sub(now) > shedAfter {
+			p.o.note.budget = on
+		}
 	}
 	it.landed()
 	if on.sheds(&it.rec, now) {
 		p.ledger.settled(it, overBudget, "")
-	} else {
-		it.level.putBack(it)
+		return false
 	}
+	if on.alone {
+		it.tries++
+		it.reason, it.notBefore = on.why, on.until
+	}
+	it.level.putBack(it)
 	return false
 }
 
 // reserve has the link set bytes aside for an item; if it does not, what the
-// hold is about is found out: the link, or what the function may use of it.
+// hold is about is found out: the link, what the function may use of it, or the
+// item alone.
 func (p *pump) reserve(it *item, now time.Time) hold {
 	link, l, function, n := p.o.opts.Link, it.level, it.rec.Function, it.weight()
-	at, why := link.Admit(l.priority, function, n)
-	if at.IsZero() {
+	no := link.Admit(l.priority, function, n)
+	if no == nil {
 		it.admitted = n
 		return hold{}
 	}
-	if function != "" {
-		if of, whyAll := link.Admit(l.priority, "", n); of.IsZero() {
-			link.Spent("", n, n)
+	if function != "" && !no.Alone {
+		if all := link.Admit(l.priority, "", n); all == nil {
+			link.Spent("", n, 0)
 		} else {
-			function, at, why = "", of, whyAll
+			function, no = "", all
 		}
 	}
-	h := hold{later(at, now.Add(minHold)), why}
-	l.holds[function] = h
+	h := hold{later(no.At, now.Add(minHold)), no.Why, no.Alone}
+	if !h.alone {
+		l.holds[function] = h
+	}
 	return h
 }
 
 // spent tells the link what became of what it set aside.
-func (p *pump) spent(it *item) {
-	if it.admitted > 0 {
-		p.o.opts.Link.Spent(it.rec.Function, it.admitted, it.weight())
-		it.admitted = 0
+func (p *pump) spent(it *item, err error) {
+	if it.admitted == 0 {
+		return
 	}
+	n := it.weight()
+	if err != nil && asError(err).Away {
+		n = 0
+	}
+	p.o.opts.Link.Spent(it.rec.Function, it.admitted, n)
+	it.admitted = 0
 }
 
 // weight is about what of a record goes over the wire, without headers.

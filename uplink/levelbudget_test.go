@@ -24,7 +24,7 @@ type meter struct {
 	asked     int
 }
 
-func (m *meter) Admit(priority uint8, function string, n int) (at time.Time, why string) {
+func (m *meter) Admit(priority uint8, function string, n int) *uplink.Refusal {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked++
@@ -33,17 +33,17 @@ func (m *meter) Admit(priority uint8, function string, n int) (at time.Time, why
 		floor = 0
 	}
 	if f, ok := m.functions[function]; ok && f < n {
-		return m.opens, "function " + function + " has used its day"
+		return &uplink.Refusal{At: m.opens, Why: "function " + function + " has used its day"}
 	}
 	if m.left-floor < n {
-		return m.opens, "the day is used"
+		return &uplink.Refusal{At: m.opens, Why: "the day is used"}
 	}
 	m.left -= n
 	m.open += n
 	if _, ok := m.functions[function]; ok {
 		m.functions[function] -= n
 	}
-	return time.Time{}, ""
+	return nil
 }
 
 func (m *meter) Spent(function string, admitted, n int) {
@@ -176,14 +176,14 @@ type rate struct {
 	next time.Time
 }
 
-func (r *rate) Admit(uint8, string, int) (time.Time, string) {
+func (r *rate) Admit(uint8, string, int) *uplink.Refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := time.Now(); !r.next.After(now) {
 		r.next = now.Add(200 * time.Millisecond)
-		return time.Time{}, ""
+		return nil
 	}
-	return r.next, "it is busy"
+	return &uplink.Refusal{At: r.next, Why: "it is busy"}
 }
 
 func (r *rate) Spent(string, int, int) {}

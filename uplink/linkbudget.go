@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 const (
@@ -34,23 +36,16 @@ func (l *line) ends(priority uint8) time.Time {
 	return l.until.Add(lineGrace)
 }
 
-// refusal is why something may not go now.
-type refusal struct {
-	at  time.Time // when to ask again
-	why string
-}
-
 // Admit implements Link. The bytes that n are on the wire, by experience, count
 // as used until Spent tells that they were sent, so that any number of records
 // that are under way together keep within the budget.
-func (m *Meter) Admit(priority uint8, function string, n int) (at time.Time, why string) {
+func (m *Meter) Admit(priority uint8, function string, n int) *Refusal {
 	m.look(false)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.turn()
-	no := m.refuses(priority, function, int64(n))
-	if no != nil {
-		return no.at, no.why
+	if no := m.refuses(priority, function, int64(n)); no != nil {
+		return no
 	}
 	m.flying.requests++
 	m.flying.bytes += int64(n)
@@ -58,11 +53,11 @@ func (m *Meter) Admit(priority uint8, function string, n int) (at time.Time, why
 		by := m.flyingBy[function]
 		m.flyingBy[function] = flight{by.requests + 1, by.bytes + int64(n)}
 	}
-	return time.Time{}, ""
+	return nil
 }
 
 // refuses is nil if the record may go now.
-func (m *Meter) refuses(priority uint8, function string, n int64) *refusal {
+func (m *Meter) refuses(priority uint8, function string, n int64) *Refusal {
 	if m.metered {
 		if no := m.functionRefuses(function, n); no != nil {
 			return no
@@ -72,34 +67,33 @@ func (m *Meter) refuses(priority uint8, function string, n int64) *refusal {
 		}
 	}
 	if wait := m.bucket.wait(m.guess.of(m.flying)); wait > 0 {
-		return &refusal{time.Now().Add(wait), fmt.Sprintf("link %s carries %s a second; it is the turn of this one soon", m.opts.Name, amount(m.opts.Rate))}
+		return &Refusal{At: time.Now().Add(wait), Why: fmt.Sprintf("link %s carries %s a second; it is the turn of this one soon", m.opts.Name, agent.BytesText(m.opts.Rate))}
 	}
 	return nil
 }
 
-func (m *Meter) functionRefuses(function string, n int64) *refusal {
+func (m *Meter) functionRefuses(function string, n int64) *Refusal {
 	if function == "" {
 		return nil
 	}
 	limit := m.opts.Limit(function)
 	taken := m.totals.Functions[function].Bytes + m.guess.of(m.flyingBy[function])
-	need := m.guess.of(flight{1, n})
+	need := m.need(n, limit)
 	switch {
 	case limit == 0 || taken+need <= limit:
 		return nil
 	case need > limit:
-		return m.refuse(fmt.Sprintf("it takes about %s and %s may send %s a day over link %s: raise limits.uplink of the function, or drop it",
-			amount(need), function, amount(limit), m.opts.Name), m.untilDay())
+		return m.tooLarge(fmt.Sprintf("a record takes about %s and %s may send %s a day over link %s: raise limits.uplink of the function, or drop the record",
+			agent.BytesText(need), function, agent.BytesText(limit), m.opts.Name), m.untilDay())
 	}
 	return m.refuse(fmt.Sprintf("%s of the %s that %s may send a day over link %s (limits.uplink) are used",
-		amount(taken), amount(limit), function, m.opts.Name), m.untilDay())
+		agent.BytesText(taken), agent.BytesText(limit), function, m.opts.Name), m.untilDay())
 }
 
-func (m *Meter) budgetRefuses(priority uint8, n int64) *refusal {
+func (m *Meter) budgetRefuses(priority uint8, n int64) *Refusal {
 	if end := m.line.ends(priority); end.After(time.Now()) {
-		return &refusal{end, m.line.why}
+		return &Refusal{At: end, Why: m.line.why}
 	}
-	need := m.guess.of(flight{1, n})
 	for _, b := range []struct {
 		name  string
 		limit int64
@@ -112,26 +106,34 @@ func (m *Meter) budgetRefuses(priority uint8, n int64) *refusal {
 		may, kept := b.limit, ""
 		if m.opts.Reserve > 0 && priority < reservedFrom {
 			may -= m.opts.Reserve
-			kept = fmt.Sprintf(", %s are kept for priority 8 and 9", amount(m.opts.Reserve))
+			kept = fmt.Sprintf(", %s are kept for priority 8 and 9", agent.BytesText(m.opts.Reserve))
 		}
+		need := m.need(n, may)
 		taken := b.used + m.guess.of(m.flying) + m.owed()
 		if b.limit == 0 || taken+need <= may {
 			continue
 		}
 		if need > may {
-			return m.refuse(fmt.Sprintf("it takes about %s and link %s may carry %s a %s%s: raise %s of the link, or drop it",
-				amount(need), m.opts.Name, amount(b.limit), b.name, kept, b.name), b.until())
+			return m.tooLarge(fmt.Sprintf("a record takes about %s and link %s may carry %s a %s%s: raise %s of the link, or drop the record",
+				agent.BytesText(need), m.opts.Name, agent.BytesText(b.limit), b.name, kept, b.name), b.until())
 		}
 		wait := b.until()
 		if b.used+m.owed()+need <= may { // what is under way may turn out to take less
 			wait = minWait
 		}
 		no := m.refuse(fmt.Sprintf("%s of the %s's %s of link %s are used%s%s",
-			amount(taken), b.name, amount(b.limit), m.opts.Name, kept, m.unsureText()), wait)
-		m.line = line{priority, no.at, no.why}
+			agent.BytesText(taken), b.name, agent.BytesText(b.limit), m.opts.Name, kept, m.unsureText()), wait)
+		m.line = line{priority, no.At, no.Why}
 		return no
 	}
 	return nil
+}
+
+// need is what a record of n bytes takes, of a limit. What requests took lately
+// may have been more than it, as when the network is bad; that is no reason not
+// to try again while half of it is there.
+func (m *Meter) need(n, limit int64) int64 {
+	return min(m.guess.of(flight{1, n}), max(n+minGuess, limit/2))
 }
 
 // owed is what the open connections will take though nothing is sent any more:
@@ -143,12 +145,19 @@ func (m *Meter) owed() int64 {
 
 // refuse asks to be asked again when the period ends, or the metered window, or
 // after askAgain: limits, clocks and queues change.
-func (m *Meter) refuse(why string, ends time.Duration) *refusal {
+func (m *Meter) refuse(why string, ends time.Duration) *Refusal {
 	wait := min(ends, askAgain)
 	if !m.to.IsZero() {
 		wait = min(wait, m.to.Sub(m.opts.Now()))
 	}
-	return &refusal{time.Now().Add(max(wait, minWait)), why}
+	return &Refusal{At: time.Now().Add(max(wait, minWait)), Why: why}
+}
+
+// tooLarge refuses a record for which no period will ever do.
+func (m *Meter) tooLarge(why string, ends time.Duration) *Refusal {
+	no := m.refuse(why, ends)
+	no.Alone = true
+	return no
 }
 
 func (m *Meter) unsureText() string {
@@ -196,7 +205,7 @@ func (m *Meter) Spent(function string, admitted, n int) {
 	} else {
 		delete(m.flyingBy, function)
 	}
-	if m.metered {
+	if m.metered && n > 0 {
 		m.totals.charge(function, m.guess.of(flight{1, int64(n)}))
 	}
 }
@@ -229,12 +238,14 @@ func newGuess() guess { return guess{wire: firstGuess, requests: 1} }
 // nothing about those that will not.
 func (g *guess) learn(n int64, flying int) {
 	l := &g.lately
-	l.told += float64(n)
-	l.requests++
+	if n > 0 {
+		l.told += float64(n)
+		l.requests++
+	}
 	if flying > 0 && l.requests < maxLately {
 		return
 	}
-	if l.wire*2 >= l.told {
+	if l.requests > 0 && l.wire*2 >= l.told {
 		keep := math.Pow(guessDecay, l.requests)
 		g.wire, g.told, g.requests = g.wire*keep+l.wire, g.told*keep+l.told, g.requests*keep+l.requests
 	}

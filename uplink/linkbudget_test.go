@@ -48,9 +48,8 @@ func (c *clock) nextDay() {
 
 // send sends a record if the link takes it, with so much on the wire.
 func send(m *uplink.Meter, priority uint8, function string, n, wire int) (why string) {
-	at, why := m.Admit(priority, function, n)
-	if !at.IsZero() {
-		return why
+	if no := m.Admit(priority, function, n); no != nil {
+		return no.Why
 	}
 	m.Count(int64(wire), 0)
 	m.Spent(function, n, n)
@@ -84,23 +83,25 @@ func endsAtItsBudget(t *testing.T, flying int) {
 	const n, wire = 1000, 1600
 	sent, inFlight := 0, 0
 	for {
-		at, why := m.Admit(5, "", n)
-		if at.IsZero() {
+		no := m.Admit(5, "", n)
+		if no == nil {
 			inFlight++
 		}
-		for inFlight > 0 && (inFlight == flying || !at.IsZero()) {
+		for inFlight > 0 && (inFlight == flying || no != nil) {
 			m.Count(1000, 600)
 			m.Spent("", n, n)
 			inFlight--
 			sent++
 		}
-		if !at.IsZero() && time.Until(at) > time.Second {
-			if want := "of the day's 195.3 KiB of link lte are used"; !strings.Contains(why, want) {
-				t.Errorf("it says %q, want %q in it", why, want)
+		if no != nil && time.Until(no.At) > time.Second {
+			if want := "of the day's 195.3 KiB of link lte are used"; !strings.Contains(no.Why, want) {
+				t.Errorf("it says %q, want %q in it", no.Why, want)
 			}
 			break
 		}
-		<-time.After(time.Until(at))
+		if no != nil {
+			<-time.After(time.Until(no.At))
+		}
 	}
 	if got := used(m); got > 200_000 || got < 200_000-wire {
 		t.Errorf("%d bytes are used of 200000, by %d requests", got, sent)
@@ -126,8 +127,7 @@ func TestLinkSaysWhyAndWhen(t *testing.T) {
 		}
 	}
 	before := time.Now()
-	at, _ := m.Admit(9, "", 500)
-	if wait := at.Sub(before); wait < time.Minute || wait > 2*time.Minute+time.Second {
+	if wait := m.Admit(9, "", 500).At.Sub(before); wait < time.Minute || wait > 2*time.Minute+time.Second {
 		t.Errorf("asks to come again in %s, the day ends in 2m", wait)
 	}
 	c.now = c.now.Add(2 * time.Minute)
@@ -150,7 +150,7 @@ func TestLinkKeepsTheOrderOfPriorities(t *testing.T) {
 	c := newClock("2026-11-21 08:00")
 	m := newMeter(t, c.opts(uplink.LinkOptions{Day: 100_000}))
 	m.Count(90_000, 0)
-	if at, _ := m.Admit(7, "", 20_000); at.IsZero() {
+	if m.Admit(7, "", 20_000) == nil {
 		t.Fatal("20 kB fit into 10 kB")
 	}
 	for _, priority := range []uint8{7, 6, 0} {
@@ -172,17 +172,17 @@ func TestLinkKeepsItsRate(t *testing.T) {
 		m := newMeter(t, uplink.LinkOptions{Name: "lte", Rate: 10_000, Zone: time.UTC})
 		began, sent := time.Now(), 0
 		for time.Since(began) < time.Minute {
-			at, why := m.Admit(5, "", 3000)
-			if at.IsZero() {
+			no := m.Admit(5, "", 3000)
+			if no == nil {
 				m.Count(3500, 0)
 				m.Spent("", 3000, 3000)
 				sent += 3500
 				continue
 			}
-			if !strings.Contains(why, "link lte carries 9.8 KiB a second") {
-				t.Fatal(why)
+			if !strings.Contains(no.Why, "link lte carries 9.8 KiB a second") {
+				t.Fatal(no.Why)
 			}
-			<-time.After(time.Until(at))
+			<-time.After(time.Until(no.At))
 		}
 		if sent < 590_000 || sent > 620_000 {
 			t.Errorf("%d bytes went in a minute at 10000 a second", sent)

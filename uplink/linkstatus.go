@@ -1,7 +1,6 @@
 package uplink
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -43,18 +42,4 @@ func (m *Meter) Status() agent.LinkStatus {
 
 func (p *period) account(limit int64) agent.Account {
 	return agent.Account{Used: p.Used.Bytes, Limit: limit, Sent: p.Sent, Received: p.Received}
-}
-
-// amount writes a number of bytes for people.
-func amount(n int64) string {
-	switch {
-	case n < 1<<10:
-		return fmt.Sprintf("%d B", n)
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	case n < 1<<30:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	default:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	}
 }

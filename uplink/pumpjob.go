@@ -127,8 +127,8 @@ func (p *pump) settle(ctx context.Context, j *job, now time.Time) (went bool) {
 	went = true
 	for i, it := range j.items {
 		it.landed()
-		p.spent(it)
 		err := j.err(i)
+		p.spent(it, err)
 		if err != nil && ctx.Err() != nil {
 			it.level.putBack(it) // cut off by the end of Run, nobody's fault
 			continue

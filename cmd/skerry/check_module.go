@@ -68,7 +68,7 @@ func manifestChecks(inspect func(module []byte) (wasm.Info, error)) fleetsync.Ch
 func checkModule(info wasm.Info, memory int64) (imports []string, err error) {
 	if need := startMemory(info); need > memory {
 		return nil, fmt.Errorf("the module needs %s of memory to start, its limit is %s: raise limits.memory of the function",
-			bytesText(need), bytesText(memory))
+			agent.BytesText(need), agent.BytesText(memory))
 	}
 	return hostImports(info), nil
 }

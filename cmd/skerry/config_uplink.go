@@ -44,7 +44,7 @@ func (c *Config) checkUplink(p *problems) {
 	p.checkOneOf("uplink.full", c.Uplink.Full, uplink.FullEvict, uplink.FullHold)
 	if c.Uplink.Disk < minUplinkDisk || c.Uplink.Disk > c.Limits.Disk {
 		p.add("uplink.disk", "is from 1MiB to limits.disk, which is %s, not %s: choose less, or raise limits.disk",
-			bytesText(int64(c.Limits.Disk)), bytesText(int64(c.Uplink.Disk)))
+			agent.BytesText(int64(c.Limits.Disk)), agent.BytesText(int64(c.Uplink.Disk)))
 	}
 	c.checkLink("uplink.link", c.Uplink.Link, p)
 	c.checkLink("http.link", c.HTTP.Link, p)
@@ -71,7 +71,7 @@ func (l *LinkConfig) check(path string, p *problems) {
 		bytes Size
 	}{{"day", l.Day}, {"month", l.Month}} {
 		if b.bytes > 0 && l.Reserve >= b.bytes {
-			p.add(join(path, "reserve"), "is %s, all of %s or more, so that nothing below priority 8 would ever go: choose less", bytesText(int64(l.Reserve)), b.key)
+			p.add(join(path, "reserve"), "is %s, all of %s or more, so that nothing below priority 8 would ever go: choose less", agent.BytesText(int64(l.Reserve)), b.key)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func moduleSize(example string) string {
 	if err != nil {
 		return "missing"
 	}
-	return bytesText(int64(len(module)))
+	return agent.BytesText(int64(len(module)))
 }
 
 // draw shows where things stand; away from a terminal only when asked to.
@@ -85,7 +85,7 @@ func (s *screen) draw(line bool) {
 	if !s.terminal {
 		fmt.Fprintf(s.out, "%4.0fs  %6.0f events/s  %7d runs  outbox %3d  follow-ups %d of %d at the cloud%s  in %s, up %s\n",
 			now.Sub(s.started).Seconds(), s.perSec, sum.Invocations, waiting, sum.FollowupsDelivered,
-			sum.FollowupsEmitted, s.link(), bytesText(sum.BytesIn), bytesText(sum.BytesUp))
+			sum.FollowupsEmitted, s.link(), agent.BytesText(sum.BytesIn), agent.BytesText(sum.BytesUp))
 		return
 	}
 	s.redraw(s.picture(sum, waiting))
@@ -106,10 +106,10 @@ func (s *screen) picture(sum demoSummary, waiting int) []string {
 	lines := []string{
 		fmt.Sprintf("  plant    %8.0f readings/s  %9d in all, %d faults injected", s.perSec, sum.Events, s.demo.plant.faults.Load()),
 		fmt.Sprintf("  agent    %8d runs, %d failed; durable after %s (p50), %s (p99); %s of memory",
-			sum.Invocations, sum.Failures, micros(sum.P50us), micros(sum.P99us), bytesText(sum.RSSBytes)),
+			sum.Invocations, sum.Failures, micros(sum.P50us), micros(sum.P99us), agent.BytesText(sum.RSSBytes)),
 		fmt.Sprintf("  outbox   %8d waiting  %s", waiting, strings.Repeat("▪", min(waiting, 60))),
 		fmt.Sprintf("  cloud    %8d of %d follow-ups there, %s", sum.FollowupsDelivered, sum.FollowupsEmitted, cloud),
-		fmt.Sprintf("  bytes    %s in, %s up: %.1f %%", bytesText(sum.BytesIn), bytesText(sum.BytesUp), percent(sum.BytesUp, sum.BytesIn)),
+		fmt.Sprintf("  bytes    %s in, %s up: %.1f %%", agent.BytesText(sum.BytesIn), agent.BytesText(sum.BytesUp), percent(sum.BytesUp, sum.BytesIn)),
 		"",
 		"  follow-ups as they arrive:",
 	}
@@ -159,7 +159,7 @@ func (s *screen) end(sum demoSummary) error {
 	_, err := fmt.Fprintf(s.out, `
   %d readings became %d follow-ups; all %d are at the central FaaS.
   %s came in, %s went up (%.1f %%). Runs: %d, failed: %d. p50 %s, p99 %s to the durable outcome.
-`, sum.Events, sum.FollowupsEmitted, sum.FollowupsDelivered, bytesText(sum.BytesIn), bytesText(sum.BytesUp),
+`, sum.Events, sum.FollowupsEmitted, sum.FollowupsDelivered, agent.BytesText(sum.BytesIn), agent.BytesText(sum.BytesUp),
 		percent(sum.BytesUp, sum.BytesIn), sum.Invocations, sum.Failures, micros(sum.P50us), micros(sum.P99us))
 	return err
 }

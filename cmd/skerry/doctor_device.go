@@ -53,13 +53,13 @@ func checkMemory(functions []agent.Function) finding {
 	if err != nil {
 		return finding{"memory", warning, "it cannot be told how much there is: " + err.Error(), ""}
 	}
-	text := fmt.Sprintf("%s, %s of it available", bytesText(total), bytesText(available))
+	text := fmt.Sprintf("%s, %s of it available", agent.BytesText(total), agent.BytesText(available))
 	var most int64
 	for i := range functions {
 		most += functions[i].Limits.Memory * int64(functions[i].Limits.Concurrency)
 	}
 	if len(functions) > 0 {
-		text += fmt.Sprintf("; the functions of its fleet (%d) may take %s, as their limits say", len(functions), bytesText(most))
+		text += fmt.Sprintf("; the functions of its fleet (%d) may take %s, as their limits say", len(functions), agent.BytesText(most))
 	}
 	if most > total*6/10 {
 		return finding{"memory", warning, text, "lower limits.memory or limits.concurrency of the functions: more than 60 % leaves too little for the agent and the system"}
@@ -136,7 +136,7 @@ func checkData(cfg *Config) finding {
 		return finding{"data", failing, fmt.Sprintf("%s: %v", dir, err), "mend data in the configuration"}
 	}
 	free := int64(st.Bavail) * int64(st.Bsize) // of different types on different platforms
-	text := fmt.Sprintf("%s has %s free, and limits.disk is %s", cfg.Data, bytesText(free), bytesText(int64(cfg.Limits.Disk)))
+	text := fmt.Sprintf("%s has %s free, and limits.disk is %s", cfg.Data, agent.BytesText(free), agent.BytesText(int64(cfg.Limits.Disk)))
 	switch magic := int64(st.Type); {
 	case unix.Access(dir, unix.W_OK) != nil:
 		return finding{"data", failing, dir + " cannot be written to by this user", "run doctor as the agent's user, or give it the folder: chown skerry " + dir}

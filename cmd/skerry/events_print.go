@@ -64,7 +64,7 @@ func eventData(ev *agent.Event) string {
 	if len(data) > shownBytes {
 		more = "…"
 	}
-	return fmt.Sprintf("%x%s (%s)", data[:min(len(data), shownBytes)], more, bytesText(int64(len(data))))
+	return fmt.Sprintf("%x%s (%s)", data[:min(len(data), shownBytes)], more, agent.BytesText(int64(len(data))))
 }
 
 // plainText keeps what would move a terminal's cursor, or worse, from doing so.

@@ -183,9 +183,9 @@ func printReport(w io.Writer, r moduleReport, output string) error {
 	}
 	line("abi", "%s: %s", r.ABI, abiWords[r.ABI])
 	if r.Functions > 0 {
-		line("size", "%s, %d functions, the largest has %s of code", bytesText(int64(r.Size)), r.Functions, bytesText(int64(r.LargestFunction)))
+		line("size", "%s, %d functions, the largest has %s of code", agent.BytesText(int64(r.Size)), r.Functions, agent.BytesText(int64(r.LargestFunction)))
 	} else {
-		line("size", "%s", bytesText(int64(r.Size)))
+		line("size", "%s", agent.BytesText(int64(r.Size)))
 	}
 	line("digest", "%s", r.Digest)
 	if r.MemoryLimit != "" {
@@ -205,13 +205,13 @@ func printReport(w io.Writer, r moduleReport, output string) error {
 func (r *moduleReport) memoryText() string {
 	own := "has no maximum of its own"
 	if r.MemoryMax > 0 {
-		own = "grows to " + bytesText(r.MemoryMax) + " at most"
+		own = "grows to " + agent.BytesText(r.MemoryMax) + " at most"
 	}
 	need := "the default limit will do"
 	if r.MemoryStart > agent.DefaultLimits.Memory {
 		need = "needs limits: {memory: " + r.MemoryLimit + "} or more"
 	}
-	return fmt.Sprintf("starts with %s, %s; %s", bytesText(r.MemoryStart), own, need)
+	return fmt.Sprintf("starts with %s, %s; %s", agent.BytesText(r.MemoryStart), own, need)
 }
 
 // printImports groups imports by what they need.

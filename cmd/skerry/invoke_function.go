@@ -106,7 +106,7 @@ func functionNotes(fn *agent.Function, o *invokeOptions) []string {
 	var out []string
 	if fn.Size > wasm.DefaultModuleSize {
 		out = append(out, fmt.Sprintf("the module has %s: devices take %s unless their limits.module says more",
-			bytesText(fn.Size), bytesText(wasm.DefaultModuleSize)))
+			agent.BytesText(fn.Size), agent.BytesText(wasm.DefaultModuleSize)))
 	}
 	for _, name := range fn.Secrets {
 		if !slices.ContainsFunc(o.secrets, func(s string) bool { return strings.HasPrefix(s, name+"=") }) {

@@ -237,7 +237,7 @@ func (r *invokeReport) print(w io.Writer) error {
 		loaded = "; " + round(u.Load).String() + " to load"
 	}
 	p("%s in %s%s", r.Outcome, round(u.Run), loaded)
-	p("used      %d fuel, %s memory, %s", u.Fuel, bytesText(u.Memory), counted(u.Calls, "host call"))
+	p("used      %d fuel, %s memory, %s", u.Fuel, agent.BytesText(u.Memory), counted(u.Calls, "host call"))
 	if u.Start > 0 {
 		p("start     %d fuel more in each run, and its time in each but the first: a fresh\n          instance cannot be restored, and is started for each run", u.Start)
 	}

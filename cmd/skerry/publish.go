@@ -87,9 +87,9 @@ func printPublished(w io.Writer, r fleetsync.PublishResult, output string) error
 	default:
 		fmt.Fprintf(&b, "published %s", what)
 	}
-	fmt.Fprintf(&b, ": %s, fleet %q at revision %d, %s sent\n", r.Ref, r.Fleet, r.Revision, bytesText(r.Bytes))
+	fmt.Fprintf(&b, ": %s, fleet %q at revision %d, %s sent\n", r.Ref, r.Fleet, r.Revision, agent.BytesText(r.Bytes))
 	for _, m := range r.Modules {
-		fmt.Fprintf(&b, "  %s  %s  %s\n", m.Function, m.Digest, bytesText(m.Size))
+		fmt.Fprintf(&b, "  %s  %s  %s\n", m.Function, m.Digest, agent.BytesText(m.Size))
 	}
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "note: %s\n", w)
@@ -132,7 +132,7 @@ func progressBar(w io.Writer) func(done, total int64) {
 	return func(done, total int64) {
 		const width = 40
 		full := int(width * done / max(1, total))
-		fmt.Fprintf(w, "\r  [%-*s] %s of %s", width, stars[:full], bytesText(done), bytesText(total))
+		fmt.Fprintf(w, "\r  [%-*s] %s of %s", width, stars[:full], agent.BytesText(done), agent.BytesText(total))
 		if done >= total {
 			fmt.Fprintln(w)
 		}

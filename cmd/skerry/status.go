@@ -58,13 +58,13 @@ func printStatus(w io.Writer, s agent.Status, output string) error {
 		apps = strings.Join(s.Apps, ", ")
 	}
 	p("%s\tskerry %s, up %s, generation %d: %s", s.Device, s.Version, since(s.Started), s.Generation, apps)
-	p("events\t%d in (%s), %d filtered, %d duplicate, %d dropped", s.Events.Events, bytesText(s.Events.Bytes),
+	p("events\t%d in (%s), %d filtered, %d duplicate, %d dropped", s.Events.Events, agent.BytesText(s.Events.Bytes),
 		s.Events.Filtered, s.Events.Duplicates, s.Events.Dropped)
 	p("runs\t%d, %d failed, %d dead-lettered; p50 %s, p99 %s to the durable outcome", s.Events.Invocations,
 		s.Events.Failures, s.Events.Dead, micros(s.Events.P50us), micros(s.Events.P99us))
-	p("memory\t%s", bytesText(s.RSSBytes))
-	p("disk\tjournal %s of %s, %d records wait, %d dead letters, %d gaps%s", bytesText(s.Store.JournalBytes),
-		bytesText(s.Store.QuotaBytes), s.Store.Records, s.Store.Dead, s.Store.Gaps, note(s.Store.Error))
+	p("memory\t%s", agent.BytesText(s.RSSBytes))
+	p("disk\tjournal %s of %s, %d records wait, %d dead letters, %d gaps%s", agent.BytesText(s.Store.JournalBytes),
+		agent.BytesText(s.Store.QuotaBytes), s.Store.Records, s.Store.Dead, s.Store.Gaps, note(s.Store.Error))
 	printSync(p, s.Sync)
 	printFunctions(p, s.Functions)
 	p("\nSOURCE\tKIND\tSTATE\tUNACKED\tFILTERS")
@@ -112,7 +112,7 @@ func printTargets(p func(string, ...any), targets []agent.TargetStatus) {
 	for i := range targets {
 		o := &targets[i]
 		p("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s", o.Name, o.Kind, targetState(o), o.Waiting, o.Delivered, o.FnErrors, o.Retries, o.Dead,
-			dropsText(o.Drops), bytesText(o.BytesUp))
+			dropsText(o.Drops), agent.BytesText(o.BytesUp))
 	}
 	for i := range targets {
 		for _, text := range troubles(&targets[i]) {
@@ -146,17 +146,3 @@ func up(connected bool) string {
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
 
 func micros(us int64) string { return (time.Duration(us) * time.Microsecond).String() }
-
-// bytesText writes a number of bytes for people.
-func bytesText(n int64) string {
-	switch {
-	case n < 1<<10:
-		return fmt.Sprintf("%d B", n)
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	case n < 1<<30:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	default:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	}
-}

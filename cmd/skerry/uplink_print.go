@@ -27,13 +27,13 @@ func printUplink(w io.Writer, s agent.UplinkStatus, output string) error {
 	}
 	for i := range s.Targets {
 		o := &s.Targets[i]
-		p("%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s", o.Name, targetState(o), o.Waiting, prioritiesText(o.ByPriority), bytesText(o.WaitingBytes),
+		p("%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s", o.Name, targetState(o), o.Waiting, prioritiesText(o.ByPriority), agent.BytesText(o.WaitingBytes),
 			ageText(o.Oldest), nextTry(o), o.Delivered, o.Retries, o.Dead, dropsText(o.Drops), cmp.Or(o.Link, "-"))
 	}
 	printLinks(p, s.Links)
 	p("")
 	if s.Disk.Limit > 0 {
-		p("disk\t%s of %s taken by what waits; when it is full: %s", bytesText(s.Disk.Used), bytesText(s.Disk.Limit), fullText(s.Disk.Full))
+		p("disk\t%s of %s taken by what waits; when it is full: %s", agent.BytesText(s.Disk.Used), agent.BytesText(s.Disk.Limit), fullText(s.Disk.Full))
 	}
 	if s.Flash.Written >= 0 {
 		p("flash\t%s", flashText(s.Flash))
@@ -137,23 +137,23 @@ func dropsText(d agent.DropCounts) string {
 
 func accountText(a agent.Account) string {
 	if a.Limit == 0 {
-		return bytesText(a.Used) + ", no limit"
+		return agent.BytesText(a.Used) + ", no limit"
 	}
-	return fmt.Sprintf("%s of %s, %s left", bytesText(a.Used), bytesText(a.Limit), bytesText(max(a.Limit-a.Used, 0)))
+	return fmt.Sprintf("%s of %s, %s left", agent.BytesText(a.Used), agent.BytesText(a.Limit), agent.BytesText(max(a.Limit-a.Used, 0)))
 }
 
 func rateText(rate int64) string {
 	if rate == 0 {
 		return "-"
 	}
-	return bytesText(rate) + "/s"
+	return agent.BytesText(rate) + "/s"
 }
 
 func keptText(reserve int64) string {
 	if reserve == 0 {
 		return "-"
 	}
-	return bytesText(reserve)
+	return agent.BytesText(reserve)
 }
 
 // countsText says when the limits of a link count.
@@ -180,7 +180,7 @@ func fullText(full string) string {
 }
 
 func flashText(f agent.FlashStatus) string {
-	text := bytesText(f.Written) + " written to the device since the start"
+	text := agent.BytesText(f.Written) + " written to the device since the start"
 	for _, per := range []struct {
 		n    int64
 		what string
@@ -210,7 +210,7 @@ func printBacklog(w io.Writer, target string, list []agent.Waiting, limit int, o
 			priority += ", latest"
 		}
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.ID, priority, cmp.Or(r.Function, r.Trigger, "-"), timeText(r.Time), leftText(r),
-			r.Attempts, bytesText(int64(r.Size)), shown(cmp.Or(r.Key, "-")))
+			r.Attempts, agent.BytesText(int64(r.Size)), shown(cmp.Or(r.Key, "-")))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -272,7 +272,7 @@ func printWaiting(w io.Writer, r agent.Waiting, output string) error {
 		{"expires", leftText(&r)},
 		{"tries", fmt.Sprint(r.Attempts)},
 		{"content type", r.ContentType},
-		{"data", bytesText(int64(r.Size))},
+		{"data", agent.BytesText(int64(r.Size))},
 	}, data.raw)
 }
 

@@ -73,7 +73,7 @@ func whyLink(l agent.LinkStatus, now time.Time) string {
 		{"month", l.Month, time.Date(y, m+1, 1, 0, 0, 0, 0, now.Location())},
 	} {
 		if b.of.Limit > 0 {
-			text += fmt.Sprintf("%s%s of %s this %s (the next begins in %s)", joint, bytesText(b.of.Used), bytesText(b.of.Limit), b.name, b.until.Sub(now).Round(time.Second))
+			text += fmt.Sprintf("%s%s of %s this %s (the next begins in %s)", joint, agent.BytesText(b.of.Used), agent.BytesText(b.of.Limit), b.name, b.until.Sub(now).Round(time.Second))
 			joint = " and "
 		}
 	}
@@ -90,7 +90,7 @@ func (c control) whyGone(s *agent.TargetStatus) (text []string) {
 		why string
 	}{
 		{s.Drops.Expired, "expired before they could go: a longer ttl, in the app, keeps them"},
-		{s.Drops.Evicted, fmt.Sprintf("had to make room on the disk, of which uplink.disk gives %s to what waits: raise it, or give what is less important a ttl or keepLatest, in the app", bytesText(int64(c.cfg.Uplink.Disk)))},
+		{s.Drops.Evicted, fmt.Sprintf("had to make room on the disk, of which uplink.disk gives %s to what waits: raise it, or give what is less important a ttl or keepLatest, in the app", agent.BytesText(int64(c.cfg.Uplink.Disk)))},
 		{s.Drops.OverBudget, "were over the budget and have over: drop, in the app: raise the budget, or let them wait"},
 		{s.Drops.Replaced, "were replaced by newer ones with their key, as keepLatest in the app asks"},
 		{s.Drops.Dropped, "were dropped by skerry uplink drop"},

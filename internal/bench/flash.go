@@ -8,12 +8,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
 // flashRates are events per second, and for how many rounds' lengths each is measured.
@@ -105,21 +102,8 @@ metadata: {name: bench, version: 1.0.0}
 triggers:
   - {name: up, mqtt: {topic: sensors/+/temperature}, durability: '%s', then: [{invoke: central/cloud}]}
 `, durability)
-	device := fmt.Sprintf("device: {id: bench}\ndata: %[1]s/data\nadmin: {socket: %[1]s/s}\nlinger: %[4]s\n"+
-		"registry: {ref: 'oci-layout:%[1]s/registry'}\nlog: {level: error}\nbroker: {listen: '%[2]s', name: plant, anonymous: true}\n"+
-		"targets: [{name: cloud, kind: http, url: 'http://%[3]s/', in_flight: 64}]\n", home, addr, cloud, linger)
-	for name, text := range map[string]string{"app.yaml": app, "skerry.yaml": device} {
-		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
-			return nil, err
-		}
-	}
-	_, err = fleetsync.Publish(ctx, fleetsync.PublishOptions{
-		Ref: "oci-layout:" + filepath.Join(home, "registry"), AppFile: filepath.Join(home, "app.yaml"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return exec.CommandContext(ctx, filepath.Join(dir, "skerry"), "run", "-c", filepath.Join(home, "skerry.yaml")), nil
+	return gateway(ctx, dir, home, "skerry", app, fmt.Sprintf("linger: %s\nbroker: {listen: '%s', name: plant, anonymous: true}\n"+
+		"targets: [{name: cloud, kind: http, url: 'http://%s/', in_flight: 64}]", linger, addr, cloud))
 }
 
 // flashWarm connects once the gateway sends up what it is given.

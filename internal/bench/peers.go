@@ -65,19 +65,25 @@ functions:
 triggers:
   - {name: reading, function: alarm, mqtt: {topic: sensors/+/temperature, qos: %[1]d}}
 `, qos)
-		device := fmt.Sprintf("device: {id: bench}\ndata: %[1]s/data\nadmin: {socket: %[1]s/s}\n"+
-			"registry: {ref: 'oci-layout:%[1]s/registry'}\nlog: {level: error}\n", home) + fmt.Sprintf(config, addr) + "\n"
-		for name, text := range map[string]string{"app.yaml": app, "skerry.yaml": device, "alarm.wasm": string(alarmModule)} {
-			if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
-				return nil, err
-			}
-		}
-		_, err = fleetsync.Publish(ctx, fleetsync.PublishOptions{
-			Ref: "oci-layout:" + filepath.Join(home, "registry"), AppFile: filepath.Join(home, "app.yaml"),
-		})
-		if err != nil {
+		return gateway(ctx, dir, home, program, app, fmt.Sprintf(config, addr))
+	}
+}
+
+// gateway publishes app to a layout in home, and is an agent with a fresh data
+// directory there; sections are those of its configuration.
+func gateway(ctx context.Context, dir, home, program, app, sections string) (*exec.Cmd, error) {
+	device := fmt.Sprintf("device: {id: bench}\ndata: %[1]s/data\nadmin: {socket: %[1]s/s}\n"+
+		"registry: {ref: 'oci-layout:%[1]s/registry'}\nlog: {level: error}\n", home) + sections + "\n"
+	for name, text := range map[string]string{"app.yaml": app, "skerry.yaml": device, "alarm.wasm": string(alarmModule)} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
-		return exec.CommandContext(ctx, filepath.Join(dir, program), "run", "-c", filepath.Join(home, "skerry.yaml")), nil
 	}
+	_, err := fleetsync.Publish(ctx, fleetsync.PublishOptions{
+		Ref: "oci-layout:" + filepath.Join(home, "registry"), AppFile: filepath.Join(home, "app.yaml"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return exec.CommandContext(ctx, filepath.Join(dir, program), "run", "-c", filepath.Join(home, "skerry.yaml")), nil
 }
