@@ -119,7 +119,7 @@ func TestWhy(t *testing.T) {
 		stop := run(t, o)
 		pass(time.Minute)
 		says(0, "the day is used", "5 records wait for central: 3 of priority 5, 2 of priority 3")
-		says(5, "3 of higher priority and 1 older ones of priority 3", "waits for another 2h59m0s: the day is used")
+		says(5, "3 of higher priority and 1 older ones of priority 3", "waits for its link, which is asked again in 2h59m0s: the day is used")
 		link.mu.Lock()
 		link.reserve = 0
 		link.mu.Unlock()

@@ -109,24 +109,34 @@ func (w *teller) budget(l *level, function string) {
 		switch {
 		case !h.until.After(w.now) || function != "" && name != "" && name != function:
 		case name == "":
-			w.say("What has priority %d waits for another %s: %s.", l.priority, w.in(h.until), h.why)
+			w.say("What has priority %d waits for its link, which is asked again in %s: %s.", l.priority, w.in(h.until), h.why)
 		default:
-			w.say("What %s sent with priority %d waits for another %s: %s.", name, l.priority, w.in(h.until), h.why)
+			w.say("What %s sent with priority %d waits for its link, which is asked again in %s: %s.", name, l.priority, w.in(h.until), h.why)
 		}
 	}
 }
 
 // keys tells of records that hold back their keys.
 func (w *teller) keys(p *pump) {
-	failed, away := 0, 0
+	var heads []uint64
 	for _, l := range p.levels {
-		away += len(l.away.keys)
-		failed += len(l.waitingOf(func(it *item) bool { return it.tries > 0 && it.eligible(0) }))
+		for _, it := range l.waitingOf(func(it *item) bool { return it.tries > 0 && it.eligible(0) }) {
+			heads = append(heads, it.rec.Seq)
+		}
+		for _, abs := range l.away.keys {
+			heads = append(heads, abs.seq)
+		}
 	}
-	if n := failed + away; n > 0 && !p.breaker.probing() {
-		w.say("%s failed and hold back what waits behind them with the same key: skerry uplink show %s lists them, skerry uplink why %s ID tells more.",
-			records(n, "has", "have"), p.o.opts.Name, p.o.opts.Name)
+	if len(heads) == 0 || p.breaker.probing() {
+		return
 	}
+	slices.Sort(heads)
+	more := ""
+	if n := len(heads) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more)", n)
+	}
+	w.say("Record %d%s could not be sent and holds back what waits behind it with the same key: skerry uplink why %s %d tells more.",
+		heads[0], more, p.o.opts.Name, heads[0])
 }
 
 func records(n int, one, many string) string {
@@ -236,5 +246,12 @@ func (w *teller) failed(tries int, reason string, due time.Time) string {
 	if reason != "" {
 		reason = " (" + reason + ")"
 	}
-	return fmt.Sprintf(" failed %d times%s and is tried again in %s", tries, reason, w.in(due))
+	return fmt.Sprintf(" could not be sent %s%s and is tried again in %s", times(tries), reason, w.in(due))
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/uplink"
 )
 
@@ -32,14 +33,14 @@ func TestTooLargeForTheLink(t *testing.T) {
 		if st := o.Status(); st.Delivered != 20 || st.Waiting != 2 || st.Drops.OverBudget != 1 || !strings.Contains(st.OverBudget, "raise day of the link") {
 			t.Errorf("%d went, %+v", len(far.ids()), st)
 		}
-		for id, want := range map[uint64]string{0: "record 1 could not be sent", 1: "raise day of the link", 2: "behind record 1"} {
+		for id, want := range map[uint64]string{0: "Record 1 could not be sent", 1: "raise day of the link", 2: "behind record 1"} {
 			why, err := o.Why(id)
 			if text := strings.Join(why, " "); err != nil || !strings.Contains(text, want) {
 				t.Errorf("why %d says %q, %v; want %q in it", id, text, err, want)
 			}
 		}
 		pass(48 * time.Hour)
-		if _, err := o.Drop(t.Context(), waiting(1)); err != nil {
+		if _, err := o.Drop(t.Context(), agent.WaitingFilter{IDs: []uint64{1}}); err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Minute)
@@ -56,11 +57,11 @@ func TestTriesThatReachNobodyAreFree(t *testing.T) {
 		s.add(weighing(1, "k", 5, "a/f", 500))
 		m := newMeter(t, uplink.LinkOptions{Name: "lte", Limit: func(string) int64 { return 20_000 }})
 		far := &target{}
-		far.set(func(string) error { return &uplink.Error{Class: uplink.Retry, Reason: "no network", Away: true} })
+		far.say = func(agent.Record) error { return &uplink.Error{Class: uplink.Retry, Reason: "no network", Away: true} }
 		o := uplink.NewOutbox(s, s, far, uplink.Options{Name: "central", Link: m, Log: quiet})
 		defer run(t, o)()
 		pass(12 * time.Hour)
-		far.set(nil)
+		far.change(func() { far.say = nil })
 		pass(10 * time.Minute)
 		if st := o.Status(); st.Delivered != 1 {
 			t.Errorf("when the network is there again: %+v", st)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/uplink"
 )
 

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/examples"
 )
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerry-edge/skerry/agent"
 	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
