@@ -246,12 +246,12 @@ func (w *teller) failed(tries int, reason string, due time.Time) string {
 	if reason != "" {
 		reason = " (" + reason + ")"
 	}
-	return fmt.Sprintf(" could not be sent %s%s and is tried again in %s", times(tries), reason, w.in(due))
+	return fmt.Sprintf(" could not be sent in %s%s and is tried again in %s", triesText(tries), reason, w.in(due))
 }
 
-func times(n int) string {
+func triesText(n int) string {
 	if n == 1 {
-		return "once"
+		return "1 try"
 	}
-	return fmt.Sprintf("%d times", n)
+	return fmt.Sprintf("%d tries", n)
 }

@@ -133,7 +133,7 @@ func (m *Meter) budgetRefuses(priority uint8, n int64) *Refusal {
 // may have been more than it, as when the network is bad; that is no reason not
 // to try again while half of it is there.
 func (m *Meter) need(n, limit int64) int64 {
-	return m.guess.of(flight{1, n})
+	return min(m.guess.of(flight{1, n}), max(n+minGuess, limit/2))
 }
 
 // owed is what the open connections will take though nothing is sent any more:
@@ -205,7 +205,7 @@ func (m *Meter) Spent(function string, admitted, n int) {
 	} else {
 		delete(m.flyingBy, function)
 	}
-	if m.metered {
+	if m.metered && n > 0 {
 		m.totals.charge(function, m.guess.of(flight{1, int64(n)}))
 	}
 }
