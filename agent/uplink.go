@@ -84,7 +84,6 @@ type Waiting struct {
 	Time        time.Time `json:"time,omitzero"`
 	Expires     bool      `json:"expires,omitempty"`
 	Left        int64     `json:"expires_in_ms,omitempty"` // until it Expires; 0: not known
-	Attempts    int       `json:"attempts"`
 	ContentType string    `json:"content_type,omitempty"`
 	Size        int       `json:"size"`                  // of the data, bytes
 	Data        []byte    `json:"data_base64,omitempty"` // only of records that were asked for by ID
@@ -97,7 +96,7 @@ func NewWaiting(r *Record, clock *Clock) Waiting {
 	w := Waiting{
 		ID: r.Seq, Target: target, Priority: r.Priority, Latest: r.Latest, Shed: r.Shed, Key: r.Key,
 		Function: r.Function, Trigger: r.Trigger, Event: r.Event.ID, Type: r.Event.Type, Time: r.Event.Time,
-		Expires: !r.Expires.IsZero(), Attempts: r.Attempts, ContentType: r.Event.ContentType, Size: len(r.Event.Data),
+		Expires: !r.Expires.IsZero(), ContentType: r.Event.ContentType, Size: len(r.Event.Data),
 	}
 	if clock != nil && w.Expires {
 		w.Left = clock.Left(r.Expires).Milliseconds()

@@ -67,6 +67,22 @@ func TestUserAndPassword(t *testing.T) {
 	noted(t, nobody, "refusal", func(note string) bool { return strings.Contains(note, "wants credentials") })
 }
 
+// The query of a URL may hold a token.
+func TestQueryIsNotShown(t *testing.T) {
+	src := newMQTT(t, "ws://127.0.0.1:1/mqtt?token=canary")
+	start(t, src, &sink{})
+	noted(t, src, "no connection", func(note string) bool {
+		if strings.Contains(note, "canary") {
+			t.Fatal(note)
+		}
+		return strings.Contains(note, "connect to ws://127.0.0.1:1/mqtt: ")
+	})
+	_, err := sensors.NewMQTT(sensors.MQTTOptions{Name: "b", URL: "ws://h/mqtt?token=canary", CAFile: "x"})
+	if err == nil || strings.Contains(err.Error(), "canary") {
+		t.Error(err)
+	}
+}
+
 func TestWebSocket(t *testing.T) {
 	url := startWebSockets(t)
 	src := newMQTT(t, url)

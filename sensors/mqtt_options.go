@@ -86,8 +86,13 @@ type access struct {
 	tls      *tls.Config // nil for tcp and ws
 }
 
-// String is the URL for people, without credentials.
-func (e *endpoint) String() string { return e.url.String() }
+// String is the URL for people, without credentials, which its query may hold
+// too.
+func (e *endpoint) String() string {
+	u := *e.url
+	u.RawQuery = ""
+	return u.String()
+}
 
 func newEndpoint(o *MQTTOptions) (*endpoint, error) {
 	u, err := parseURL(o.Name, o.URL)
@@ -101,7 +106,7 @@ func newEndpoint(o *MQTTOptions) (*endpoint, error) {
 	}
 	u.User = nil
 	if !e.secure() && o.CAFile+o.CertFile+o.KeyFile != "" {
-		return nil, fmt.Errorf("broker %s: certificates are set, but %s is not encrypted: use mqtts:// or wss://", o.Name, u.Redacted())
+		return nil, fmt.Errorf("broker %s: certificates are set, but %s is not encrypted: use mqtts:// or wss://", o.Name, e)
 	}
 	if e.password+o.PasswordFile != "" && e.username == "" {
 		return nil, fmt.Errorf("broker %s: a password needs a username", o.Name)

@@ -166,3 +166,49 @@ func TestHMAC(t *testing.T) {
 		}
 	}
 }
+
+// Requests that were under way together are all signed again when the first of
+// them has set the clock.
+func TestClockIsSetForAllUnderWay(t *testing.T) {
+	const n = 3
+	cloud := time.Now().Add(1000 * time.Hour).UTC()
+	for _, kind := range []string{"http", "lambda"} {
+		arrived, all := make(chan bool, 2*n), make(chan bool)
+		go func() {
+			for range n {
+				<-arrived
+			}
+			close(all)
+		}()
+		far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			arrived <- true
+			<-all
+			w.Header().Set("Date", cloud.Format(http.TimeFormat))
+			signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+			if kind == "http" {
+				at, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("X-Skerry-Signature"), "t="), ",")
+				var seconds int64
+				seconds, err = strconv.ParseInt(at, 10, 64)
+				signed = time.Unix(seconds, 0)
+			}
+			if err != nil || signed.Sub(cloud).Abs() > time.Minute {
+				w.WriteHeader(http.StatusForbidden)
+			}
+		}))
+		c := kindConfig(kind, far.URL)
+		if kind == "http" {
+			c.Auth, c.Secret = "hmac", "secret"
+		}
+		target := open(t, c)
+		results := make(chan error, n)
+		for range n {
+			go func() { results <- target.Send(t.Context(), sample()) }()
+		}
+		for range n {
+			if err := <-results; err != nil {
+				t.Errorf("%s: %v", kind, err)
+			}
+		}
+		far.Close()
+	}
+}

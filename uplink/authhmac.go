@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -49,10 +50,15 @@ func (h *hmacAuth) apply(_ context.Context, r *outgoing) error {
 	return nil
 }
 
-func (h *hmacAuth) again(_ *outgoing, a *answer) bool { return h.clock.set(a.header) }
-func (h *hmacAuth) header() string                    { return h.name }
-func (h *hmacAuth) secrets() []string                 { return []string{h.secret.get()} }
-func (h *hmacAuth) note() string                      { return noteOf("secret_file", h.secret) }
+func (h *hmacAuth) again(r *outgoing, a *answer) bool {
+	at, _, _ := strings.Cut(strings.TrimPrefix(r.header.Get(h.name), "t="), ",")
+	seconds, err := strconv.ParseInt(at, 10, 64)
+	return err == nil && h.clock.set(a.header, time.Unix(seconds, 0))
+}
+
+func (h *hmacAuth) header() string    { return h.name }
+func (h *hmacAuth) secrets() []string { return []string{h.secret.get()} }
+func (h *hmacAuth) note() string      { return noteOf("secret_file", h.secret) }
 
 // farClock is the far side's clock, as its answers tell it. A gateway without a
 // battery-backed clock starts in the past, and what it signs then is refused.
@@ -70,11 +76,15 @@ func (c *farClock) ours() time.Time {
 
 func (c *farClock) time() time.Time { return c.ours().Add(time.Duration(c.skew.Load())) }
 
+// maxSkew is well within the 5 minutes by which AWS lets a signature be off.
+const maxSkew = 2 * time.Minute
+
 // set takes over the Date of a refusal when it is far from the time that was
-// signed with, and tells whether signing again can help.
-func (c *farClock) set(h http.Header) bool {
+// signed with, and tells whether signing again can help: also after another
+// request set the clock meanwhile.
+func (c *farClock) set(h http.Header, signed time.Time) bool {
 	theirs, err := http.ParseTime(h.Get("Date"))
-	if err != nil || theirs.Sub(c.time()).Abs() <= maxSkew {
+	if err != nil || theirs.Sub(signed).Abs() <= maxSkew {
 		return false
 	}
 	c.skew.Store(int64(theirs.Sub(c.ours())))

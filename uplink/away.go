@@ -24,6 +24,7 @@ type absences struct {
 type absence struct {
 	seq   uint64
 	tries int // of that record
+	size  int // of that record, for the link; of a function
 	due   time.Time
 }
 
@@ -35,7 +36,7 @@ func newAbsences() absences {
 func (a *absences) passOver(rec *agent.Record) bool {
 	f, gone := a.functions[rec.Function]
 	if gone && rec.Seq < f.seq {
-		f.seq = rec.Seq
+		f.seq, f.size = rec.Seq, weightOf(rec)
 		a.functions[rec.Function] = f
 	}
 	_, ok := a.keys[rec.Key]
@@ -83,7 +84,7 @@ func (a *absences) forgive() {
 	a.tries = map[uint64]int{}
 	for _, list := range [...]map[string]absence{a.keys, a.functions} {
 		for name, abs := range list {
-			list[name] = absence{seq: abs.seq}
+			list[name] = absence{seq: abs.seq, size: abs.size}
 		}
 	}
 }
@@ -163,7 +164,7 @@ func (w *window) sendFunctionsAway(now time.Time) (rewind uint64) {
 	held := w.waitingOf(func(it *item) bool { return w.holds.block(&it.rec, now) })
 	for _, it := range held {
 		if _, ok := w.away.functions[it.rec.Function]; !ok {
-			w.away.functions[it.rec.Function] = absence{seq: it.rec.Seq, due: w.holds[it.rec.Function].until}
+			w.away.functions[it.rec.Function] = absence{seq: it.rec.Seq, size: weightOf(&it.rec), due: w.holds[it.rec.Function].until}
 		}
 	}
 	w.away.remember(held)

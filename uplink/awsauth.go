@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -15,8 +14,7 @@ import (
 type awsAuth struct {
 	creds           *credentialChain
 	region, service string
-	now             func() time.Time
-	skew            atomic.Int64 // AWS's clock minus ours, ns
+	clock           farClock
 }
 
 // Options of kinds whose requests are signed.
@@ -27,12 +25,9 @@ var regionName = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+$`)
 // newAWSAuth takes the region from the configuration, else the one that an ARN
 // or a URL names.
 func newAWSAuth(c *TargetConfig, service, named string) (*awsAuth, error) {
-	s := &awsAuth{region: c.Region, service: service, now: c.Now}
+	s := &awsAuth{region: c.Region, service: service, clock: farClock{now: c.Now}}
 	if s.region == "" {
 		s.region = named
-	}
-	if s.now == nil {
-		s.now = time.Now
 	}
 	var errs [2]error
 	switch {
@@ -72,7 +67,7 @@ func (s *awsAuth) apply(ctx context.Context, r *outgoing) error {
 	if err != nil {
 		return refuse("the URL of the request cannot be read")
 	}
-	now := s.now().Add(time.Duration(s.skew.Load()))
+	now := s.clock.time()
 	cr, err := s.creds.get(ctx, now)
 	if err != nil {
 		return &Error{Class: Retry, Reason: "no credentials to sign with: " + err.Error(), Err: err, Away: true}
@@ -88,22 +83,11 @@ func (s *awsAuth) again(_ *outgoing, a *answer) bool {
 	return s.resync(a) || expiredCodes[a.awsCode()] && s.creds.renew(keyOf(a.sent))
 }
 
-// maxSkew is well within the 5 minutes by which AWS lets a signature be off.
-const maxSkew = 2 * time.Minute
-
-// resync takes over the far side's clock when the request was signed with one
-// that is far from it, and tells whether it did.
+// resync takes over AWS's clock if the request was signed with one that is far
+// from it, and tells whether it did.
 func (s *awsAuth) resync(a *answer) bool {
-	theirs, err := http.ParseTime(a.header.Get("Date"))
-	if err != nil {
-		return false
-	}
-	ours, err := time.Parse(amzDate, a.sent.Get("X-Amz-Date"))
-	if err != nil || theirs.Sub(ours).Abs() <= maxSkew {
-		return false
-	}
-	s.skew.Store(int64(theirs.Sub(s.now())))
-	return true
+	signed, err := time.Parse(amzDate, a.sent.Get("X-Amz-Date"))
+	return err == nil && s.clock.set(a.header, signed)
 }
 
 func (s *awsAuth) header() string    { return "Authorization" }

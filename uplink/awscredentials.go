@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -39,6 +41,8 @@ func newCredentialChain(cfg *TargetConfig) (*credentialChain, error) {
 		return c, c.configure(cfg)
 	case command && cfg.CredentialCommand[0] == "":
 		return nil, mistake("credential_command", "names no program; give its path first, then its arguments")
+	case command && isLine(cfg.CredentialCommand[0]):
+		return nil, mistake("credential_command", "is a list of the program and each of its arguments, such as [/usr/bin/helper, --profile, gw7], and no line of a shell")
 	case command:
 		c.command = newCredentialCommand(cfg.CredentialCommand)
 	case !c.chosen && !inEnvironment() && !c.profile.exists():
@@ -46,6 +50,12 @@ func newCredentialChain(cfg *TargetConfig) (*credentialChain, error) {
 			"or a credentials_file, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	}
 	return c, nil
+}
+
+// isLine tells a command in one text from a program with a space in its path.
+func isLine(program string) bool {
+	_, err := exec.LookPath(program)
+	return err != nil && strings.ContainsAny(program, " \t")
 }
 
 // configure takes what stands in the configuration, or in files of one line.

@@ -3,6 +3,7 @@ package uplink
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -70,7 +71,7 @@ func (o *Outbox) Retry() {
 func (l *level) retry() {
 	l.holds = holds{}
 	for _, it := range l.items {
-		it.tries, it.notBefore = 0, it.rec.NotBefore
+		it.tries, it.notBefore, it.refused = 0, it.rec.NotBefore, time.Time{}
 	}
 	l.away.forgive()
 }

@@ -125,7 +125,7 @@ func TestWhy(t *testing.T) {
 		link.mu.Unlock()
 		o.Retry()
 		pass(100 * time.Millisecond)
-		says(2, `behind record 1, which has the same key "bad" and failed`, "answered 500")
+		says(2, `behind record 1, which has the same key "bad" and could not be sent in`, "answered 500")
 		says(1, "It could not be sent in")
 		says(3, "being sent now")
 		if err := o.Pause(t.Context()); err != nil {

@@ -33,9 +33,6 @@ func (o *Outbox) Status() agent.TargetStatus {
 	if s.Breaker != nil {
 		s.RetryAt = s.Breaker.RetryAt
 	}
-	if n.budget.until.After(now) {
-		s.OverBudget = n.budget.why
-	}
 	if w, ok := o.to.(interface{ BytesUp() int64 }); ok {
 		s.BytesUp = w.BytesUp()
 	}
@@ -43,6 +40,9 @@ func (o *Outbox) Status() agent.TargetStatus {
 		s.Notes = w.Notes()
 	}
 	o.backlog(&s)
+	if s.Waiting > 0 && n.budget.until.After(now) {
+		s.OverBudget = n.budget.why
+	}
 	return s
 }
 

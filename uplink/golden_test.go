@@ -137,7 +137,7 @@ func TestGoldenRequests(t *testing.T) {
 }
 
 // compareGolden hides what differs from run to run: the port, and the
-// signature that covers it. UPDATE_GOLDEN=1 writes the file.
+// signature that covers it.
 func compareGolden(t *testing.T, name string, raw []byte, addr string) {
 	t.Helper()
 	got := strings.ReplaceAll(string(raw), addr, "far.example")
@@ -145,7 +145,13 @@ func compareGolden(t *testing.T, name string, raw []byte, addr string) {
 	if i := strings.Index(got, "Signature="); i >= 0 {
 		got = got[:i] + "Signature=…" + got[i+len("Signature=")+64:]
 	}
-	file := filepath.Join("testdata", name+".http")
+	sameAsFile(t, name+".http", got)
+}
+
+// sameAsFile compares with a file of testdata. UPDATE_GOLDEN=1 writes it.
+func sameAsFile(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)

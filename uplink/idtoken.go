@@ -96,9 +96,10 @@ func newIDToken(c *TargetConfig, s *sender, audience string) (auth, error) {
 // request signs a claim and exchanges it for a token. Should the endpoint
 // refuse, and its clock be far from ours, it is signed again with its time.
 func (t *idToken) request(ctx context.Context) (token, error) {
-	a, err := t.exchange(ctx)
-	if err == nil && (a.status == http.StatusBadRequest || a.status == http.StatusUnauthorized) && t.clock.set(a.header) {
-		a, err = t.exchange(ctx)
+	signed := t.clock.time()
+	a, err := t.exchange(ctx, signed)
+	if err == nil && (a.status == http.StatusBadRequest || a.status == http.StatusUnauthorized) && t.clock.set(a.header, signed) {
+		a, err = t.exchange(ctx, t.clock.time())
 	}
 	if err != nil {
 		return token{}, tokenFailed(err)
@@ -113,9 +114,9 @@ func (t *idToken) request(ctx context.Context) (token, error) {
 	return newToken(got.value, jwtLifeOf(got.value)), nil
 }
 
-func (t *idToken) exchange(ctx context.Context) (*answer, error) {
+func (t *idToken) exchange(ctx context.Context, now time.Time) (*answer, error) {
 	account := t.account.get()
-	claim, err := account.sign(t.audience, t.clock.time())
+	claim, err := account.sign(t.audience, now)
 	if err != nil {
 		return nil, &Error{Class: Hold, Reason: "the key of the service account cannot sign: " + err.Error(), Err: err}
 	}

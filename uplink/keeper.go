@@ -109,20 +109,16 @@ func (k *Keeper) tend(ctx context.Context, refused bool) (used int64, err error)
 		}
 	}
 	evicted := 0
-	for !k.opts.Hold && excess > 0 {
-		n, err := k.evict(ctx, queues, excess)
-		if err != nil || n == 0 {
-			return k.used(queues), err
-		}
+	for n := 1; !k.opts.Hold && excess > 0 && n > 0 && err == nil; excess = k.beyond(queues) {
+		n, err = k.evict(ctx, queues, excess)
 		evicted += n
-		excess = k.beyond(queues)
 	}
 	if evicted > 0 {
 		k.log.Warn("no room for all that waits for targets: the least important records were dropped; skerry uplink shows which, uplink.disk how much may wait", "records", evicted)
 	}
 	used = k.used(queues)
 	k.tell(used)
-	return used, nil
+	return used, err
 }
 
 // queues are those that may be evicted from.
@@ -274,7 +270,10 @@ func (k *Keeper) evict(ctx context.Context, queues []*shelf, bytes int64) (int, 
 	for ; n < len(all) && all[n].Seq <= horizon && bytes > 0; n++ {
 		bytes -= diskBytes(&all[n])
 	}
-	return n, k.drop(ctx, all[:n], evicted)
+	if err := k.drop(ctx, all[:n], evicted); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // lowest are the queues of the lowest rank in which something waits.

@@ -59,10 +59,11 @@ func (l *level) rewind(seq uint64) {
 // recall reads again what was left on the disk and is due. Newer records get a
 // turn in between, or keys that fail again and again would be all that is ever
 // read.
-func (l *level) recall(now time.Time, atEnd bool) {
+func (l *level) recall(now time.Time, atEnd bool, link Link) {
 	if l.full() || !atEnd && l.news <= l.limit/2 {
 		return
 	}
+	l.askFor(now, link)
 	if seq := l.away.recall(now); seq > 0 {
 		l.news = 0
 		l.rewind(seq)

@@ -88,7 +88,7 @@ func (p *pump) admit(it *item, now time.Time) bool {
 	}
 	if on.alone {
 		it.tries++
-		it.reason, it.notBefore = on.why, on.until
+		it.reason, it.notBefore, it.refused = on.why, on.until, on.until
 	}
 	it.level.putBack(it)
 	return false
@@ -98,7 +98,7 @@ func (p *pump) admit(it *item, now time.Time) bool {
 // hold is about is found out: the link, what the function may use of it, or the
 // item alone.
 func (p *pump) reserve(it *item, now time.Time) hold {
-	link, l, function, n := p.o.opts.Link, it.level, it.rec.Function, it.weight()
+	link, l, function, n := p.o.opts.Link, it.level, it.rec.Function, weightOf(&it.rec)
 	no := link.Admit(l.priority, function, n)
 	if no == nil {
 		it.admitted = n
@@ -118,12 +118,30 @@ func (p *pump) reserve(it *item, now time.Time) hold {
 	return h
 }
 
+// askFor asks the link for functions that are away and due. Those that still may
+// not send stay away: only to learn that, all they have would be read again.
+func (l *level) askFor(now time.Time, link Link) {
+	for name, abs := range l.away.functions {
+		if abs.due.After(now) {
+			continue
+		}
+		switch no := link.Admit(l.priority, name, abs.size); {
+		case no == nil:
+			link.Spent(name, abs.size, 0)
+		case !no.Alone:
+			abs.due = later(no.At, now.Add(minHold))
+			l.away.functions[name] = abs
+			l.holds[name] = hold{until: abs.due, why: no.Why}
+		}
+	}
+}
+
 // spent tells the link what became of what it set aside.
 func (p *pump) spent(it *item, err error) {
 	if it.admitted == 0 {
 		return
 	}
-	n := it.weight()
+	n := weightOf(&it.rec)
 	if err != nil && asError(err).Away {
 		n = 0
 	}
@@ -131,8 +149,8 @@ func (p *pump) spent(it *item, err error) {
 	it.admitted = 0
 }
 
-// weight is about what of a record goes over the wire, without headers.
-func (it *item) weight() int {
-	ev := &it.rec.Event
+// weightOf is about what of a record goes over the wire, without headers.
+func weightOf(rec *agent.Record) int {
+	ev := &rec.Event
 	return max(1, len(ev.Data)+len(ev.ID)+len(ev.Source)+len(ev.Type)+len(ev.Subject))
 }

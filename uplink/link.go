@@ -59,7 +59,8 @@ type Meter struct {
 	guess     guess
 	flying    flight // admitted and not spent
 	flyingBy  map[string]flight
-	line      line
+	line      line // for the budget
+	next      line // for the rate
 }
 
 // flight is a number of requests and the bytes for which they were admitted.

@@ -66,10 +66,7 @@ func (m *Meter) refuses(priority uint8, function string, n int64) *Refusal {
 			return no
 		}
 	}
-	if wait := m.bucket.wait(m.guess.of(m.flying)); wait > 0 {
-		return &Refusal{At: time.Now().Add(wait), Why: fmt.Sprintf("link %s carries %s a second; it is the turn of this one soon", m.opts.Name, agent.BytesText(m.opts.Rate))}
-	}
-	return nil
+	return m.rateRefuses(priority)
 }
 
 func (m *Meter) functionRefuses(function string, n int64) *Refusal {
@@ -83,7 +80,7 @@ func (m *Meter) functionRefuses(function string, n int64) *Refusal {
 	case limit == 0 || taken+need <= limit:
 		return nil
 	case need > limit:
-		return m.tooLarge(fmt.Sprintf("a record takes about %s and %s may send %s a day over link %s: raise limits.uplink of the function, or drop the record",
+		return m.tooLarge(fmt.Sprintf("what is to go takes about %s and %s may send %s a day over link %s: raise limits.uplink of the function, or it never goes",
 			agent.BytesText(need), function, agent.BytesText(limit), m.opts.Name), m.untilDay())
 	}
 	return m.refuse(fmt.Sprintf("%s of the %s that %s may send a day over link %s (limits.uplink) are used",
@@ -114,7 +111,7 @@ func (m *Meter) budgetRefuses(priority uint8, n int64) *Refusal {
 			continue
 		}
 		if need > may {
-			return m.tooLarge(fmt.Sprintf("a record takes about %s and link %s may carry %s a %s%s: raise %s of the link, or drop the record",
+			return m.tooLarge(fmt.Sprintf("what is to go takes about %s and link %s may carry %s a %s%s: raise %s of the link, or it never goes",
 				agent.BytesText(need), m.opts.Name, agent.BytesText(b.limit), b.name, kept, b.name), b.until())
 		}
 		wait := b.until()
@@ -256,41 +253,4 @@ func (g *guess) learn(n int64, flying int) {
 func (g *guess) of(f flight) int64 {
 	each := min(max((g.wire-g.told)/g.requests, minGuess), maxGuess)
 	return f.bytes + int64(each*float64(f.requests))
-}
-
-// bucket bounds the rate: it fills by rate bytes a second, and something may go
-// while anything is in it, which may empty it below zero.
-type bucket struct {
-	rate  float64 // 0: no bound
-	level float64
-	at    time.Time // of level
-}
-
-func newBucket(rate int64) bucket {
-	return bucket{rate: float64(rate), level: float64(rate), at: time.Now()}
-}
-
-func (b *bucket) fill() {
-	now := time.Now()
-	b.level = min(b.level+b.rate*now.Sub(b.at).Seconds(), b.rate) // a second's worth at most
-	b.at = now
-}
-
-func (b *bucket) take(n int64) {
-	if b.rate > 0 {
-		b.fill()
-		b.level -= float64(n)
-	}
-}
-
-// wait is how long nothing may go, while so much is on its way.
-func (b *bucket) wait(flying int64) time.Duration {
-	if b.rate == 0 {
-		return 0
-	}
-	b.fill()
-	if left := b.level - float64(flying); left <= 0 {
-		return time.Duration((1 - left) / b.rate * float64(time.Second))
-	}
-	return 0
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -84,19 +82,7 @@ func TestMQTTGolden(t *testing.T) {
 			t.Errorf("%s: QoS %d, retain %v, %s", name, m.Event.QoS, m.Retain, m.Event.Data)
 		}
 		got := m.Event.Subject + "\n" + string(m.Event.Data) + "\n"
-		file := filepath.Join("testdata", "mqtt-"+name+".txt")
-		if os.Getenv("UPDATE_GOLDEN") != "" {
-			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatalf("%v; make it with: UPDATE_GOLDEN=1 go test ./uplink -run Golden", err)
-		}
-		if got != string(want) {
-			t.Errorf("%s differs; got:\n%s\nwant:\n%s", file, got, want)
-		}
+		sameAsFile(t, "mqtt-"+name+".txt", got)
 	}
 }
 

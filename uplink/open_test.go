@@ -71,6 +71,9 @@ var mistakes = []struct {
 	{"openwhisk", "headers", func(c *config) { c.Headers = []string{"Authorization: canary"} }, "which the target sets itself"},
 	{"lambda-url", "headers", func(c *config) { c.Headers = []string{"Authorization: canary"} }, "which the target sets itself"},
 	{"fn", "path", func(c *config) { c.Path = "/x" }, "give one of them"},
+	{"lambda", "credential_command", func(c *config) {
+		c.AccessKeyID, c.SecretAccessKey, c.CredentialCommand = "", "", []string{"/bin/helper --token canary"}
+	}, "is a list"},
 	{"http", "payload", func(c *config) { c.Payload = `{"a":"${nothing}"}` }, "cannot be used"},
 	{"http", "max_payload", func(c *config) { c.MaxPayload = -1 }, "is a size"},
 	{"http", "batch", func(c *config) { c.Batch = 5000 }, "is from 1 to 1024"},

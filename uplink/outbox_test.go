@@ -28,6 +28,7 @@ type store struct {
 	frames  []agent.Frame
 	values  map[string][]byte
 	fail    int // commits to refuse
+	read    int // records, by Page
 	changed chan struct{}
 }
 
@@ -73,6 +74,7 @@ func (s *store) Page(at int, after uint64, limit, bytes int) (out []agent.Record
 	s.in(at, after, func(r agent.Record) bool {
 		out = append(out, r)
 		bytes -= len(r.Event.Data)
+		s.read++
 		return len(out) < limit && bytes > 0
 	})
 	return out, nil

@@ -57,7 +57,7 @@ func (w *whisk) class(a *answer) (Class, string) {
 	case http.StatusOK, http.StatusAccepted:
 		w.noRule.Store(0)
 	case http.StatusBadGateway:
-		if w.wait && a.hasField("activationId") { // the action ran and failed
+		if w.wait && (a.header.Get("X-Openwhisk-Activation-Id") != "" || a.hasField("activationId")) { // the action ran and failed
 			return FnError, ""
 		}
 	case http.StatusConflict:

@@ -116,7 +116,7 @@ func (p *pump) tend(now time.Time) {
 		if p.breaker.ready().After(now) {
 			continue // nothing could be sent
 		}
-		l.recall(now, p.read != nil && p.read.covers(l) && now.Sub(p.read.since) >= quiet)
+		l.recall(now, p.read != nil && p.read.covers(l) && now.Sub(p.read.since) >= quiet, p.o.opts.Link)
 	}
 	if !p.sweepAt.After(now) {
 		p.sweep(now)

@@ -15,10 +15,11 @@ type item struct {
 	lane      *lane // nil for a record without a key
 	tries     int   // failed ones, of this run
 	notBefore time.Time
-	waiting   bool // not under way and not settled
-	settled   bool // its end is to be committed
-	gone      bool // not in the window any more
-	admitted  int  // bytes the link has set aside for it
+	refused   time.Time // until then its link does not take it
+	waiting   bool      // not under way and not settled
+	settled   bool      // its end is to be committed
+	gone      bool      // not in the window any more
+	admitted  int       // bytes the link has set aside for it
 	outcome   Class
 	reason    string // of a Permanent outcome, or else of the last failure
 }
@@ -119,7 +120,7 @@ func (w *window) skip(key string, seq uint64) {
 func (w *window) next(now time.Time, job int, probe bool) *item {
 	var best *item
 	for _, it := range w.items {
-		if !it.eligible(job) || !probe && it.notBefore.After(now) || it.rec.NotBefore.After(now) || w.holds.block(&it.rec, now) {
+		if !it.eligible(job) || !probe && it.notBefore.After(now) || it.rec.NotBefore.After(now) || it.refused.After(now) || w.holds.block(&it.rec, now) {
 			continue
 		}
 		if !probe || it.tries == 0 {

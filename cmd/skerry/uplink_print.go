@@ -202,15 +202,15 @@ func printBacklog(w io.Writer, target string, list []agent.Waiting, limit int, o
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tPRIORITY\tFUNCTION\tEVENT OF\tEXPIRES\tTRIES\tSIZE\tKEY") // Flush tells of errors
+	fmt.Fprintln(t, "ID\tPRIORITY\tFUNCTION\tEVENT OF\tEXPIRES\tSIZE\tKEY") // Flush tells of errors
 	for i := range list {
 		r := &list[i]
 		priority := fmt.Sprint(r.Priority)
 		if r.Latest {
 			priority += ", latest"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.ID, priority, cmp.Or(r.Function, r.Trigger, "-"), timeText(r.Time), leftText(r),
-			r.Attempts, agent.BytesText(int64(r.Size)), shown(cmp.Or(r.Key, "-")))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, priority, cmp.Or(r.Function, r.Trigger, "-"), timeText(r.Time), leftText(r),
+			agent.BytesText(int64(r.Size)), shown(cmp.Or(r.Key, "-")))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -270,7 +270,6 @@ func printWaiting(w io.Writer, r agent.Waiting, output string) error {
 		{"type", r.Type},
 		{"of", r.Time.UTC().Format("2006-01-02 15:04:05.000Z")},
 		{"expires", leftText(&r)},
-		{"tries", fmt.Sprint(r.Attempts)},
 		{"content type", r.ContentType},
 		{"data", agent.BytesText(int64(r.Size))},
 	}, data.raw)

@@ -59,7 +59,7 @@ func (c control) whyTarget(target string) (text []string, err error) {
 	return append(text, c.whyGone(&s)...), err
 }
 
-// whyLink says what a link has left, until when, and what to change.
+// whyLink says what a link has carried, until when that counts, and what to change.
 func whyLink(l agent.LinkStatus, now time.Time) string {
 	text := fmt.Sprintf("Link %s has carried", l.Name)
 	joint := " "
@@ -73,14 +73,20 @@ func whyLink(l agent.LinkStatus, now time.Time) string {
 		{"month", l.Month, time.Date(y, m+1, 1, 0, 0, 0, 0, now.Location())},
 	} {
 		if b.of.Limit > 0 {
-			text += fmt.Sprintf("%s%s of %s this %s (the next begins in %s)", joint, agent.BytesText(b.of.Used), agent.BytesText(b.of.Limit), b.name, b.until.Sub(now).Round(time.Second))
+			text += fmt.Sprintf("%s%s of %s this %s", joint, agent.BytesText(b.of.Used), agent.BytesText(b.of.Limit), b.name)
+			if l.Note == "" { // else nobody can tell
+				text += fmt.Sprintf(" (the next begins in %s)", b.until.Sub(now).Round(time.Second))
+			}
 			joint = " and "
 		}
 	}
 	if joint == " " {
 		return fmt.Sprintf("Link %s has no budget but that of functions (limits.uplink, in the app).", l.Name)
 	}
-	return text + ": to send more before, raise that in the configuration (links) and restart the agent; what has priority 8 or 9 may use the reserve."
+	if l.Note != "" {
+		text += "; " + l.Note
+	}
+	return text + ". To send more before, raise that in the configuration (links) and restart the agent, or limits.uplink in the app if that is what is used up; what has priority 8 or 9 may use the reserve."
 }
 
 // whyGone says what became of records that were never sent, and what to change.
