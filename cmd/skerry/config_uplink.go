@@ -43,7 +43,7 @@ func (c *Config) checkUplink(p *problems) {
 		c.Links[i].check(fmt.Sprintf("links[%d]", i), p)
 	}
 	p.checkOneOf("uplink.full", c.Uplink.Full, uplink.FullEvict, uplink.FullHold)
-	if c.Uplink.Disk < minUplinkDisk || c.Uplink.Disk > c.Limits.Disk {
+	if c.Limits.Disk >= minDisk && (c.Uplink.Disk < minUplinkDisk || c.Uplink.Disk > c.Limits.Disk) { // else that is the mistake
 		p.add("uplink.disk", "is from 1MiB to limits.disk, which is %s, not %s: choose less, or raise limits.disk",
 			agent.BytesText(int64(c.Limits.Disk)), agent.BytesText(int64(c.Uplink.Disk)))
 	}
