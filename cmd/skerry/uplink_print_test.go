@@ -77,6 +77,7 @@ func TestALinkSaysWhatIsLeftAndUntilWhen(t *testing.T) {
 		{both, "Link lte has carried 1000 B of 1.0 KiB this day (the next begins in 2h0m0s) and 2.0 KiB of 1.0 MiB this month (the next begins in 2h0m0s). To send more before, raise that"},
 		{agent.LinkStatus{Name: "sat", Month: agent.Account{Used: 5, Limit: 6}}, "Link sat has carried 5 B of 6 B this month (the next begins in 2h0m0s). To send more"},
 		{agent.LinkStatus{Name: "sat", Day: agent.Account{Used: 5, Limit: 6}, Note: "the clock is not known to be right"}, "Link sat has carried 5 B of 6 B this day; the clock is not known to be right. To send more"},
+		{agent.LinkStatus{Name: "sat", Day: agent.Account{Used: 5, Limit: 6}, Reserve: 2}, "Link sat has carried 5 B of 6 B this day (the next begins in 2h0m0s). To send more before, raise that in the configuration (links) and restart the agent, or limits.uplink in the app if that is what is used up; what has priority 8 or 9 may use the last 2 B."},
 		{agent.LinkStatus{Name: "lan"}, "Link lan has no budget but that of functions"},
 	} {
 		if got := whyLink(tt.link, evening); !strings.HasPrefix(got, tt.want) {

@@ -86,7 +86,11 @@ func whyLink(l agent.LinkStatus, now time.Time) string {
 	if l.Note != "" {
 		text += "; " + l.Note
 	}
-	return text + ". To send more before, raise that in the configuration (links) and restart the agent, or limits.uplink in the app if that is what is used up; what has priority 8 or 9 may use the reserve."
+	text += ". To send more before, raise that in the configuration (links) and restart the agent, or limits.uplink in the app if that is what is used up"
+	if l.Reserve > 0 {
+		text += fmt.Sprintf("; what has priority 8 or 9 may use the last %s", agent.BytesText(l.Reserve))
+	}
+	return text + "."
 }
 
 // whyGone says what became of records that were never sent, and what to change.
