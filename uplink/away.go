@@ -80,11 +80,11 @@ func (a *absences) recall(now time.Time) (rewind uint64) {
 }
 
 // forgive makes everything due.
-func (a *absences) forgive() {
+func (a *absences) forgive(now time.Time) {
 	a.tries = map[uint64]int{}
 	for _, list := range [...]map[string]absence{a.keys, a.functions} {
 		for name, abs := range list {
-			list[name] = absence{seq: abs.seq, size: abs.size}
+			list[name] = absence{seq: abs.seq, size: abs.size, due: now}
 		}
 	}
 }
@@ -114,12 +114,18 @@ func (w *window) makeRoom(now time.Time) (rewind uint64) {
 	if !w.full() || w.fresh(now) {
 		return 0
 	}
+	if back := w.waitingOf(func(it *item) bool { return it.recalled }); len(back) > 0 {
+		for _, it := range back { // they were read to be tried, which may be now
+			it.recalled = false
+		}
+		return 0
+	}
 	if !w.holds.all(now) { // or the others would not get any either
 		rewind = w.sendFunctionsAway(now)
 	}
 	w.leaveBehind()
 	if w.full() {
-		w.sendKeysAway()
+		w.sendKeysAway(now)
 	}
 	return rewind
 }
@@ -147,14 +153,14 @@ func (w *window) leaveBehind() {
 
 // sendKeysAway leaves the keys with the longest pauses on the disk altogether,
 // up to half of the window.
-func (w *window) sendKeysAway() {
+func (w *window) sendKeysAway(now time.Time) {
 	heads := w.waitingOf(func(it *item) bool {
 		return it.lane != nil && it.lane.held == 1 && it.eligible(0) && it.tries > 0
 	})
 	slices.SortFunc(heads, func(a, b *item) int { return b.notBefore.Compare(a.notBefore) })
 	heads = heads[:min(len(heads), w.limit/2+1, max(maxAway-len(w.away.keys), 0))]
 	for _, it := range heads {
-		w.away.keys[it.rec.Key] = absence{seq: it.rec.Seq, tries: it.tries, due: it.notBefore}
+		w.away.keys[it.rec.Key] = absence{seq: it.rec.Seq, tries: it.tries, due: later(it.notBefore, now)}
 	}
 	w.withdraw(heads) // what it would have read again comes with them
 }

@@ -73,5 +73,5 @@ func (l *level) retry() {
 	for _, it := range l.items {
 		it.tries, it.notBefore, it.refused = 0, it.rec.NotBefore, time.Time{}
 	}
-	l.away.forgive()
+	l.away.forgive(time.Now())
 }

@@ -14,6 +14,7 @@ type item struct {
 	level     *level
 	lane      *lane // nil for a record without a key
 	tries     int   // failed ones, of this run
+	recalled  bool  // failed, was left on the disk, and has not been tried since
 	notBefore time.Time
 	refused   time.Time // until then its link does not take it
 	waiting   bool      // not under way and not settled
@@ -89,6 +90,7 @@ func (w *window) add(it *item) {
 		return
 	}
 	it.waiting, it.notBefore, it.tries = true, it.rec.NotBefore, w.away.back(it.rec.Seq)
+	it.recalled = it.tries > 0
 	if it.rec.Key != "" {
 		it.lane = w.laneOf(it.rec.Key)
 		it.lane.held++
@@ -221,7 +223,7 @@ func (it *item) eligible(job int) bool {
 
 // take puts an eligible item under way.
 func (it *item) take(job int) {
-	it.waiting = false
+	it.waiting, it.recalled = false, false
 	it.level.busy.items++
 	it.level.busy.bytes += it.size()
 	if l := it.lane; l != nil {
