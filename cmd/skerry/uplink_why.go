@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -107,6 +108,9 @@ func (c control) whyGone(s *agent.TargetStatus) (text []string) {
 		{s.Drops.Refused, "were telemetry that the far side refused for good: the log says why"},
 		{s.Dead, "were refused by the far side for good: skerry deadletter list shows them and why"},
 	} {
+		if gone.n == 1 {
+			gone.why = strings.NewReplacer("were ", "was ", "have over", "has over").Replace(gone.why)
+		}
 		if gone.n > 0 {
 			text = append(text, fmt.Sprintf("Of what was for %s since the start, %d %s.", s.Name, gone.n, gone.why))
 		}
