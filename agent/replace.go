@@ -62,13 +62,12 @@ func placeOf(r *Record) placed {
 // commit is Store.Commit, but for records that are replaced: those that wait
 // leave their queue; those of f itself are not added, and get no Seq.
 func (x *replacer) commit(ctx context.Context, f *Frame) error {
-	places, some := make([]placed, len(f.Add)), false
+	if !hasLatest(f) {
+		return x.store.Commit(ctx, f)
+	}
+	places := make([]placed, len(f.Add))
 	for i := range f.Add {
 		places[i] = placeOf(&f.Add[i])
-		some = some || places[i].target != ""
-	}
-	if !some {
-		return x.store.Commit(ctx, f)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -85,6 +84,17 @@ func (x *replacer) commit(ctx context.Context, f *Frame) error {
 	}
 	x.count(replaced)
 	return nil
+}
+
+// hasLatest tells whether any record of f may take the place of another: of most
+// frames none does.
+func hasLatest(f *Frame) bool {
+	for i := range f.Add {
+		if _, _, latest, _ := SplitTarget(f.Add[i].Queue); latest {
+			return true
+		}
+	}
+	return false
 }
 
 // sift makes a frame of f without what is replaced, which it counts by target;

@@ -101,15 +101,9 @@ func (t *idToken) request(ctx context.Context) (token, error) {
 	if err == nil && (a.status == http.StatusBadRequest || a.status == http.StatusUnauthorized) && t.clock.set(a.header, signed) {
 		a, err = t.exchange(ctx, t.clock.time())
 	}
+	got, err := granted(a, err, "id_token")
 	if err != nil {
-		return token{}, tokenFailed(err)
-	}
-	if a.status != http.StatusOK {
-		return token{}, tokenFailed(a.verdict(classOfToken(a.status)))
-	}
-	got, err := parseToken(a.body, "id_token")
-	if err != nil {
-		return token{}, tokenFailed(&Error{Class: Hold, Status: a.status, Reason: err.Error()})
+		return token{}, err
 	}
 	return newToken(got.value, jwtLifeOf(got.value)), nil
 }
@@ -120,9 +114,7 @@ func (t *idToken) exchange(ctx context.Context, now time.Time) (*answer, error) 
 	if err != nil {
 		return nil, &Error{Class: Hold, Reason: "the key of the service account cannot sign: " + err.Error(), Err: err}
 	}
-	form := url.Values{"grant_type": {jwtGrant}, "assertion": {claim}}
-	h := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}, "User-Agent": {"skerry"}}
-	return t.sender.do(ctx, http.MethodPost, account.TokenURI, h, []byte(form.Encode()))
+	return ask(ctx, t.sender, account.TokenURI, "", url.Values{"grant_type": {jwtGrant}, "assertion": {claim}})
 }
 
 // sign makes a JWT (RS256) that asks for an ID token for the audience.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -166,10 +167,23 @@ func asText(data []byte) string {
 
 // zip compresses the body.
 func (m *message) zip() {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, _ = w.Write(m.body) // to memory
-	_ = w.Close()
-	m.body = b.Bytes()
+	m.body = gzipped(m.body)
 	m.header.Set("Content-Encoding", "gzip")
+}
+
+// zippers are kept, since each takes 800 kB.
+var zippers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
+func gzipped(data []byte) []byte {
+	var out bytes.Buffer
+	z := zippers.Get().(*gzip.Writer)
+	defer zippers.Put(z)
+	z.Reset(&out)
+	if _, err := z.Write(data); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
+	return out.Bytes()
 }

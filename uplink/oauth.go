@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -159,32 +160,42 @@ func (o *oauth) request(ctx context.Context) (token, error) {
 			a = second
 		}
 	}
+	return granted(a, err, "access_token")
+}
+
+// granted is the token that a token endpoint answered with in a field, or why it
+// gave none.
+func granted(a *answer, err error, field string) (token, error) {
 	if err != nil {
 		return token{}, tokenFailed(err)
 	}
 	if a.status != http.StatusOK {
 		return token{}, tokenFailed(a.verdict(classOfToken(a.status)))
 	}
-	t, err := parseToken(a.body, "access_token")
+	t, err := parseToken(a.body, field)
 	if err != nil {
 		return token{}, tokenFailed(&Error{Class: Hold, Status: a.status, Reason: err.Error()})
 	}
 	return t, nil
 }
 
-func (o *oauth) post(ctx context.Context, inBody bool) (*answer, error) {
-	form := url.Values{}
-	for k, v := range o.form {
-		form[k] = v
-	}
+// ask posts a form to a token endpoint; authorization may be empty.
+func ask(ctx context.Context, s *sender, to, authorization string, form url.Values) (*answer, error) {
 	h := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}, "User-Agent": {"skerry"}}
-	if inBody {
-		form.Set("client_id", o.id)
-		form.Set("client_secret", o.secret.get())
-	} else {
-		h.Set("Authorization", o.basic())
+	if authorization != "" {
+		h.Set("Authorization", authorization)
 	}
-	return o.sender.do(ctx, http.MethodPost, o.url, h, []byte(form.Encode()))
+	return s.do(ctx, http.MethodPost, to, h, []byte(form.Encode()))
+}
+
+func (o *oauth) post(ctx context.Context, inBody bool) (*answer, error) {
+	if !inBody {
+		return ask(ctx, o.sender, o.url, o.basic(), o.form)
+	}
+	form := maps.Clone(o.form)
+	form.Set("client_id", o.id)
+	form.Set("client_secret", o.secret.get())
+	return ask(ctx, o.sender, o.url, "", form)
 }
 
 // classOfToken is what an answer of a token endpoint other than 200 means: what

@@ -1,8 +1,6 @@
 package uplink
 
 import (
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"strings"
 	"time"
@@ -79,15 +77,7 @@ func exportRequest(resource []OTLPAttr, scopes func(*protobuf)) []byte {
 		of.message(1, func(r *protobuf) { r.attributes(1, resource) })
 		scopes(of)
 	})
-	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
-	if _, err := z.Write(p); err != nil {
-		panic(err) // a buffer takes everything
-	}
-	if err := z.Close(); err != nil {
-		panic(err)
-	}
-	return out.Bytes()
+	return gzipped(p)
 }
 
 // errWire says that bytes are no message.

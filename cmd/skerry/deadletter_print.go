@@ -27,7 +27,7 @@ func printLetters(w io.Writer, list []agent.DeadLetter, output string) error {
 	for i := range list {
 		l := &list[i]
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", l.ID, shown(waitsFor(l.Queue)), shown(l.Topic),
-			l.Time.UTC().Format("2006-01-02 15:04:05Z"), l.Attempts, agent.BytesText(int64(l.Size)), shown(oneLine(l.Reason)))
+			timeText(l.Time), l.Attempts, agent.BytesText(int64(l.Size)), shown(oneLine(l.Reason)))
 	}
 	return t.Flush()
 }
