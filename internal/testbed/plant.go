@@ -70,7 +70,7 @@ func (p *Plant) Listen(url string) {
 func (p *Plant) connect(url, id string, up func(paho.Client), down func(paho.Client, error)) paho.Client {
 	p.t.Helper()
 	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID(id).SetCleanSession(false).
-		SetStore(paho.NewOrderedMemoryStore()). // the usual one sends again in any order
+		SetStore(ownPackets{paho.NewOrderedMemoryStore()}). // the usual one sends again in any order
 		SetConnectRetry(true).SetConnectRetryInterval(50 * time.Millisecond).SetMaxReconnectInterval(time.Second).
 		SetWriteTimeout(30 * time.Second).SetOnConnectHandler(up).SetConnectionLostHandler(down))
 	tok := c.Connect()

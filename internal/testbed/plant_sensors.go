@@ -7,7 +7,25 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
+
+// ownPackets is a store that shares no packet with anybody. Paho marks what it
+// takes out of its store as sent again, and an older connection of it may still be
+// writing that.
+type ownPackets struct{ paho.Store }
+
+func (s ownPackets) Put(key string, p packets.ControlPacket) { s.Store.Put(key, ownPacket(p)) }
+
+func (s ownPackets) Get(key string) packets.ControlPacket { return ownPacket(s.Store.Get(key)) }
+
+func ownPacket(p packets.ControlPacket) packets.ControlPacket {
+	if published, ok := p.(*packets.PublishPacket); ok {
+		own := *published
+		return &own
+	}
+	return p
+}
 
 // Publish sends the next number, with a mark of the ledger behind it or "",
 // and returns at once.
