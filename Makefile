@@ -7,7 +7,7 @@ CUTS     ?= 50
 SOAK     ?= 30m
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
-BUILD    := $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+BUILD    := $(GO) build -modfile=bin/lean.mod -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/arm/6 linux/386 linux/riscv64
 
 .DEFAULT_GOAL := help
@@ -16,8 +16,11 @@ PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/arm/6 linux/386 linux/ris
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build bin/skerry for this machine
+build: bin/lean.mod ## build bin/skerry for this machine
 	$(BUILD) -o bin/skerry ./cmd/skerry
+
+bin/lean.mod: go.mod go.sum .ci/lean.sh
+	GO="$(GO)" bash .ci/lean.sh
 
 test: deps ## install what is missing, then run all tests, the store also as on a 32-bit device
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 40m ./...
@@ -56,7 +59,7 @@ bench-store: ## measure the journal beside Badger: records, bytes written, reope
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	FUZZTIME=$(FUZZTIME) bash .ci/fuzz.sh
 
-cross: ## build bin/skerry-OS-ARCH for every supported platform
+cross: bin/lean.mod ## build bin/skerry-OS-ARCH for every supported platform
 	@set -e; for p in $(PLATFORMS); do \
 		IFS=/ read -r os arch arm <<< "$$p"; out=bin/skerry-$$os-$$arch$${arm:+v$$arm}; \
 		echo "build $$out"; GOOS=$$os GOARCH=$$arch GOARM=$$arm $(BUILD) -o $$out ./cmd/skerry; \

@@ -16,7 +16,8 @@ stop() {
 }
 trap stop EXIT
 
-build() { CGO_ENABLED=0 "$GO" build -trimpath -ldflags "$LDFLAGS" -o "$1" ./cmd/skerry; }
+GO="$GO" bash .ci/lean.sh
+build() { CGO_ENABLED=0 "$GO" build -modfile=bin/lean.mod -trimpath -ldflags "$LDFLAGS" -o "$1" ./cmd/skerry; }
 GOOS=linux GOARCH=arm64 build "$dir/skerry-arm64"
 awk -v n="$(stat -c %s "$dir/skerry-arm64")" 'BEGIN {printf "binary, linux/arm64, stripped: %d bytes (%.1f MB)\n", n, n / 1e6}'
 

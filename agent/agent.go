@@ -33,6 +33,7 @@ type Options struct {
 	Settled       func() bool                               // the deployment is all that belongs here: state of what it lacks may go; nil: it always is
 	Linger        time.Duration                             // a group waits so long for company; 0 commits at once
 	Group         int                                       // outcomes that share a sync, at most; 0 means 64
+	Room          func() int64                              // bytes that the disk has left for the copy of a state; nil: enough
 	Clock         *Clock                                    // by which the store lets state expire; nil: the wall clock, on both sides
 	BreakAfter    int                                       // a function that failed so often in a row is stopped for a while; 0 means 8
 	BreakPause    time.Duration                             // for so long at first, doubled up to 5 min; 0 means 5 s
@@ -66,13 +67,14 @@ type Agent struct {
 
 	hash func(scope, key string) uint64
 
-	boxing   sync.Mutex // the dead-letter box: letters that leave it
+	copying  chan struct{} // taken by the function that copies state, one at a time
+	boxing   sync.Mutex    // the dead-letter box: letters that leave it
 	spacesMu sync.Mutex
 	spaces   map[string]*space // by scope; of every function that was ever applied
 
 	applying sync.Mutex
-	removed  map[string]chan struct{} // by function: closed when it is buried; guarded by applying
-	applied  chan struct{}            // closed by the first Apply
+	removed  map[string]removal // by function; guarded by applying
+	applied  chan struct{}      // closed by the first Apply
 	once     sync.Once
 	current  atomic.Pointer[deployed]
 }
@@ -90,8 +92,9 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	}
 	a := &Agent{store: store, loader: loader, sources: sources, opts: opts, start: make(chan func(context.Context))}
 	a.hash = hashKey
-	a.applied, a.removed = make(chan struct{}), map[string]chan struct{}{}
+	a.applied, a.removed = make(chan struct{}), map[string]removal{}
 	a.spillNow, a.spaces = make(chan struct{}, 1), map[string]*space{}
+	a.copying = make(chan struct{}, 1)
 	a.ledger.bySlot = map[string]*pending{}
 	a.gates.gone, a.turns = map[string]time.Time{}, newTurns(runtime.GOMAXPROCS(0))
 	a.remains.done = map[string]deleted{}

@@ -32,6 +32,9 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 	old := a.current.Load()
 	next := a.deployment(d)
 	fresh, err := a.prepare(ctx, old, next)
+	if err == nil {
+		err = a.copyFits(fresh)
+	}
 	if err == nil && d.Keep != nil {
 		err = d.Keep()
 	}
@@ -41,6 +44,11 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 		}
 		return fmt.Errorf("apply generation %d: %w", d.Generation, err)
 	}
+	for _, fn := range fresh {
+		a.openSpaces(fn)
+	}
+	a.handOver(old, next, fresh)
+	a.countReleases(old, next)
 	a.current.Store(next)
 	a.asides.follow()
 	for name, fn := range old.functions {
@@ -49,7 +57,7 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 		}
 		fn.retire()
 		if next.functions[name] == nil {
-			a.removed[name] = fn.buried
+			a.removed[name] = removal{fn.stopped, fn.buried, fn.App(), fn.StateSpace}
 			if err := a.begin(ctx, func(ctx context.Context) { a.bury(ctx, fn) }); err != nil {
 				return err
 			}
@@ -93,7 +101,7 @@ func (a *Agent) prepare(ctx context.Context, old, next *deployed) (fresh []*func
 			continue
 		}
 		if prev == nil {
-			fn.after = a.removed[spec.Name]
+			fn.after = a.removed[spec.Name].buried
 		}
 		fresh = append(fresh, fn)
 		next.functions[spec.Name] = fn

@@ -109,7 +109,9 @@ func (fn *function) status() FunctionStatus {
 	}
 	s.AsideBytes = fn.inbox.aside.Load()
 	s.StateBytes = fn.spaces[ownSpace].bytes.Load()
+	s.Stateless = fn.stateless()
 	s.Breaker, s.Opened = fn.breaker.status(fn.agent.now())
+	s.Release = fn.release()
 	st.mu.Lock()
 	s.LastError, s.Refused = st.last, slices.Clone(st.refused)
 	if len(st.faults) > 0 {

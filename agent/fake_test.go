@@ -87,6 +87,15 @@ func (m *memory) Get(scope, key string) ([]byte, error) {
 	return m.state[[2]string{scope, key}].Value, nil
 }
 
+func (m *memory) Read(scope, key string) (agent.Write, error) {
+	if err := m.reads(scope, key); err != nil {
+		return agent.Write{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state[[2]string{scope, key}], nil
+}
+
 func (m *memory) reads(scope, key string) error {
 	m.mu.Lock()
 	unreadable := m.unreadable

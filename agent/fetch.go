@@ -18,7 +18,7 @@ type HTTPRequest struct {
 	Method         string
 	URL            string // http or https
 	Header         []HTTPField
-	Body           []byte
+	Body           []byte      // until Fetch returns: it is memory of the function
 	IdempotencyKey string      // event id, function and number of the request
 	Grants         []HTTPGrant // what the function may reach; redirects too
 }

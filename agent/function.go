@@ -33,6 +33,12 @@ type Function struct {
 	Rule        bool          // no module: its result is the event, and its trigger's Then does the rest
 	KeepWarm    bool          // never close idle instances
 	IdleAfter   time.Duration // an instance unused for so long is closed; 0 means 5 min
+
+	// StateSpace is where its state is, and its app's; all functions of an app are in one.
+	// "" is the usual one. Any other, when it is new, begins as a copy of StateFrom, made
+	// when all of the app that ran elsewhere has ended and before this runs. What is in
+	// StateFrom stays as it was then, until a deployment names the same in both.
+	StateSpace, StateFrom string
 }
 
 // Isolation says what an instance keeps between two runs.
@@ -45,12 +51,13 @@ const (
 	IsolationFresh
 )
 
-// same tells whether g is what f is. A deployment asks for each of its functions.
+// same tells whether g is what f is, wherever its state came from once. A deployment
+// asks for each of its functions.
 func (f *Function) same(g *Function) bool {
 	return f.Name == g.Name && f.Digest == g.Digest && f.Size == g.Size && maps.Equal(f.Env, g.Env) &&
 		slices.Equal(f.Secrets, g.Secrets) && f.Limits == g.Limits && f.Permissions.same(&g.Permissions) && slices.Equal(f.Ways, g.Ways) && f.Log == g.Log &&
 		f.Isolation == g.Isolation && f.Priority == g.Priority && f.Rule == g.Rule && f.KeepWarm == g.KeepWarm &&
-		f.IdleAfter == g.IdleAfter
+		f.IdleAfter == g.IdleAfter && f.StateSpace == g.StateSpace
 }
 
 // Version tells one module of the function from another, in ids and for people.

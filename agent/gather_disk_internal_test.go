@@ -30,6 +30,12 @@ func (d *gatherDisk) Get(scope, key string) ([]byte, error) {
 	return d.modelDisk.Get(scope, key)
 }
 
+func (d *gatherDisk) Read(scope, key string) (Write, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.modelDisk.Read(scope, key)
+}
+
 func (d *gatherDisk) Keys(scope, prefix string, limit int) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

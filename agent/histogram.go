@@ -33,13 +33,25 @@ func bound(b int) int64 {
 	return int64(b%8+8) << exp
 }
 
-// percentile returns the p-th percentile (0 to 100) in microseconds, 0 if empty.
-func (h *histogram) percentile(p float64) int64 {
-	var counts [256]int64
-	var total int64
+// counts is how much is in each bucket.
+func (h *histogram) counts() (counts [256]int64) {
 	for i := range h.buckets {
 		counts[i] = h.buckets[i].Load()
-		total += counts[i]
+	}
+	return counts
+}
+
+// percentile returns the p-th percentile (0 to 100) in microseconds, 0 if empty.
+func (h *histogram) percentile(p float64) int64 {
+	counts := h.counts()
+	return percentile(&counts, p)
+}
+
+// percentile is that of what is counted in buckets.
+func percentile(counts *[256]int64, p float64) int64 {
+	var total int64
+	for _, n := range counts {
+		total += n
 	}
 	want := max(1, int64(p/100*float64(total)+0.5))
 	for i, n := range counts {

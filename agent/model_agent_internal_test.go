@@ -17,7 +17,7 @@ var modelFunctions = []string{"app/strict", "app/lazy", "app/gated"}
 
 func newModel(t *testing.T, seed uint64) *model {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	m := &model{t: t, rng: rng, disk: newModelDisk(rng), redriven: map[string]bool{}, gated: map[string]bool{}, regated: map[string]bool{}}
+	m := &model{t: t, rng: rng, disk: newModelDisk(rng), redriven: map[string]bool{}, gated: map[string]bool{}, regated: map[string]bool{}, place: newModelPlace()}
 	m.disk.during = m.during
 	m.boot()
 	return m
@@ -37,8 +37,8 @@ func (m *model) boot() {
 	if m.agent.ids, err = newIDs(context.Background(), m.disk, "gw7"); err != nil {
 		m.t.Fatal(err)
 	}
-	m.disk.faults = !m.calm
 	m.deploy("1")
+	m.disk.faults = !m.calm
 	for _, fn := range m.agent.current.Load().functions {
 		fn.readInbox()
 		fn.started.Store(true)
@@ -49,7 +49,7 @@ func (m *model) boot() {
 func (m *model) deploy(version string) {
 	d := Deployment{}
 	for _, name := range modelFunctions {
-		f := Function{Name: name, Digest: Digest("sha256:" + version), Limits: DefaultLimits}
+		f := Function{Name: name, Digest: m.place.digest(version), Limits: DefaultLimits, StateSpace: m.place.now, StateFrom: m.place.from}
 		f.Limits.Concurrency, f.Limits.Inbox = 2, 3000
 		f.Permissions = Permissions{Invoke: []string{"central/faas", "local/lazy"}}
 		tr := Trigger{Name: name + "-on", Function: name, Via: "plant", Filter: "#"}
@@ -68,12 +68,17 @@ func (m *model) deploy(version string) {
 	}
 	m.agent.current.Store(next)
 	for _, fn := range fresh {
+		m.agent.openSpaces(fn)
 		if fn.prev != nil {
 			fn.prev.retire()
 			m.commit() // run does, when its workers have ended
 			fn.takeOver()
-			fn.started.Store(true)
 		}
+	}
+	m.agent.handOver(old, next, fresh)
+	m.settlePlace(fresh)
+	for _, fn := range fresh {
+		fn.started.Store(true)
 	}
 }
 

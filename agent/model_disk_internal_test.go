@@ -123,6 +123,10 @@ func (d *modelDisk) Get(scope, key string) ([]byte, error) {
 	return d.state[stateKey{scope, key}].Value, nil
 }
 
+func (d *modelDisk) Read(scope, key string) (Write, error) {
+	return d.state[stateKey{scope, key}], nil
+}
+
 func (d *modelDisk) Keys(scope, prefix string, limit int) ([]string, error) {
 	var keys []string
 	for k := range d.state {

@@ -40,13 +40,13 @@ func TestModel(t *testing.T) {
 		})
 	}
 	t.Logf("%d seeds: %+v", count, total)
-	if count >= 100 && slices.Contains([]int{total.Cuts, total.Lost, total.Dead, total.Conflicts, total.Spilled, total.Failed, total.Redriven, total.Gated}, 0) {
+	if count >= 100 && slices.Contains([]int{total.Cuts, total.Lost, total.Dead, total.Conflicts, total.Spilled, total.Failed, total.Redriven, total.Gated, total.Copied, total.Returned}, 0) {
 		t.Errorf("something never happened, so that the test shows nothing: %+v", total)
 	}
 }
 
 // modelCounts tells what happened.
-type modelCounts struct{ Events, Cuts, Lost, Dead, Conflicts, Spilled, Failed, Redriven, Gated int }
+type modelCounts struct{ Events, Cuts, Lost, Dead, Conflicts, Spilled, Failed, Redriven, Gated, Copied, Returned int }
 
 func (c *modelCounts) add(o *modelCounts) {
 	c.Events += o.Events
@@ -58,6 +58,8 @@ func (c *modelCounts) add(o *modelCounts) {
 	c.Failed += o.Failed
 	c.Redriven += o.Redriven
 	c.Gated += o.Gated
+	c.Copied += o.Copied
+	c.Returned += o.Returned
 }
 
 // model is a broker that keeps what is not acknowledged, an agent, and a disk.
@@ -71,6 +73,7 @@ type model struct {
 	inside bool // a commit is under way
 	depth  int  // runs under way
 
+	place    modelPlace
 	redriven map[string]bool // function and event: out of order
 	gated    map[string]bool // data of events that the gate kept back
 	regated  map[string]bool // keys of which the gated function had an event out of order
@@ -153,7 +156,11 @@ func (m *model) step() {
 	case n < 99:
 		m.redrive()
 	case n < 100 && m.rng.IntN(2) == 0:
-		m.deploy(strconv.Itoa(m.rng.IntN(100)))
+		if m.rng.IntN(2) == 0 {
+			m.move()
+		} else {
+			m.deploy(strconv.Itoa(m.rng.IntN(100)))
+		}
 	default:
 		panic(powerCut{})
 	}

@@ -42,6 +42,8 @@ type Store interface {
 	// to reads, and sets the Seq of each added record. On error nothing of f is
 	// kept. ErrFull means that the quota or the disk is full.
 	Commit(ctx context.Context, f *Frame) error
+	// Read is Get with when the value expires, as it was written.
+	Read(scope, key string) (Write, error)
 	View
 	Queues
 }

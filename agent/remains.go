@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"time"
@@ -10,8 +11,8 @@ import (
 
 // remains looks after state that no function of the deployment has, so that it is
 // bounded: it is deleted when it has been so for Options.OrphanAfter. Which states there
-// are is in the scope "states": a key is the scope of one, a value is stateHeld, or when
-// it goes (nanoseconds since 1970 by Clock.In, as text).
+// are is in the scope "states": a key is the scope of one, a value is stateHeld, stateCopying,
+// or when it goes (nanoseconds since 1970 by Clock.In, as text).
 type remains struct {
 	next time.Time
 	seen *deployed
@@ -19,8 +20,9 @@ type remains struct {
 }
 
 const (
-	stateIndex = "states"
-	stateHeld  = "held"
+	stateIndex   = "states"
+	stateHeld    = "held"
+	stateCopying = "copying" // only a part of it is there
 )
 
 // deleted is how much of a state is gone.
@@ -62,15 +64,18 @@ func (r *remains) look(ctx context.Context, a *Agent, current *deployed) (more b
 		values[scope] = string(value)
 	}
 	f := &Frame{Lazy: true}
-	for _, fn := range current.functions {
-		for _, scope := range stateScopes(&fn.Function) {
-			if values[scope] != stateHeld {
+	for i := range current.Functions {
+		fn := &current.Functions[i]
+		for space, scope := range stateScopes(fn) {
+			copying := space == appSpace && fn.StateSpace != "" && !isCopied(values[scope]) // who copies enters it
+			if values[scope] != stateHeld && !copying {
 				f.Writes = append(f.Writes, Write{Scope: stateIndex, Key: scope, Value: []byte(stateHeld)})
 			}
 			delete(values, scope)
 			delete(r.done, scope)
 		}
 	}
+	maps.DeleteFunc(values, func(scope, _ string) bool { return current.originalOf(scope) })
 	settled := a.opts.Settled == nil || a.opts.Settled()
 	for scope, value := range values {
 		if !settled {
@@ -102,10 +107,14 @@ func (r *remains) delete(ctx context.Context, a *Agent, scope string) (left bool
 		return true, nil
 	}
 	defer a.applying.Unlock()
-	for _, fn := range a.current.Load().functions {
-		if scopes := stateScopes(&fn.Function); scopes[ownSpace] == scope || scopes[appSpace] == scope {
+	current := a.current.Load()
+	for i := range current.Functions {
+		if scopes := stateScopes(&current.Functions[i]); scopes[ownSpace] == scope || scopes[appSpace] == scope {
 			return false, nil
 		}
+	}
+	if current.originalOf(scope) {
+		return false, nil
 	}
 	a.spacesMu.Lock()
 	delete(a.spaces, scope) // counted anew, should it come back

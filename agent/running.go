@@ -11,16 +11,19 @@ import (
 // function is a Function that runs: its workers and what waits for them.
 type function struct {
 	Function
-	agent   *Agent
-	workers []*worker
-	prev    *function       // whose waiting tasks it takes over; nil: it starts from its inbox
-	after   <-chan struct{} // a namesake that was removed is buried, and leaves the inbox alone; nil: there was none
-	buried  chan struct{}   // this one is, after it was removed
-	started atomic.Bool     // it has everything that is older than what it accepts
-	stats   *functionStats  // these two pass on to the successor
-	inbox   *inboxUse
-	spaces  [2]*space // its own and its app's
-	breaker breaker
+	agent     *Agent
+	workers   []*worker
+	prev      *function                // whose waiting tasks it takes over; nil: it starts from its inbox
+	after     <-chan struct{}          // a namesake that was removed is buried, and leaves the inbox alone; nil: there was none
+	handover  *handover                // to its state; nil: it has it
+	inherited atomic.Bool              // it came to its state
+	buried    chan struct{}            // this one is, after it was removed
+	started   atomic.Bool              // it has everything that is older than what it accepts
+	stats     *functionStats           // these two pass on to the successor
+	base      atomic.Pointer[baseline] // of stats, when its release took over; nil: zero
+	inbox     *inboxUse
+	spaces    [2]*space // its own and its app's
+	breaker   breaker
 
 	stop    chan struct{} // closed by retire
 	stopped chan struct{} // closed when no worker runs any more
@@ -38,10 +41,10 @@ func (a *Agent) load(ctx context.Context, spec Function, prev *function) (*funct
 	}
 	if prev != nil {
 		fn.stats, fn.inbox = prev.stats, prev.inbox
+		fn.countAnew() // and once more when prev has ended
 	} else {
 		fn.inbox.limit.Store(spec.Limits.Inbox)
 	}
-	a.openSpaces(fn)
 	for range max(1, spec.Limits.Concurrency) {
 		mod, err := a.module(ctx, spec)
 		if err != nil {
@@ -79,6 +82,10 @@ func (fn *function) run(ctx context.Context) {
 	fn.agent.askSpill() // who asked before was passed over
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if !fn.inherit(ctx) {
+		return
+	}
+	fn.inherited.Store(true)
 	var running sync.WaitGroup
 	for _, w := range fn.workers {
 		running.Go(func() { w.run(ctx) })
@@ -100,6 +107,8 @@ func (fn *function) takeOver() {
 	fn.prev = nil
 	fn.inbox.limit.Store(fn.Limits.Inbox)
 	fn.insert(tasks)
+	fn.stats.memory.Store(0)
+	fn.countAnew()
 }
 
 // readInbox makes a task of each event that waits on disk since before this

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -14,9 +15,22 @@ const (
 	appSpace
 )
 
-// stateScopes are the scopes of a function's spaces.
-func stateScopes(f *Function) [2]string {
-	return [2]string{ownSpace: "state/" + f.Name, appSpace: "state/" + f.App()}
+// stateScopes are the scopes of a function's spaces: "state/app/function" and
+// "state/app", or "state/app@place/function" and "state/app@place".
+func stateScopes(f *Function) [2]string { return scopesIn(f, f.StateSpace) }
+
+func scopesIn(f *Function, place string) [2]string {
+	app := f.App()
+	shared := placeScope(app, place)
+	return [2]string{ownSpace: shared + strings.TrimPrefix(f.Name, app), appSpace: shared}
+}
+
+// placeScope is the scope of what an app shares in a place, see Function.StateSpace.
+func placeScope(app, place string) string {
+	if place != "" {
+		app += "@" + place
+	}
+	return "state/" + app
 }
 
 // keyCost is what a key takes beside its name and its value, bytes.

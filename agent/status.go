@@ -62,12 +62,14 @@ type FunctionStatus struct {
 	Workers         int              `json:"workers"`
 	Warm            int              `json:"warm"`              // of them, those whose instance is kept for the next event
 	Fuel            int64            `json:"fuel"`              // units of work, of all runs, with starts that each run has of its own
-	MemoryBytes     int64            `json:"memory_bytes"`      // of an instance after a run, the most seen
+	MemoryBytes     int64            `json:"memory_bytes"`      // of an instance after a run, the most seen since the version of its app took over
 	Denied          int64            `json:"denied"`            // calls refused because they were not granted
 	Refused         []string         `json:"refused,omitempty"` // what they asked for and where to grant it: the last few, each once
 	StateBytes      int64            `json:"state_bytes"`       // of limits.state
 	Opened          int64            `json:"opened"`            // times it was stopped because it kept failing
 	Breaker         *BreakerStatus   `json:"breaker,omitempty"`
+	Release         ReleaseCounts    `json:"release"`             // since the version of its app took over
+	Stateless       string           `json:"stateless,omitempty"` // it does not run yet, since the copy of its state is not there: why
 	LastError       string           `json:"last_error,omitempty"`
 }
 
@@ -124,7 +126,26 @@ type SyncStatus struct {
 	Checked  time.Time `json:"checked,omitzero"` // last answer from the registry
 	Error    string    `json:"error,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"` // when an app that did not start is tried again
-	Unsigned bool      `json:"unsigned"`
+	Notes    []string  `json:"notes,omitempty"`   // what people should know although it works
+
+	Apps []AppStatus `json:"apps,omitempty"` // assigned to this device
+
+	Verified bool      `json:"verified"`         // the registry's last answer was signed by the fleet's keys, in force
+	Root     int64     `json:"root,omitempty"`   // version of the fleet's root of keys in force
+	Issued   time.Time `json:"issued,omitzero"`  // when the documents accepted last were signed
+	Expires  time.Time `json:"expires,omitzero"` // their signatures, unless somebody publishes again
+}
+
+// AppStatus is one app that the fleet assigns to this device.
+type AppStatus struct {
+	Name     string    `json:"name"`
+	Version  string    `json:"version,omitempty"`  // what runs; "" for none
+	Wanted   string    `json:"wanted,omitempty"`   // what the fleet wants, if that is another
+	State    string    `json:"state"`              // probation, good, held or quarantined
+	Since    time.Time `json:"since,omitzero"`     // of State
+	Previous string    `json:"previous,omitempty"` // the last version known to be good, during probation
+	Reason   string    `json:"reason,omitempty"`   // why State is so, for people
+	Until    time.Time `json:"until,omitzero"`     // when probation ends, or what is held back is tried again
 }
 
 // StoreStatus is what is on disk.

@@ -3,6 +3,7 @@ package sensors
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -54,6 +55,7 @@ type Broker struct {
 	endpoints []broker.Endpoint
 	tls       *tls.Config // nil for no encryption
 	users     map[string]account
+	within    string // password of the agent itself, see Within
 
 	inflight atomic.Int64
 	mu       sync.Mutex
@@ -65,10 +67,11 @@ type Broker struct {
 
 // brokerRun is what exists between start and stop.
 type brokerRun struct {
-	core  *broker.Broker
-	offer agent.Offer
-	addrs []string
-	stop  chan struct{} // closed when the broker stops: nobody waits any longer
+	core   *broker.Broker
+	offer  agent.Offer
+	addrs  []string
+	within *pipes
+	stop   chan struct{} // closed when the broker stops: nobody waits any longer
 }
 
 var _ agent.Source = (*Broker)(nil)
@@ -82,7 +85,7 @@ func NewBroker(opts BrokerOptions) (*Broker, error) {
 		return nil, err
 	}
 	opts.Listen = cmp.Or(opts.Listen, "127.0.0.1:1883")
-	b := &Broker{opts: opts, source: sourceURI(opts.Device, opts.Name), last: errNotRunning, log: cmp.Or(opts.Log, slog.Default()).With("source", opts.Name)}
+	b := &Broker{opts: opts, source: sourceURI(opts.Device, opts.Name), last: errNotRunning, within: rand.Text(), log: cmp.Or(opts.Log, slog.Default()).With("source", opts.Name)}
 	if err := b.configure(); err != nil {
 		return nil, fmt.Errorf("broker %s: %w", opts.Name, err)
 	}
@@ -114,7 +117,7 @@ func (b *Broker) configure() (err error) {
 // when it cannot listen.
 func (b *Broker) Run(ctx context.Context, offer agent.Offer) error {
 	b.warnOpen()
-	run := &brokerRun{offer: offer, stop: make(chan struct{})}
+	run := &brokerRun{offer: offer, within: newPipes(), stop: make(chan struct{})}
 	err := b.serve(ctx, run)
 	if err != nil {
 		err = fmt.Errorf("broker %s: %w", b.opts.Name, err)
@@ -141,7 +144,7 @@ func (b *Broker) serve(ctx context.Context, run *brokerRun) (err error) {
 	b.setRun(run, nil)
 	b.log.Info("broker listens", "address", strings.Join(run.addrs, ", "))
 	context.AfterFunc(ctx, func() { close(run.stop) })
-	return run.core.Run(ctx, listeners...)
+	return run.core.Run(ctx, append(listeners, run.within)...)
 }
 
 func (b *Broker) listen() (listeners []net.Listener, err error) {

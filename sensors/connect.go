@@ -20,30 +20,56 @@ import (
 func (l *link) connect(ctx context.Context) (present bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWait)
 	defer cancel()
-	with, err := l.m.to.access()
-	if err != nil {
-		return false, err
-	}
-	c, err := l.m.to.dial(ctx, with.tls)
+	c, password, err := l.m.dial(ctx)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		l.m.session.doubt()
 	}
 	if err != nil {
-		return false, fmt.Errorf("connect to %s: %w", l.m.to, err)
+		return false, err
 	}
 	l.sure = l.m.session.connecting()
-	opts := mqtt.Options{
-		ClientID: l.m.opts.ClientID, CleanSession: l.m.opts.Clean, Username: l.m.to.username, Password: with.password,
-		KeepAlive: l.m.opts.KeepAlive, MaxPacket: l.m.opts.MaxPacket, Receive: l.receive,
+	l.conn, present, err = l.m.greet(ctx, c, password, l.receive)
+	return present, err
+}
+
+// Open makes one connection: unlike Run it subscribes to nothing and does not
+// connect again. receive is given the messages, by one goroutine, and acknowledges
+// them. Run of the connection must be called.
+func (m *MQTT) Open(ctx context.Context, receive func(*mqtt.Message)) (*mqtt.Conn, error) {
+	c, password, err := m.dial(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if w := l.m.opts.Will; w != nil {
+	conn, _, err := m.greet(ctx, c, password, receive)
+	return conn, err
+}
+
+// dial opens the connection under MQTT; password is for the greeting.
+func (m *MQTT) dial(ctx context.Context) (c net.Conn, password string, err error) {
+	with, err := m.to.access()
+	if err != nil {
+		return nil, "", err
+	}
+	c, err = m.to.dial(ctx, with.tls)
+	if err != nil {
+		return nil, "", fmt.Errorf("connect to %s: %w", m.to, err)
+	}
+	return c, with.password, nil
+}
+
+func (m *MQTT) greet(ctx context.Context, c net.Conn, password string, receive func(*mqtt.Message)) (conn *mqtt.Conn, present bool, err error) {
+	opts := mqtt.Options{
+		ClientID: m.opts.ClientID, CleanSession: m.opts.Clean, Username: m.to.username, Password: password,
+		KeepAlive: m.opts.KeepAlive, MaxPacket: m.opts.MaxPacket, Receive: receive,
+	}
+	if w := m.opts.Will; w != nil {
 		opts.Will = &mqtt.Will{Topic: w.Topic, Payload: []byte(w.Payload), QoS: w.QoS, Retain: w.Retain}
 	}
-	l.conn, present, err = mqtt.Open(ctx, c, opts)
+	conn, present, err = mqtt.Open(ctx, c, opts)
 	if err != nil {
-		return false, l.m.explain(err)
+		return nil, false, m.explain(err)
 	}
-	return present, nil
+	return conn, present, nil
 }
 
 // dial opens the connection under MQTT.

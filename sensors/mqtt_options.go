@@ -41,7 +41,7 @@ type MQTTOptions struct {
 	CAFile             string // PEM: the only authorities to trust; "" trusts the system's
 	CertFile, KeyFile  string // PEM: this client's certificate
 	ClientID           string // "" means one made of Device and Name; it must stay the same
-	Clean              bool   // the broker keeps nothing of this client: for one that only publishes
+	Clean              bool   // the broker keeps nothing of this client
 	Will               *Will  // nil for none
 
 	KeepAlive time.Duration // between pings, whole seconds; 0 means 30 s

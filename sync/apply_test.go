@@ -20,6 +20,7 @@ type nothing struct{}
 
 func (nothing) Commit(context.Context, *agent.Frame) error                 { return nil }
 func (nothing) Get(string, string) ([]byte, error)                         { return nil, nil }
+func (nothing) Read(string, string) (agent.Write, error)                   { return agent.Write{}, nil }
 func (nothing) Keys(string, string, int) ([]string, error)                 { return nil, nil }
 func (nothing) Pending(string) []agent.Stub                                { return nil }
 func (nothing) Queues() []string                                           { return nil }

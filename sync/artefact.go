@@ -3,19 +3,21 @@ package fleetsync
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/sync/trust"
 )
 
 // Media types of the fleet artefact and of modules (the CNCF layout for wasm).
 const (
-	typeFleetArtefact = "application/vnd.skerry.fleet.v1"
+	typeFleetArtefact = "application/vnd.skerry.fleet.v2"
+	typeSignatures    = "application/vnd.skerry.signatures.v1+json"
+	typePatch         = "application/vnd.skerry.patch.v1"
+	typePatchLayer    = "application/vnd.skerry.patch.v1+zstd"
 	typeFleetDocument = "application/vnd.skerry.fleet.v1+json"
 	typeAppDocument   = "application/vnd.skerry.app.v1+json"
 	typeWasmConfig    = "application/vnd.wasm.config.v0+json"
@@ -29,6 +31,10 @@ const (
 	maxInlined = 1 << 20  // of all of them
 	maxLayers  = 5000
 )
+
+// revokedDocument stands in the place of an app version's document once that is
+// revoked. No App is so short: its signed size tells it.
+const revokedDocument = `{"revoked":true}` + "\n"
 
 func appFile(v agent.AppVersion) string { return "apps/" + v.Name + "/" + v.Version + ".json" }
 
@@ -76,6 +82,19 @@ func checkDescriptor(d ocispec.Descriptor, limit int64) error {
 	return nil
 }
 
+// File gives one of the files, as trust.Files does: its digest is checked, what
+// is in it is not.
+func (a *artefact) File(ctx context.Context, file string, limit int64) ([]byte, error) {
+	d, ok := a.layers[file]
+	if !ok {
+		return nil, fmt.Errorf("%.200s: %w", file, trust.ErrAbsent)
+	}
+	if d.Size > limit {
+		return nil, fmt.Errorf("%.200s has %d bytes, where %d are allowed: %w", file, d.Size, limit, trust.ErrTooLarge)
+	}
+	return a.document(ctx, file)
+}
+
 // document is a document's bytes, checked: those in the manifest, or a blob's.
 func (a *artefact) document(ctx context.Context, file string) ([]byte, error) {
 	d, ok := a.layers[file]
@@ -91,25 +110,13 @@ func (a *artefact) document(ctx context.Context, file string) ([]byte, error) {
 	return d.Data, nil
 }
 
-func (a *artefact) fleet(ctx context.Context) (*Fleet, []byte, error) {
-	data, err := a.document(ctx, fleetFile)
-	if err != nil {
-		return nil, nil, err
-	}
+// parsePublishedFleet reads a Fleet as devices get it: with a revision.
+func parsePublishedFleet(data []byte) (*Fleet, error) {
 	fleet, err := ParseFleet(fleetFile, data)
 	if err == nil && fleet.Metadata.Revision < 1 {
 		err = &DocumentError{File: fleetFile, Path: "metadata.revision", Reason: "a published fleet has a revision from 1: publish it with skerry publish"}
 	}
-	return fleet, data, err
-}
-
-// app is the document of an app version, not read yet.
-func (a *artefact) app(ctx context.Context, v agent.AppVersion) ([]byte, error) {
-	data, err := a.document(ctx, appFile(v))
-	if errors.Is(err, errAbsent) {
-		return nil, fmt.Errorf("the fleet assigns %s@%s, which is not published: publish that version", v.Name, v.Version)
-	}
-	return data, err
+	return fleet, err
 }
 
 // parsePublished reads an App as devices get it: modules by digest only.
@@ -128,28 +135,4 @@ func parsePublished(v agent.AppVersion, data []byte, checks Checks) (*App, error
 		}
 	}
 	return app, nil
-}
-
-// describe is the descriptor of data as a document of the artefact.
-func describe(mediaType, file string, data []byte) ocispec.Descriptor {
-	return ocispec.Descriptor{
-		MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data)),
-		Annotations: map[string]string{ocispec.AnnotationTitle: file},
-	}
-}
-
-// manifestOf is an OCI manifest, with its descriptor.
-func manifestOf(artifactType string, config ocispec.Descriptor, layers []ocispec.Descriptor) (ocispec.Descriptor, []byte, error) {
-	data, err := json.Marshal(ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		ArtifactType: artifactType, Config: config, Layers: layers,
-	})
-	if err != nil {
-		return ocispec.Descriptor{}, nil, fmt.Errorf("write manifest: %w", err)
-	}
-	if len(data) > maxManifest {
-		return ocispec.Descriptor{}, nil, fmt.Errorf("the manifest would have %d bytes, at most %d: split the fleet into repositories", len(data), maxManifest)
-	}
-	d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: artifactType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	return d, data, nil
 }

@@ -46,7 +46,7 @@ func TestSilentConnectionIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, fleetsync.NewPuller(r, b.cache, b.run, device(), fleetsync.PullerOptions{}))
+	check(t, fleetsync.NewPuller(r, b.cache, b.run, device(), fleetsync.PullerOptions{Root: b.root()}))
 	b.run.want(t, "overheat@1.0.0")
 	if n := proxy.bytes.Load(); n > 310_000 {
 		t.Errorf("%d bytes for a module of 300000", n)
@@ -65,9 +65,9 @@ func TestCredentialsFromDockerConfig(t *testing.T) {
 	}
 	reg := testbed.StartRegistry(t, testbed.RegistryOptions{Htpasswd: users})
 	b := newBench(t, "oci://"+reg.Addr()+"/acme/fleet")
-	wantErr(t, b.puller(b.ref).Check(t.Context()), reg.Addr())
 	config := `{"auths":{"` + reg.Addr() + `":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("u:p")) + `"}}}`
-	if err := os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(config), 0o600); err != nil {
+	file := filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.puller(b.ref).Check(t.Context()); !errors.Is(err, fleetsync.ErrNothingPublished) {
@@ -76,6 +76,16 @@ func TestCredentialsFromDockerConfig(t *testing.T) {
 	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
 	check(t, b.puller(b.ref))
 	b.run.want(t, "overheat@1.0.0")
+
+	if err := os.Rename(file, filepath.Join(dir, "mine.json")); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, b.puller(b.ref).Check(t.Context()), reg.Addr())
+	r, err := fleetsync.NewRegistry(b.ref, fleetsync.RegistryOptions{Credentials: filepath.Join(dir, "mine.json")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, fleetsync.NewPuller(r, b.cache, b.run, device(), fleetsync.PullerOptions{Root: b.root()}))
 }
 
 func TestRetryAfterIsObeyed(t *testing.T) {
@@ -87,7 +97,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := fleetsync.NewPuller(r, b.cache, b.run, device(), fleetsync.PullerOptions{})
+	p := fleetsync.NewPuller(r, b.cache, b.run, device(), fleetsync.PullerOptions{Root: b.root()})
 	after := "3600"
 	busy := func(resp *http.Response) error {
 		if after != "" {
@@ -100,7 +110,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		return nil
 	}
 	proxy.meddle.Store(&busy)
-	wantErr(t, p.Check(t.Context()), "429", "fewer requests")
+	wantErr(t, p.Check(t.Context()), "429", "it wants no request for 1h")
 	if n := proxy.requests.Load(); n != 1 {
 		t.Errorf("%d requests to a registry that asks for an hour", n)
 	}

@@ -38,6 +38,8 @@ type appCheck struct {
 func (c *appCheck) all() {
 	app := c.app
 	c.metadata()
+	c.requires(app.Requires)
+	c.within("stateVersion", &app.StateVersion, 0, maxStateVersion)
 	rules := slices.ContainsFunc(app.Triggers, func(t AppTrigger) bool { return t.Function == "" })
 	if len(app.Functions) > maxFunctions || len(app.Functions) == 0 && !rules {
 		c.fail("functions", "an app has 1 to %d functions, not %d; without any it has rules, which are triggers without function", maxFunctions, len(app.Functions))
@@ -105,6 +107,7 @@ func (c *appCheck) module(path string, m *AppModule) {
 	if m.Digest != "" && m.Path == "" && (m.Size < minModule || m.Size > maxModule) {
 		c.fail(path+".size", "%d bytes is no size of a module: %d to %d", m.Size, minModule, maxModule)
 	}
+	c.patches(path+".patches", m)
 }
 
 func (c *appCheck) environment(path string, env map[string]string) {

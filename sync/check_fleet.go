@@ -26,6 +26,7 @@ func (c *fleetCheck) all() {
 	if n := len(c.fleet.Assignments); n == 0 || n > maxAssignments {
 		c.fail("assignments", "a fleet has 1 to %d assignments, not %d; start with {app: my-app, version: 1.0.0}", maxAssignments, n)
 	}
+	c.within("sync.keepVersions", c.fleet.Sync.KeepVersions, 1, maxKeep)
 	for i := range c.fleet.Assignments {
 		c.assignment(fmt.Sprintf("assignments[%d]", i), &c.fleet.Assignments[i])
 	}
@@ -39,6 +40,7 @@ func (c *fleetCheck) assignment(path string, a *Assignment) {
 	if p := a.Percent; p != nil && (*p < 0 || *p > 100) {
 		c.fail(path+".percent", "%v is no percentage: 0 to 100", *p)
 	}
+	c.health(path+".health", a)
 	if a.Selector == nil {
 		return
 	}

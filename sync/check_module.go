@@ -76,7 +76,7 @@ func (f *AppFunction) memory() int64 {
 // runnable checks an app with its modules, which are in the cache, before it is
 // activated. The modules of the version that ran here last were checked then.
 func (p *Puller) runnable(app *App) error {
-	if err := p.device.fits(app); err != nil {
+	if err := p.fits(app); err != nil {
 		return err
 	}
 	v := agent.AppVersion{Name: app.Metadata.Name, Version: app.Metadata.Version}

@@ -3,9 +3,11 @@ package fleetsync
 import (
 	"context"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -16,7 +18,7 @@ import (
 const (
 	firstRetry    = 100 * time.Millisecond
 	slowestRetry  = 10 * time.Second
-	longestWait   = time.Minute // obeyed when Retry-After says so; a longer one ends the round
+	longestWait   = time.Minute // obeyed within a round when Retry-After says so; a longer one ends the round
 	connectWithin = 15 * time.Second
 	answerWithin  = 60 * time.Second
 )
@@ -26,9 +28,13 @@ const (
 // says. Sent is told of body bytes as they leave; it may be nil.
 func newClient(opts RegistryOptions, sent func(n int64)) (*auth.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DialContext = (&net.Dialer{Timeout: connectWithin, KeepAlive: 30 * time.Second}).DialContext
+	if transport.DialContext = opts.Dial; opts.Dial == nil {
+		transport.DialContext = (&net.Dialer{Timeout: connectWithin, KeepAlive: 30 * time.Second}).DialContext
+	}
 	transport.ResponseHeaderTimeout = answerWithin
-	transport.TLSClientConfig = opts.TLS
+	if transport.TLSClientConfig = opts.TLS; opts.Now != nil {
+		transport.DialTLSContext = (&tlsDialer{transport.DialContext, opts.TLS, opts.Now}).connect
+	}
 	transport.ForceAttemptHTTP2 = true
 
 	rc := retryablehttp.NewClient()
@@ -43,12 +49,21 @@ func newClient(opts RegistryOptions, sent func(n int64)) (*auth.Client, error) {
 	}
 	client := &auth.Client{Client: rc.StandardClient(), Cache: auth.NewCache()}
 	client.SetUserAgent("skerry")
-	return client, withCredentials(client)
+	return client, withCredentials(client, opts.Credentials)
 }
 
-// withCredentials reads the docker configuration; without a home directory,
-// as for a system service, there is none, and access is anonymous.
-func withCredentials(client *auth.Client) error {
+// withCredentials reads the docker configuration, that in file or the usual one.
+// Without a home directory, as for a system service, there is no usual one, and
+// access is anonymous.
+func withCredentials(client *auth.Client, file string) error {
+	if file != "" {
+		store, err := credentials.NewStore(file, credentials.StoreOptions{})
+		if err != nil {
+			return err
+		}
+		client.Credential = credentials.Credential(store)
+		return nil
+	}
 	if _, err := os.UserHomeDir(); err != nil && os.Getenv("DOCKER_CONFIG") == "" {
 		return nil
 	}
@@ -62,10 +77,38 @@ func withCredentials(client *auth.Client) error {
 
 // retryable leaves a registry alone that asks for more patience than a round has.
 func retryable(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if resp != nil && retryablehttp.DefaultBackoff(0, 0, 0, resp) > longestWait {
+	if resp != nil && retryAfter(resp) > longestWait {
 		return false, nil
 	}
 	return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+}
+
+// busyError is a registry that wants no request for so long.
+type busyError struct {
+	error
+	pause time.Duration
+}
+
+func (e *busyError) Unwrap() error { return e.error }
+
+// retryAfter is the pause that an answer asks for, 0 if it asks for none.
+func retryAfter(resp *http.Response) time.Duration {
+	text := resp.Header.Get("Retry-After")
+	if text == "" || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Duration(min(max(n, 0), int64(time.Duration(math.MaxInt64)/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	now := time.Now()
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		now = date // by the registry's clock: this device's may be wrong
+	}
+	return max(at.Sub(now), 0)
 }
 
 // meter counts the bytes of request bodies as they leave, and takes those of

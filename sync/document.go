@@ -3,11 +3,15 @@ package fleetsync
 // App says what runs: an immutable, versioned set of functions and triggers
 // that is deployed as one unit.
 type App struct {
-	APIVersion string                 `json:"apiVersion"`
-	Kind       string                 `json:"kind"`
-	Metadata   AppMetadata            `json:"metadata"`
-	Functions  map[string]AppFunction `json:"functions,omitempty"` // none in an app of rules alone
-	Triggers   []AppTrigger           `json:"triggers,omitempty"`
+	APIVersion string       `json:"apiVersion"`
+	Kind       string       `json:"kind"`
+	Metadata   AppMetadata  `json:"metadata"`
+	Requires   *AppRequires `json:"requires,omitempty"`
+	// StateVersion is the shape of the state of its functions. A version of the
+	// app with another one begins on a copy of the state.
+	StateVersion int                    `json:"stateVersion,omitempty"`
+	Functions    map[string]AppFunction `json:"functions,omitempty"` // none in an app of rules alone
+	Triggers     []AppTrigger           `json:"triggers,omitempty"`
 }
 
 // AppMetadata names an App.
@@ -16,6 +20,16 @@ type AppMetadata struct {
 	Version     string            `json:"version"` // semantic version, without a leading v
 	Description string            `json:"description,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// AppRequires is what a device must be to run an App; what is absent is not asked.
+type AppRequires struct {
+	Agent    string   `json:"agent,omitempty"` // ">=0.4.0"
+	Arch     []string `json:"arch,omitempty"`  // GOARCH, one of them
+	Memory   Quantity `json:"memory,omitempty"`
+	Disk     Quantity `json:"disk,omitempty"`
+	Engine   string   `json:"engine,omitempty"`   // "compiler" or "interpreter"
+	Features []string `json:"features,omitempty"` // names, all of them
 }
 
 // AppFunction is one function of an App.
@@ -40,6 +54,16 @@ type AppModule struct {
 	Ref    string `json:"ref,omitempty"`  // for people; devices fetch by digest
 	Digest string `json:"digest,omitempty"`
 	Size   int64  `json:"size,omitempty"` // bytes
+	// Patches are shorter ways to the module, smallest first. Publish makes them.
+	Patches []AppPatch `json:"patches,omitempty"`
+}
+
+// AppPatch makes a module of another one, or of nothing.
+type AppPatch struct {
+	From   string `json:"from"`   // digest of the module it is applied to; of no bytes: of nothing
+	Digest string `json:"digest"` // of the patch
+	Size   int64  `json:"size"`   // bytes of the patch
+	Format string `json:"format"` // "zstd": a frame, From its raw dictionary
 }
 
 // AppLimits bound a function; what is absent is the agent's default.
@@ -226,10 +250,11 @@ type FleetMetadata struct {
 	Revision int64  `json:"revision,omitempty"`
 }
 
-// FleetSync tells devices how often to look.
+// FleetSync tells devices how often to look, and what to keep.
 type FleetSync struct {
 	PollInterval Duration `json:"pollInterval,omitempty"`
 	Jitter       Duration `json:"jitter,omitempty"`
+	KeepVersions *int     `json:"keepVersions,omitempty"` // sets of modules on a device, the running one counted; absent is 2
 }
 
 // Assignment gives matching devices a version of an app. For each app the
@@ -240,6 +265,19 @@ type Assignment struct {
 	Selector *Selector `json:"selector,omitempty"`
 	Percent  *float64  `json:"percent,omitempty"`
 	Paused   bool      `json:"paused,omitempty"` // matching devices keep the version they run
+	Health   *Health   `json:"health,omitempty"` // absent is the usual gate
+}
+
+// Health is the gate that a new version of an app must pass on a device. What is
+// absent is not asked, or has the usual value that is given.
+type Health struct {
+	Window          Duration `json:"window,omitempty"`          // of probation; 10 min
+	MinInvocations  *int     `json:"minInvocations,omitempty"`  // fewer are not judged by percent and time; 20
+	MaxErrorPercent *float64 `json:"maxErrorPercent,omitempty"` // of the runs; 25
+	MaxP99          Duration `json:"maxP99,omitempty"`          // of the time of a run
+	MaxTraps        *int     `json:"maxTraps,omitempty"`        // runs that trapped
+	MaxMemory       Quantity `json:"maxMemory,omitempty"`       // of one instance
+	OnFailure       string   `json:"onFailure,omitempty"`       // "rollback" (default) or "keep"
 }
 
 // Selector matches a device when all of its conditions hold.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -33,19 +32,30 @@ func damaged(what string, want, got agent.Digest) error {
 	return fmt.Errorf("%s is refused: it must be %s, what came is %s: %w", what, want, got, ErrDamaged)
 }
 
-// download writes a blob to w, going on where a connection broke off. It
-// checks size and digest; whoever reads w must use nothing before it is nil.
+// download writes a small blob to w. It checks size and digest; whoever reads w
+// must use nothing before it is nil.
 func download(ctx context.Context, from carrier, what string, d ocispec.Descriptor, w io.Writer) error {
 	sum := sha256.New()
-	var offset int64
+	if err := transfer(ctx, from, what, d, 0, io.MultiWriter(sum, w)); err != nil {
+		return err
+	}
+	return checkSum(what, d, sum)
+}
+
+// transfer writes the bytes of a blob from offset on to w, going on where a
+// connection broke off. It checks nothing of them.
+func transfer(ctx context.Context, from carrier, what string, d ocispec.Descriptor, offset int64, w io.Writer) error {
 	stuck := 0
 	for try := 0; offset < d.Size; try++ {
-		n, err := attempt(ctx, from, d, offset, io.MultiWriter(sum, w))
+		n, err := attempt(ctx, from, d, offset, w)
 		if offset += n; n > 0 {
 			stuck = 0
 		}
 		if offset == d.Size {
 			break
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
 		}
 		var perm permanentError
 		if ctx.Err() != nil || errors.As(err, &perm) || stuck == stuckTries || try == blobTries {
@@ -55,7 +65,7 @@ func download(ctx context.Context, from carrier, what string, d ocispec.Descript
 			wait(ctx, firstRetry<<stuck)
 		}
 	}
-	return checkSum(what, d, sum)
+	return nil
 }
 
 func checkSum(what string, d ocispec.Descriptor, sum hash.Hash) error {
@@ -105,33 +115,36 @@ func fetchBytes(ctx context.Context, from carrier, what string, d ocispec.Descri
 	return buf.Bytes(), nil
 }
 
-// fetchInto downloads a blob into the cache. The cache reads through a pipe
-// that ends without error only after the digest was found right.
-func fetchInto(ctx context.Context, from carrier, what string, d ocispec.Descriptor, cache Cache) error {
-	r, w := io.Pipe()
-	g, ctx := errgroup.WithContext(ctx)
-	var fetched error
-	g.Go(func() error {
-		fetched = download(ctx, from, what, d, w)
-		w.CloseWithError(fetched)
-		return nil
-	})
-	g.Go(func() error {
-		err := cache.PutBlob(ctx, agent.Digest(d.Digest), d.Size, r)
-		r.CloseWithError(errors.Join(errCacheDone, err)) // lets the download end if the cache did
-		return err
-	})
-	err := g.Wait()
-	if fetched != nil && !errors.Is(fetched, errCacheDone) {
-		return fetched // the cause; the cache only passes it on
-	}
-	if err != nil {
-		return fmt.Errorf("keep %s: %w", what, err)
-	}
-	return nil
-}
+// A blob may take as long as a slow line needs for it. What came is kept, and the
+// next round goes on with it.
+const (
+	leastWithin = 5 * time.Minute
+	slowestLine = 1 << 10 // bytes a second
+)
 
-var errCacheDone = errors.New("the cache reads no more")
+// fetchInto downloads a blob into the cache, going on where an earlier round, or an
+// earlier run of the agent, ended.
+func fetchInto(ctx context.Context, from carrier, what string, d ocispec.Descriptor, cache Cache) error {
+	within := leastWithin + time.Duration(d.Size/slowestLine)*time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("it took longer than %s", within))
+	defer cancel()
+	var fetched error
+	sink := &sinkWriter{}
+	err := cache.PutBlob(ctx, agent.Digest(d.Digest), d.Size, func(offset int64, w io.Writer) error {
+		sink.w = w
+		fetched = transfer(ctx, from, what, d, offset, sink)
+		return fetched
+	})
+	switch {
+	case err == nil:
+		return nil
+	case fetched != nil && sink.err == nil:
+		return fetched // the cause; the cache only passes it on
+	case errors.Is(err, agent.ErrInvalid):
+		return fmt.Errorf("%s is refused, it is %w: %w", what, ErrDamaged, err)
+	}
+	return fmt.Errorf("keep %s: %w", what, err)
+}
 
 func wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
@@ -166,6 +179,7 @@ func newIdleBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCa
 
 func (b *idleBody) Read(p []byte) (int, error) {
 	b.timer.Reset(b.idle)
+	defer b.timer.Stop() // how long the reader takes, for a slow disk, is not the line's fault
 	return b.ReadCloser.Read(p)
 }
 

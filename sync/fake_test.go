@@ -3,12 +3,11 @@ package fleetsync_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -25,75 +24,6 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 	fleetsync "github.com/skerry-edge/skerry/sync"
 )
-
-// memory is a Cache in memory.
-type memory struct {
-	mu    sync.Mutex
-	blobs map[agent.Digest][]byte
-	pins  map[string][]byte
-}
-
-func newMemory() *memory {
-	return &memory{blobs: map[agent.Digest][]byte{}, pins: map[string][]byte{}}
-}
-
-func (m *memory) HasBlob(d agent.Digest) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.blobs[d] != nil
-}
-
-func (m *memory) Blob(d agent.Digest) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.blobs[d] == nil {
-		return nil, agent.ErrNotFound
-	}
-	return m.blobs[d], nil
-}
-
-func (m *memory) PutBlob(_ context.Context, d agent.Digest, size int64, r io.Reader) error {
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	if digestOf(data) != d || int64(len(data)) != size {
-		return errors.New("wrong bytes reached the cache")
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.blobs[d] = data
-	return nil
-}
-
-func (m *memory) DeleteBlob(d agent.Digest) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.blobs, d)
-	return nil
-}
-
-func (m *memory) Blobs() ([]agent.Digest, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Collect(maps.Keys(m.blobs)), nil
-}
-
-func (m *memory) Pin(name string, value []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.pins[name] = bytes.Clone(value)
-	return nil
-}
-
-func (m *memory) Pinned(name string) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.pins[name] == nil {
-		return nil, agent.ErrNotFound
-	}
-	return m.pins[name], nil
-}
 
 // runner is an Applier that remembers what runs.
 type runner struct {
@@ -171,6 +101,9 @@ type bench struct {
 	t     *testing.T
 	dir   string
 	ref   string
+	keys  map[string]string // folder, by the reference of its fleet
+	roots map[string][]byte // by the folder
+	tls   *tls.Config       // of publishing; nil for the usual
 	cache *memory
 	run   *runner
 	log   *bytes.Buffer
@@ -178,7 +111,31 @@ type bench struct {
 
 func newBench(t *testing.T, ref string) *bench {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	return &bench{t: t, dir: t.TempDir(), ref: ref, cache: newMemory(), run: &runner{}, log: &bytes.Buffer{}}
+	return &bench{
+		t: t, dir: t.TempDir(), ref: ref, keys: map[string]string{}, roots: map[string][]byte{},
+		cache: newMemory(), run: &runner{}, log: &bytes.Buffer{},
+	}
+}
+
+// access is to the fleet at b.ref, which it makes the first time.
+func (b *bench) access() fleetsync.Access {
+	b.t.Helper()
+	access := fleetsync.Access{Ref: b.ref, Keys: b.keys[b.ref], TLS: b.tls}
+	if access.Keys == "" {
+		access.Keys = filepath.Join(b.t.TempDir(), "keys")
+		fleet, err := fleetsync.InitFleet(b.t.Context(), fleetsync.InitOptions{Access: access})
+		if err != nil {
+			b.t.Fatalf("begin a fleet: %v", err)
+		}
+		b.keys[b.ref], b.roots[access.Keys] = access.Keys, fleet.Root
+	}
+	return access
+}
+
+// root is what devices of the fleet at b.ref trust.
+func (b *bench) root() []byte {
+	b.t.Helper()
+	return b.roots[b.access().Keys]
 }
 
 func (b *bench) write(name, text string) string {
@@ -206,7 +163,7 @@ triggers:
 
 func (b *bench) publish(app, fleet string) fleetsync.PublishResult {
 	b.t.Helper()
-	res, err := fleetsync.Publish(b.t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: app, FleetFile: fleet})
+	res, err := fleetsync.Publish(b.t.Context(), fleetsync.PublishOptions{Access: b.access(), AppFile: app, FleetFile: fleet})
 	if err != nil {
 		b.t.Fatalf("publish: %v", err)
 	}
@@ -236,6 +193,9 @@ func (b *bench) pullerOptions(via string, d fleetsync.Device, opts fleetsync.Pul
 	reg, err := fleetsync.NewRegistry(via, fleetsync.RegistryOptions{Retries: -1})
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if opts.Root == nil {
+		opts.Root = b.root()
 	}
 	opts.Log = slog.New(slog.NewTextHandler(b.log, nil))
 	return fleetsync.NewPuller(reg, b.cache, b.run, d, opts)

@@ -3,7 +3,6 @@ package fleetsync
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +22,10 @@ type heldBack struct {
 	// Unstarted says that it was tried and did not start: it is tried again when
 	// the agent starts, and at next if that is not zero.
 	Unstarted bool `json:"unstarted,omitempty"`
-	next      time.Time
+	// Refused says that it failed here, and is not tried again.
+	Refused bool      `json:"refused,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	next    time.Time
 }
 
 // candidate is an app version that is chosen for this device.
@@ -55,22 +57,25 @@ func (p *pinned) hold(chosen []candidate, before *pinned, fits func(*App) error,
 			continue
 		}
 		held := heldBack{Want: c.version}
-		var start *startError
-		if held.Unstarted = errors.As(lacks, &start); held.Unstarted {
+		if errors.As(lacks, new(*startError)) {
 			p.Blobs = append(p.Blobs, c.app.modules()...) // it is tried again
 		}
 		what := "left out"
 		v, document := before.last(c.version.Name)
-		switch old := parseCandidate(v, document, checks); {
-		case old.wrong != nil: // there is none, or none that this release can read
-		case fits(old.app) == nil:
+		old := parseCandidate(v, document, checks)
+		why := old.wrong // there is none, or none that this release can read
+		if why == nil {
+			why = fits(old.app)
+		}
+		switch {
+		case why == nil:
 			out = append(out, old)
-			what = "held back, " + v.Name + "@" + v.Version + " runs on"
-		default:
+			what = runsOn(v)
+		case old.wrong == nil && !errors.Is(why, errRevoked):
 			held.Ran, held.App = v.Version, document
 			p.Blobs = append(p.Blobs, old.app.modules()...) // lest they are fetched again
 		}
-		held.Reason = fmt.Sprintf("%s@%s cannot run on this device and is %s: %s", c.version.Name, c.version.Version, what, oneLine(lacks))
+		held.because(lacks, what)
 		p.Held = append(p.Held, held)
 	}
 	p.Chosen, p.Apps = nil, nil
@@ -88,11 +93,11 @@ func apps(chosen []candidate) []*App {
 	return out
 }
 
-// fits tells what the device lacks for one app.
+// fits tells what the device lacks for one app, and what its owner does not allow.
 func (d *Device) fits(app *App) error {
 	m := app.Metadata
 	_, _, err := bind(0, []agent.AppVersion{{Name: m.Name, Version: m.Version}}, []*App{app}, d)
-	return err
+	return errors.Join(d.meets(app.Requires), err, d.allows(app))
 }
 
 func (a *App) modules() []agent.Digest {
@@ -129,6 +134,11 @@ func (p *Puller) tellHeld(held []heldBack) {
 	for i := range held {
 		h := &held[i]
 		h.next = p.retries[h.Want].next
+		if at := slices.IndexFunc(p.held, func(o heldBack) bool { return o.Want == h.Want }); at >= 0 {
+			h.Since = p.held[at].Since
+		} else if h.Since.IsZero() {
+			h.Since = p.opts.Time()
+		}
 		if !slices.ContainsFunc(p.held, func(o heldBack) bool { return o.Reason == h.Reason }) {
 			p.opts.Log.Warn("app is held back", "app", h.Want.Name, "version", h.Want.Version, "reason", h.Reason)
 		}

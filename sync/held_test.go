@@ -233,7 +233,7 @@ func TestLookTellsADevicesShare(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		share, err := reg.Look(t.Context(), device(), fleetsync.Checks{})
+		share, err := reg.Look(t.Context(), device(), fleetsync.PullerOptions{Root: b.root()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -202,8 +202,14 @@ func (l *layout) writeIndex(index ocispec.Index) error {
 	return nil
 }
 
-// writeFile replaces a file as a whole: old or new, never half.
-func writeFile(path string, data []byte) error {
+func writeFile(path string, data []byte) error { return replaceFile(path, data, 0o644) }
+
+// replaceFile replaces a file as a whole: old or new, never half. What is there
+// already costs no write.
+func replaceFile(path string, data []byte, mode fs.FileMode) error {
+	if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, data) {
+		return nil
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".skerry-*")
 	if err != nil {
 		return err
@@ -211,7 +217,7 @@ func writeFile(path string, data []byte) error {
 	defer os.Remove(f.Name()) // fails once it is renamed, as it should
 	_, err = f.Write(data)
 	if err == nil {
-		err = f.Chmod(0o644)
+		err = f.Chmod(mode)
 	}
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err != nil {
@@ -222,13 +228,21 @@ func writeFile(path string, data []byte) error {
 
 // lock keeps other publishers on this machine away from the index.
 func (l *layout) lock() (unlock func(), err error) {
-	f, err := os.Open(l.dir)
+	unlock, err = lockDir(l.dir)
 	if err != nil {
 		return nil, fmt.Errorf("lock OCI layout: %w", err)
 	}
+	return unlock, nil
+}
+
+func lockDir(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("lock OCI layout: %w", err)
+		return nil, err
 	}
 	return func() { f.Close() }, nil
 }

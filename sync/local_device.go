@@ -31,7 +31,7 @@ func LocalDeployment(files []string, device Device, checks Checks) (d agent.Depl
 		}
 		apps = append(apps, app)
 		chosen = append(chosen, agent.AppVersion{Name: app.Metadata.Name, Version: app.Metadata.Version})
-		device.give(app)
+		device.Give(app)
 	}
 	d, _, err = bind(1, chosen, apps, &device)
 	return d, modules, err
@@ -64,8 +64,8 @@ func localApp(file string, checks Checks, modules map[agent.Digest][]byte) (*App
 	return app, nil
 }
 
-// give has the device have whatever app names.
-func (d *Device) give(app *App) {
+// Give has the device have whatever app names.
+func (d *Device) Give(app *App) {
 	var invoke []string
 	for _, f := range app.Functions {
 		d.Secrets = append(d.Secrets, f.Secrets...)

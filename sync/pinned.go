@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -14,7 +15,7 @@ import (
 
 const (
 	pinName   = "deployment"
-	pinFormat = 1
+	pinFormat = 2 // 1 was of documents that nobody signed
 )
 
 // pinned is what runs, as the cache keeps it: enough to run it again without
@@ -29,8 +30,10 @@ type pinned struct {
 	Chosen   []agent.AppVersion `json:"chosen"`
 	Apps     []json.RawMessage  `json:"apps"` // documents of the chosen versions
 	Held     []heldBack         `json:"held,omitempty"`
-	Blobs    []agent.Digest     `json:"blobs"`    // modules of the chosen versions, and of those that ran and are held back
-	Previous []agent.Digest     `json:"previous"` // modules of the set before
+	// Standings are how the apps stand, also those that are gone.
+	Standings []standing       `json:"standings,omitempty"`
+	Blobs     []agent.Digest   `json:"blobs"`    // modules of the chosen versions, of those that ran and are held back, and of those to go back to
+	Previous  [][]agent.Digest `json:"previous"` // modules of the sets before, the newest first
 }
 
 // readPinned returns nil when nothing is pinned.
@@ -118,6 +121,29 @@ func (p *pinned) running() map[string]string {
 		out[v.Name] = v.Version
 	}
 	return out
+}
+
+// before are the modules of the sets that ran before that of now, at most keep of
+// them. The receiver may be nil.
+func (p *pinned) before(now []agent.Digest, keep int) [][]agent.Digest {
+	if p == nil {
+		return nil
+	}
+	sets := append([][]agent.Digest{p.Blobs}, p.Previous...)
+	sets = slices.DeleteFunc(sets, func(set []agent.Digest) bool { return sameSet(set, now) })
+	return sets[:min(keep, len(sets))]
+}
+
+func sameSet(a, b []agent.Digest) bool {
+	missing := func(in []agent.Digest) func(agent.Digest) bool {
+		return func(d agent.Digest) bool { return !slices.Contains(in, d) }
+	}
+	return !slices.ContainsFunc(a, missing(b)) && !slices.ContainsFunc(b, missing(a))
+}
+
+// wanted are the modules to keep.
+func (p *pinned) wanted() []agent.Digest {
+	return slices.Concat(append(slices.Clone(p.Previous), p.Blobs)...)
 }
 
 // names is "overheat@1.1.0 rollup@1.0.0", for the log. The receiver may be nil.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -29,6 +28,7 @@ type moduleFile struct {
 	layer    ocispec.Descriptor
 	data     []byte // nil if the document names what is published already
 	config   blob
+	patches  []AppPatch // of one that is published
 }
 
 // blob is something to push.
@@ -116,6 +116,11 @@ func (m *moduleFile) wrap(path string, data []byte) error {
 		return err
 	}
 	m.data = data
+	return m.describe(data)
+}
+
+// describe fills in how data lies in the registry.
+func (m *moduleFile) describe(data []byte) error {
 	m.layer.Digest, m.layer.Size = digest.FromBytes(data), int64(len(data))
 	if !bytes.HasPrefix(data, wasmMagic) {
 		empty := ocispec.DescriptorEmptyJSON
@@ -137,53 +142,49 @@ func (m *moduleFile) blobs() []blob {
 	return []blob{{m.layer, m.data}, m.config}
 }
 
-// moduleTag is for people, and keeps the registry from collecting the module.
-func moduleTag(m AppMetadata, function string) string {
-	tag := strings.ReplaceAll(m.Name+"-"+function+"-"+m.Version, "+", "_")
-	if len(tag) > 100 { // 128 are allowed, and a digest may follow
-		tag = tag[:80] + "-" + digest.FromString(tag).Encoded()[:12]
-	}
-	return tag
-}
-
 // tagModule pushes the module's manifest. A tag that names another module, as
 // of app a-b with function c and app a with function b-c, is left to it.
-func (p *publishing) tagModule(ctx context.Context, m *moduleFile) error {
+func (s *pushing) tagModule(ctx context.Context, m *moduleFile) error {
 	if m.data == nil {
 		return nil
 	}
-	desc, data, err := manifestOf(m.artefact, m.config.desc, []ocispec.Descriptor{m.layer})
+	desc, data, err := m.manifest()
 	if err != nil {
 		return err
 	}
-	tag := m.tag
-	now, err := p.to.resolve(ctx, tag)
+	return tagBeside(ctx, s.to, desc, data, m.tag)
+}
+
+// tagBeside stores a manifest under tag, or under one with its digest if that
+// tag names another.
+func tagBeside(ctx context.Context, to publisher, desc ocispec.Descriptor, data []byte, tag string) error {
+	now, err := to.resolve(ctx, tag)
 	if err != nil {
 		return err
 	}
 	if now != "" && string(now) != desc.Digest.String() {
 		tag += "-" + desc.Digest.Encoded()[:12]
-		if now, err = p.to.resolve(ctx, tag); err != nil {
+		if now, err = to.resolve(ctx, tag); err != nil {
 			return err
 		}
 	}
 	if string(now) == desc.Digest.String() {
 		return nil
 	}
-	return p.to.tagManifest(ctx, desc, data, tag, now)
+	return to.tagManifest(ctx, desc, data, tag, now)
 }
 
 // sendMeter turns sent bytes into progress.
 type sendMeter struct {
-	tell        func(done, total int64)
 	mu          sync.Mutex
+	tell        Progress
 	done, total int64
 }
 
-func (m *sendMeter) start(blobs []blob, manifest int64) {
+func (m *sendMeter) start(blobs []blob, manifest int64, tell Progress) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.total = manifest
+	m.done, m.total, m.tell = 0, manifest, tell
 	for _, b := range blobs {
 		m.total += b.desc.Size
 	}
@@ -192,9 +193,9 @@ func (m *sendMeter) start(blobs []blob, manifest int64) {
 func (m *sendMeter) add(n int64) {
 	m.mu.Lock()
 	m.done += n
-	done, total := min(m.done, m.total), m.total
+	tell, done, total := m.tell, min(m.done, m.total), m.total
 	m.mu.Unlock()
-	if m.tell != nil {
-		m.tell(done, total)
+	if tell != nil {
+		tell(stepSending, done, total)
 	}
 }

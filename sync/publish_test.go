@@ -17,9 +17,10 @@ func TestConcurrentPublishIsRefused(t *testing.T) {
 	carriers(t, func(t *testing.T, b *bench) {
 		b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
 		other := newBench(t, b.ref)
+		other.keys[b.ref] = copyKeys(t, b.access().Keys) // on another computer
 		mine, theirs := b.app("overheat", "1.1.0", 2, 5000), other.app("chiller", "1.0.0", 3, 5000)
 		once := false
-		_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: mine, Progress: func(int64, int64) {
+		_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Access: b.access(), AppFile: mine, Progress: func(string, int64, int64) {
 			if !once {
 				once = true
 				if res := other.publish(theirs, ""); res.Unassigned || res.Revision != 2 {
@@ -40,14 +41,14 @@ func TestPublishRefuses(t *testing.T) {
 	b := newBench(t, "oci-layout:"+t.TempDir()+"/plant")
 	var done, total int64
 	app := b.app("overheat", "1.0.0", 1, 5000)
-	if _, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: app, Progress: func(d, n int64) { done, total = d, n }}); err != nil {
+	if _, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Access: b.access(), AppFile: app, Progress: func(_ string, d, n int64) { done, total = d, n }}); err != nil {
 		t.Fatal(err)
 	}
 	if done == 0 || done != total {
 		t.Errorf("progress ended at %d of %d", done, total)
 	}
 	publish := func(app, fleet string) error {
-		_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: app, FleetFile: fleet})
+		_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Access: b.access(), AppFile: app, FleetFile: fleet})
 		return err
 	}
 	fleet := func(text string) string {

@@ -7,25 +7,30 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/sync/trust"
 )
 
 // Cache keeps modules by digest, and pinned values by name.
 type Cache interface {
 	HasBlob(agent.Digest) bool
 	Blob(agent.Digest) ([]byte, error)
-	// PutBlob reads r to its end and keeps it, unless r fails, or size or
-	// digest are not what they should be.
-	PutBlob(ctx context.Context, d agent.Digest, size int64, r io.Reader) error
-	DeleteBlob(agent.Digest) error
+	// PutBlob keeps a blob once it is whole. fill writes its bytes to w, beginning at
+	// from: those before are there from a call that ended early. If fill fails, what
+	// it wrote stays for the next call; bytes that do not have size and digest are
+	// dropped, and the error wraps agent.ErrInvalid.
+	PutBlob(ctx context.Context, d agent.Digest, size int64, fill func(from int64, w io.Writer) error) error
+	DeleteBlob(agent.Digest) error // what is unfinished of it, too
 	Blobs() ([]agent.Digest, error)
+	Unfinished() (map[agent.Digest]int64, error) // bytes kept of blobs that are not whole
+	// Room tells how many bytes blobs may still take. If that is less than want, what
+	// was deleted is given back to the disk first.
+	Room(want int64) (int64, error)
 	Pin(name string, value []byte) error
 	Pinned(name string) ([]byte, error) // agent.ErrNotFound when absent
 }
@@ -35,42 +40,54 @@ type Applier interface {
 	Apply(ctx context.Context, d agent.Deployment) error
 }
 
-// PullerOptions may be left zero.
+// PullerOptions may be left zero but for Root.
 type PullerOptions struct {
+	// Root is the fleet's first root of keys, as skerry fleet init wrote it. Without
+	// one no round is done.
+	Root   []byte
 	Poll   time.Duration // between rounds; 0 means 5 min. The fleet's sync.pollInterval wins
 	Jitter time.Duration // at most this is added at random; 0 means a tenth of Poll. The fleet's sync.jitter wins
 	Checks Checks
 	Log    *slog.Logger // nil for slog.Default
+	// Health tells what the functions do that run, for the health gates of new
+	// versions; nil: there are none.
+	Health func() []agent.FunctionStatus
+	// Now is the latest time that is known to have come, which signatures must
+	// outlive; nil for time.Now. Time is what pauses are measured by, with a
+	// monotonic reading; nil for time.Now.
+	Now, Time func() time.Time
 }
 
-var (
-	// ErrNothingCached reports that this device never had a deployment.
-	ErrNothingCached = errors.New("no deployment is kept on this device")
-	// ErrRollback reports a fleet document older than one this device has run.
-	ErrRollback = errors.New("older than the revision this device runs")
-)
+// ErrNothingCached reports that this device never had a deployment.
+var ErrNothingCached = errors.New("no deployment is kept on this device")
 
-const (
-	firstAgain  = 5 * time.Second // after a failed round; doubled up to the poll interval
-	roundWithin = 6 * time.Hour   // a module may come over a slow line
-)
+const roundWithin = 6 * time.Hour // a module may come over a slow line
 
 // Puller brings this device's share of the fleet here and applies it. Whatever
 // fails, what runs keeps running.
 type Puller struct {
-	reg    *Registry
+	home   *Registry
 	cache  Cache
 	apply  Applier
 	device Device
 	opts   PullerOptions
 
-	turn    chan struct{} // one round at a time; guards the next six, and writing held
+	woken   chan struct{}
+	probed  chan struct{} // what is on probation changed
+	favours chan func()   // to be done by who has the turn
+
+	turn    chan struct{} // one round at a time; guards the next ten, and writing held
+	reg     *Registry     // home, or another that this round is from
 	loaded  bool
-	now     *pinned   // what runs, or ran last
-	runs    *pinned   // what was applied last since the start; nil before
-	current bool      // what runs is the share of the manifest in now
-	fetched *artefact // the newest seen, if it is not what runs, or is tried again
+	kept    trust.State     // accepted last
+	signed  *trust.Verified // what kept says; nil if nothing was accepted with Root
+	now     *pinned         // what runs, or ran last
+	runs    *pinned         // what was applied last since the start; nil before
+	current bool            // what runs is the share of the manifest in now
+	fetched *publication    // the newest seen, if it is not what runs, or is tried again
 	retries retries
+	// badPatches counts, by the digest of the module, how often its patch failed.
+	badPatches map[agent.Digest]int
 
 	mu     sync.Mutex
 	status agent.SyncStatus
@@ -79,46 +96,84 @@ type Puller struct {
 	held   []heldBack // does not run, since the device lacks something
 	good   bool       // the last round since the start was
 	paused bool       // says the newest fleet document
+	failed int        // rounds in a row that asking again soon may mend
+	begun  time.Time  // the last round
+	stop   func()     // ends it
+	busy   time.Time  // the registry wants no request before
+	probes []*probe   // of what runs and is on probation
+	apps   []agent.AppStatus
+	urgent int // who waits for the turn and does not wait for modules to come
+
+	interrupt context.CancelCauseFunc // of fetching modules; nil: none are
+}
+
+func (o *PullerOptions) fill() {
+	o.Poll = cmp.Or(o.Poll, 5*time.Minute)
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Time == nil {
+		o.Time = time.Now
+	}
 }
 
 // NewPuller starts nothing.
 func NewPuller(reg *Registry, cache Cache, apply Applier, device Device, opts PullerOptions) *Puller {
-	opts.Poll = cmp.Or(opts.Poll, 5*time.Minute)
-	if opts.Log == nil {
-		opts.Log = slog.Default()
-	}
+	opts.fill()
 	return &Puller{
-		reg: reg, cache: cache, apply: apply, device: device, opts: opts,
+		home: reg, reg: reg, cache: cache, apply: apply, device: device, opts: opts,
+		woken:   make(chan struct{}, 1),
+		probed:  make(chan struct{}, 1),
+		favours: make(chan func()),
 		turn:    make(chan struct{}, 1),
-		retries: retries{},
-		status:  agent.SyncStatus{Registry: reg.String(), Unsigned: true},
+		retries: retries{}, badPatches: map[agent.Digest]int{},
+		status: agent.SyncStatus{Registry: reg.String()},
 	}
 }
 
-// Status tells where the documents come from, how the last round went and, in
-// the same line, which apps are held back and why.
-// Unsigned is always true: signatures are not checked.
+// Status tells where the documents come from and who signed them, how the last
+// round went and, in the same line, which apps are held back and why.
 func (p *Puller) Status() agent.SyncStatus {
+	now := p.opts.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	status := p.status
 	if held := reasons(p.held); !strings.Contains(status.Error, held) {
 		status.Error = strings.TrimPrefix(status.Error+"; "+held, "; ")
 	}
+	status.Apps = p.appStatus()
+	if note := lateNote(&status, now); note != "" {
+		status.Notes = append(slices.Clip(status.Notes), note)
+	}
 	return status
 }
 
+// lateNote warns from half of the time on that signatures are good for.
+func lateNote(s *agent.SyncStatus, now time.Time) string {
+	switch {
+	case s.Expires.IsZero() || s.Issued.IsZero() || now.Before(s.Issued.Add(s.Expires.Sub(s.Issued)/2)):
+		return ""
+	case now.Before(s.Expires):
+		return fmt.Sprintf("the fleet's signatures end on %s: publish again, which renews them", day(s.Expires))
+	}
+	return fmt.Sprintf("the fleet's signatures ended on %s: what runs runs on, and nothing new is taken until it is published again", day(s.Expires))
+}
+
 // Settled tells that what runs is all that the fleet wants here, as far as the
-// registry's last answer goes: it was good, nothing is held back, nothing is paused.
+// registry's last answer goes: it was good, nothing is held back, on probation or paused.
 func (p *Puller) Settled() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.good && !p.paused && len(p.held) == 0
+	waits := slices.ContainsFunc(p.held, func(h heldBack) bool { return !h.Refused })
+	return p.good && !p.paused && !waits && len(p.probes) == 0
 }
 
 // Restore applies the deployment that ran last, without any network. An app
-// that does not fit the device any more, or does not start, is left out; it is
-// an error if none is left. ErrNothingCached if there never was a deployment.
+// that does not fit the device any more, or does not start, or was revoked, is
+// left out; it is an error if none is left. ErrNothingCached if there never was a deployment.
 func (p *Puller) Restore(ctx context.Context) error {
 	if err := p.take(ctx); err != nil {
 		return err
@@ -131,7 +186,15 @@ func (p *Puller) Restore(ctx context.Context) error {
 	if kept == nil {
 		return ErrNothingCached
 	}
+	p.recall()
 	p.loaded, p.now = true, kept
+	p.restarted()
+	return p.resume(ctx)
+}
+
+// resume applies what was kept, without any network.
+func (p *Puller) resume(ctx context.Context) error {
+	kept := p.now
 	chosen, err := kept.candidates(p.opts.Checks)
 	if err != nil {
 		return err
@@ -145,6 +208,9 @@ func (p *Puller) Restore(ctx context.Context) error {
 		if ctx.Err() != nil || run == nil || !refused.learn(err, run.Chosen) {
 			return err
 		}
+		if p.retreat(refused.lack) {
+			return p.resume(ctx)
+		}
 	}
 }
 
@@ -153,18 +219,19 @@ func (p *Puller) Restore(ctx context.Context) error {
 func (p *Puller) rerun(ctx context.Context, kept *pinned, chosen []candidate, refused refusals) (*pinned, error) {
 	run, chosen := p.restorable(kept, chosen, refused)
 	p.tellHeld(run.Held)
-	if len(chosen) == 0 && len(kept.Chosen) > 0 {
-		return nil, fmt.Errorf("restore the kept deployment: %s", reasons(run.Held))
+	if len(chosen) == 0 && len(kept.Chosen) > 0 && p.runs == nil { // see bring
+		return nil, fmt.Errorf("run the kept deployment: %s", reasons(run.Held))
 	}
 	deployment, warnings, err := bind(run.Revision, run.Chosen, apps(chosen), &p.device)
 	if err != nil {
-		return nil, fmt.Errorf("restore the kept deployment: %w", err)
+		return nil, fmt.Errorf("run the kept deployment: %w", err)
 	}
 	for _, fn := range withModules(deployment.Functions) {
 		if !p.cache.HasBlob(fn.Digest) {
-			return nil, fmt.Errorf("restore the kept deployment: module %s of %s is not in the cache; it is fetched when the registry answers", fn.Digest.Short(), fn.Name)
+			return nil, fmt.Errorf("run the kept deployment: module %s of %s is not in the cache; it is fetched when the registry answers", fn.Digest.Short(), fn.Name)
 		}
 	}
+	run.place(&deployment)
 	if err := p.apply.Apply(ctx, deployment); err != nil {
 		return run, fmt.Errorf("apply the kept deployment: %w", err)
 	}
@@ -182,93 +249,8 @@ func (p *Puller) restorable(kept *pinned, chosen []candidate, refused refusals) 
 			run.Held[i].Reason += "; the device was changed since, and it is tried again when the registry answers"
 		}
 	}
-	chosen = run.hold(chosen, nil, refused.and(p.device.fits), p.opts.Checks)
+	chosen = run.hold(chosen, nil, refused.and(p.fits), p.opts.Checks)
 	return &run, chosen
-}
-
-// Run does a round at once and then one per poll interval, sooner after a
-// failed one and when an app that did not start is to be tried again. It
-// returns nil when ctx ends.
-func (p *Puller) Run(ctx context.Context) error {
-	failed := 0
-	for ctx.Err() == nil {
-		if p.Check(ctx) != nil { // Check has logged it and kept it in Status
-			failed++
-		} else {
-			failed = 0
-		}
-		wait(ctx, p.pause(failed))
-	}
-	return nil
-}
-
-// pause is how long to wait after so many failed rounds in a row.
-func (p *Puller) pause(failed int) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	poll := cmp.Or(time.Duration(p.sync.PollInterval), p.opts.Poll)
-	jitter := cmp.Or(time.Duration(p.sync.Jitter), p.opts.Jitter, poll/10)
-	if failed > 0 {
-		if again := firstAgain << min(failed-1, 16); again < poll {
-			poll, jitter = again, again
-		}
-	}
-	pause := poll + rand.N(jitter+1)
-	if retry := time.Until(p.status.RetryAt); retry > 0 { // else it waits for what failed, or is paused
-		pause = min(pause, retry)
-	}
-	return pause
-}
-
-// Check does one round: fetch, verify, keep the modules, apply, pin, delete
-// what is not needed. Its error is also logged (once per change of cause) and
-// kept in Status; what ran before runs on. An app that is held back is no
-// error of the round; Status tells it.
-func (p *Puller) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, roundWithin)
-	defer cancel()
-	if err := p.take(ctx); err != nil {
-		return err
-	}
-	defer p.give()
-	err := p.round(ctx)
-	if ctx.Err() == nil || err == nil {
-		p.report(err)
-	}
-	return err
-}
-
-func (p *Puller) take(ctx context.Context) error {
-	select {
-	case p.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (p *Puller) give() { <-p.turn }
-
-var varying = regexp.MustCompile(`[0-9]+`)
-
-// report keeps the outcome of a round, and logs it when the cause is new;
-// numbers such as ports do not make it new.
-func (p *Puller) report(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.good = err == nil
-	if p.good {
-		if p.cause != "" {
-			p.opts.Log.Info("fleet sync works again", "registry", p.status.Registry)
-		}
-		p.cause, p.status.Error = "", ""
-		return
-	}
-	p.status.Error = oneLine(err)
-	if cause := varying.ReplaceAllString(p.status.Error, "#"); cause != p.cause {
-		p.cause = cause
-		p.opts.Log.Warn("fleet sync failed, what runs keeps running", "registry", p.status.Registry, "err", p.status.Error)
-	}
 }
 
 // applied keeps what runs now, and what does not.
@@ -278,7 +260,9 @@ func (p *Puller) applied(now *pinned, warnings []string) {
 	}
 	p.runs = now
 	p.tellHeld(now.Held)
+	p.probing()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.Fleet, p.status.Revision = now.Fleet, now.Revision
+	p.tellApps(now)
 }

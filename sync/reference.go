@@ -69,6 +69,22 @@ func (r reference) String() string {
 	return "oci://" + r.remote.Registry + "/" + r.remote.Repository + ":" + r.tag
 }
 
+// SameRef tells whether two references name the same place.
+func SameRef(a, b string) bool {
+	one, err := parseReference(a)
+	other, err2 := parseReference(b)
+	return err == nil && err2 == nil && one.String() == other.String()
+}
+
+// RefName is the name that a fleet has at a reference unless it is given another.
+func RefName(ref string) (string, error) {
+	r, err := parseReference(ref)
+	if err != nil {
+		return "", err
+	}
+	return r.name(), nil
+}
+
 // module is what an app document says for people about where a module lies.
 func (r reference) module(tag string) string {
 	if r.dir != "" {

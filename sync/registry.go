@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -28,10 +29,16 @@ var (
 // RegistryOptions say how to reach a registry. Zero fields have the defaults
 // that are given.
 type RegistryOptions struct {
-	PlainHTTP bool          // http for a host that is not this machine
-	TLS       *tls.Config   // own CA or client certificate; nil for the system's
-	Retries   int           // of a request that failed; 0 means 6 (about 6 s), negative none
-	Idle      time.Duration // a silent connection is given up after it; 0 means 30 s
+	PlainHTTP   bool          // http for a host that is not this machine
+	TLS         *tls.Config   // own CA or client certificate; nil for the system's
+	Credentials string        // a docker config.json; "" for the one of DOCKER_CONFIG, or the user's
+	Retries     int           // of a request that failed; 0 means 6 (about 6 s), negative none
+	Idle        time.Duration // a silent connection is given up after it; 0 means 30 s
+	// Now is the latest time that is known to have come, by which certificates are
+	// judged, see tlsDialer; nil for time.Now.
+	Now func() time.Time
+	// Dial makes all connections; nil for the usual.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Registry is where a fleet's documents and modules are fetched from.
@@ -57,7 +64,7 @@ type manifest struct {
 }
 
 // NewRegistry takes "oci://host/repository[:tag]" or "oci-layout:/path[:tag]".
-// It opens nothing yet. Credentials come from the docker configuration file.
+// It opens nothing yet.
 func NewRegistry(ref string, opts RegistryOptions) (*Registry, error) {
 	r, err := parseReference(ref)
 	if err != nil {

@@ -38,8 +38,8 @@ func newRemote(ref reference, opts RegistryOptions, sent func(int64)) (*remoteSt
 		return nil, fmt.Errorf("read the docker configuration for %s: %w", ref, err)
 	}
 	return &remoteStore{ref: ref, idle: opts.Idle, repo: &remote.Repository{
-		Client: client, Reference: ref.remote,
-		PlainHTTP: opts.PlainHTTP || loopback(ref.remote.Registry),
+		Client: client, Reference: ref.remote, SkipReferrersGC: true, // most registries delete nothing
+		PlainHTTP: opts.PlainHTTP || opts.TLS == nil && loopback(ref.remote.Registry),
 	}}, nil
 }
 
@@ -108,14 +108,20 @@ func (s *remoteStore) get(ctx context.Context, path string, header http.Header) 
 	return resp, nil
 }
 
-// open asks for the rest of a blob. A server that ignores Range sends all of
-// it, and the beginning is dropped.
+// open asks for the rest of a blob. A server that ignores Range, or cannot do it,
+// sends all of it, and the beginning is dropped.
 func (s *remoteStore) open(ctx context.Context, d ocispec.Descriptor, offset int64) (io.ReadCloser, error) {
-	header := http.Header{}
+	path := "blobs/" + d.Digest.String()
+	header := http.Header{"Accept-Encoding": {"identity"}} // offsets count the bytes themselves
 	if offset > 0 {
 		header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, d.Size-1))
 	}
-	resp, err := s.get(ctx, "blobs/"+d.Digest.String(), header)
+	resp, err := s.get(ctx, path, header)
+	if err == nil && offset > 0 && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		resp.Body.Close()
+		header.Del("Range")
+		resp, err = s.get(ctx, path, header)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -126,35 +132,46 @@ func (s *remoteStore) open(ctx context.Context, d ocispec.Descriptor, offset int
 	return resp.Body, nil
 }
 
-// position makes sure that the body goes on at offset.
+// position makes sure that the body goes on at offset, of a blob of the right size.
 func (s *remoteStore) position(resp *http.Response, d ocispec.Descriptor, offset int64) error {
+	size, skip := resp.ContentLength, offset
 	switch resp.StatusCode {
 	case http.StatusPartialContent:
-		if got := resp.Header.Get("Content-Range"); !strings.HasPrefix(got, "bytes "+strconv.FormatInt(offset, 10)+"-") {
+		got, total, _ := strings.Cut(resp.Header.Get("Content-Range"), "/")
+		if !strings.HasPrefix(got, "bytes "+strconv.FormatInt(offset, 10)+"-") {
 			return permanent(fmt.Errorf("registry sent %.80q, asked from byte %d", got, offset))
 		}
-		return nil
-	case http.StatusOK:
-		if n := resp.ContentLength; n >= 0 && n != d.Size {
-			return permanent(fmt.Errorf("%s: registry has %d bytes, the document says %d: %w", d.Digest, n, d.Size, ErrDamaged))
+		skip, size = 0, -1
+		if n, err := strconv.ParseInt(total, 10, 64); err == nil {
+			size = n
 		}
-		_, err := io.CopyN(io.Discard, resp.Body, offset)
-		return err
+	case http.StatusOK:
 	case http.StatusNotFound:
 		return permanent(fmt.Errorf("%s in %s: %w", d.Digest, s.ref, errAbsent))
+	default:
+		return refused(resp)
 	}
-	return refused(resp)
+	if size >= 0 && size != d.Size {
+		return permanent(fmt.Errorf("%s: registry has %d bytes, the document says %d: %w", d.Digest, size, d.Size, ErrDamaged))
+	}
+	_, err := io.CopyN(io.Discard, resp.Body, skip)
+	return err
 }
 
 // refused says what an unexpected status means for a person.
 func refused(resp *http.Response) error {
 	switch resp.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return permanent(fmt.Errorf("registry answered %s: log in with docker login %s, or give the agent a docker config.json", resp.Status, resp.Request.URL.Host))
-	case http.StatusTooManyRequests:
-		return fmt.Errorf("registry answered %s: it asks for fewer requests", resp.Status)
+	case http.StatusUnauthorized, http.StatusForbidden: // some answer 403 for what is not there
+		return permanent(fmt.Errorf("registry answered %s: check the reference, and log in with docker login %s, or give the agent a docker config.json", resp.Status, resp.Request.URL.Host))
 	}
-	return fmt.Errorf("registry answered %s", resp.Status)
+	err := fmt.Errorf("registry answered %s", resp.Status)
+	if pause := retryAfter(resp); pause > 0 {
+		return permanent(&busyError{fmt.Errorf("%w: it wants no request for %s", err, brief(pause)), pause})
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		return fmt.Errorf("%w: it asks for fewer requests", err)
+	}
+	return err
 }
 
 func (s *remoteStore) has(ctx context.Context, d ocispec.Descriptor) (bool, error) {

@@ -5,37 +5,41 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
-
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/skerry-edge/skerry/agent"
 )
 
 // round is one Check, in its turn.
 func (p *Puller) round(ctx context.Context) error {
+	if len(p.opts.Root) == 0 {
+		return errNoRoot
+	}
 	p.load()
-	if p.retries.due(time.Now()) {
+	if p.retries.due(p.opts.Time()) || p.signed == nil {
 		p.current = false
 	}
 	news, err := p.look(ctx)
-	if err != nil || news == nil {
-		return err
-	}
-	p.fetched, p.current = news, false
-	fleet, _, err := news.fleet(ctx)
 	if err != nil {
 		return err
 	}
-	if p.now != nil && fleet.Metadata.Revision < p.now.Revision {
-		return fmt.Errorf("fleet revision %d is refused, revision %d ran here: %w; publish a higher revision", fleet.Metadata.Revision, p.now.Revision, ErrRollback)
+	if news == nil {
+		return errors.Join(p.still(), p.sweep(p.keptModules()))
+	}
+	p.fetched, p.current = news, false
+	err = p.verify(ctx, news)
+	stop := p.withdraw(ctx)
+	if err != nil {
+		return errors.Join(err, stop)
+	}
+	fleet, err := news.fleet(ctx)
+	if err != nil {
+		return errors.Join(err, stop)
 	}
 	p.mu.Lock()
 	p.sync, p.paused = fleet.Sync, fleet.Paused
 	p.mu.Unlock()
 	if fleet.Paused {
-		return nil // looked at again each round, without a byte from the registry
+		return stop // looked at again each round, without a byte from the registry
 	}
 	return p.update(ctx, news, fleet)
 }
@@ -47,16 +51,17 @@ func (p *Puller) load() {
 		return
 	}
 	p.loaded = true
+	p.recall()
 	kept, err := readPinned(p.cache)
 	if err != nil {
-		p.opts.Log.Warn("kept deployment is ignored, an older fleet revision would be accepted once", "err", err)
+		p.opts.Log.Warn("kept deployment is ignored", "err", err)
 		return
 	}
 	p.now = kept
 }
 
 // look asks the registry; nil means that what runs is what is there.
-func (p *Puller) look(ctx context.Context) (*artefact, error) {
+func (p *Puller) look(ctx context.Context) (*publication, error) {
 	etag := ""
 	switch {
 	case p.current:
@@ -70,7 +75,7 @@ func (p *Puller) look(ctx context.Context) (*artefact, error) {
 		return nil, err
 	}
 	p.mu.Lock()
-	p.status.Checked = time.Now()
+	p.status.Checked = p.opts.Time()
 	p.mu.Unlock()
 	switch {
 	case p.current && (unchanged || m.digest == p.now.Manifest):
@@ -78,12 +83,31 @@ func (p *Puller) look(ctx context.Context) (*artefact, error) {
 	case unchanged:
 		return p.fetched, nil
 	}
-	return readArtefact(p.reg.store, m)
+	a, err := readArtefact(p.reg.store, m)
+	if err != nil {
+		return nil, err
+	}
+	return &publication{artefact: a}, nil
+}
+
+// withdraw stops what runs here and was revoked, before anything is fetched in
+// its place, and also in a fleet that is paused.
+func (p *Puller) withdraw(ctx context.Context) error {
+	if p.runs == nil || !slices.ContainsFunc(p.runs.Chosen, p.revoked) {
+		return nil
+	}
+	p.retreat(func(v agent.AppVersion) error {
+		if p.revoked(v) {
+			return errRevoked
+		}
+		return nil
+	})
+	return p.resume(ctx)
 }
 
 // update brings the share of a new fleet here and switches to it. An app that
 // cannot run on this device, or does not start, is held back alone.
-func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error {
+func (p *Puller) update(ctx context.Context, news *publication, fleet *Fleet) error {
 	running := map[string]string{}
 	if p.now != nil {
 		running = p.now.running()
@@ -92,21 +116,18 @@ func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error
 	if err != nil {
 		return err
 	}
-	for refused := p.retries.waiting(time.Now()); ; {
+	for refused := p.retries.waiting(p.opts.Time()); ; {
 		next := &pinned{
 			Format: pinFormat, Manifest: news.digest, ETag: news.etag,
 			Fleet: fleet.Metadata.Name, Revision: fleet.Metadata.Revision, Device: p.device.print(),
-		}
-		if p.now != nil {
-			next.Previous = p.now.Blobs
 		}
 		deployment, warnings, err := p.share(ctx, next, wanted, refused)
 		if err != nil {
 			return err
 		}
-		if p.now != nil && p.now.Manifest == next.Manifest {
-			next.Previous = p.now.Previous // the same set again: keep what was before it
-		}
+		p.plan(next, fleet)
+		next.place(&deployment)
+		next.Previous = p.now.before(next.Blobs, fleet.Sync.keep()-1)
 		deployment.Keep = func() error { return next.write(p.cache) }
 		if err = p.apply.Apply(ctx, deployment); err == nil {
 			p.retries.keep(next.Held)
@@ -115,15 +136,16 @@ func (p *Puller) update(ctx context.Context, news *artefact, fleet *Fleet) error
 		if ctx.Err() != nil || !refused.learn(err, next.Chosen) {
 			return fmt.Errorf("apply fleet %s revision %d: %w", next.Fleet, next.Revision, err)
 		}
-		p.retries.note(refused, time.Now())
+		p.retries.note(refused, p.opts.Time())
 	}
 }
 
 // share is what next runs of the wanted apps, with its modules in the cache.
 func (p *Puller) share(ctx context.Context, next *pinned, wanted []candidate, refused refusals) (deployment agent.Deployment, warnings []string, err error) {
+	failed := p.now.refusals(wanted)
 	// What the device lacks is known without the modules: those are not fetched.
-	for _, fits := range []func(*App) error{p.device.fits, p.runnable} {
-		wanted = next.hold(wanted, p.now, refused.and(fits), p.opts.Checks)
+	for _, fits := range []func(*App) error{p.fits, p.runnable} {
+		wanted = next.hold(wanted, p.now, refused.and(failed.and(fits)), p.opts.Checks)
 		if deployment, warnings, err = p.bring(ctx, next, wanted); err != nil {
 			return agent.Deployment{}, nil, err
 		}
@@ -143,16 +165,16 @@ func (p *Puller) bring(ctx context.Context, next *pinned, chosen []candidate) (a
 	if err != nil {
 		return agent.Deployment{}, nil, fmt.Errorf("fleet %s revision %d does not fit this device: %w", next.Fleet, next.Revision, err)
 	}
-	return deployment, warnings, p.modules(ctx, deployment.Functions, next)
+	return deployment, warnings, p.modules(ctx, chosen, deployment.Functions, next)
 }
 
 // documents reads the chosen apps. A version that a paused assignment holds may
-// be gone from the registry.
-func (p *Puller) documents(ctx context.Context, news *artefact, chosen []agent.AppVersion) ([]candidate, error) {
+// be published no more, or revoked: then it is held back.
+func (p *Puller) documents(ctx context.Context, news *publication, chosen []agent.AppVersion) ([]candidate, error) {
 	var out []candidate
 	for _, v := range chosen {
 		data := p.now.document(v)
-		if _, there := news.layers[appFile(v)]; there || data == nil {
+		if _, there := news.signed.Documents[appFile(v)]; there && !p.revoked(v) || data == nil {
 			var err error
 			if data, err = news.app(ctx, v); err != nil {
 				return nil, err
@@ -161,39 +183,6 @@ func (p *Puller) documents(ctx context.Context, news *artefact, chosen []agent.A
 		out = append(out, parseCandidate(v, data, p.opts.Checks))
 	}
 	return out, nil
-}
-
-// withModules leaves rules out.
-func withModules(functions []agent.Function) []agent.Function {
-	return slices.DeleteFunc(slices.Clone(functions), func(fn agent.Function) bool { return fn.Rule })
-}
-
-// modules puts what is missing into the cache, after making room.
-func (p *Puller) modules(ctx context.Context, functions []agent.Function, next *pinned) error {
-	functions = withModules(functions)
-	for _, fn := range functions {
-		if !slices.Contains(next.Blobs, fn.Digest) {
-			next.Blobs = append(next.Blobs, fn.Digest)
-		}
-	}
-	keep := slices.Concat(next.Blobs, next.Previous)
-	if p.now != nil {
-		keep = append(keep, p.now.Previous...)
-	}
-	if err := p.sweep(keep); err != nil {
-		return err
-	}
-	for _, fn := range functions {
-		if p.cache.HasBlob(fn.Digest) {
-			continue
-		}
-		d := ocispec.Descriptor{MediaType: typeWasm, Digest: digest.Digest(fn.Digest), Size: fn.Size}
-		if err := fetchInto(ctx, p.reg.store, "module of "+fn.Name, d, p.cache); err != nil {
-			return err
-		}
-		p.opts.Log.Info("module fetched", "function", fn.Name, "digest", fn.Digest.Short(), "bytes", fn.Size)
-	}
-	return nil
 }
 
 // settle makes next what runs, here and after a restart.
@@ -208,22 +197,5 @@ func (p *Puller) settle(next *pinned, warnings []string) error {
 	if p.current = true; len(p.retries) == 0 {
 		p.fetched = nil // else it is needed to try again
 	}
-	return p.sweep(slices.Concat(next.Blobs, next.Previous))
-}
-
-// sweep deletes the modules that are not to be kept.
-func (p *Puller) sweep(keep []agent.Digest) error {
-	blobs, err := p.cache.Blobs()
-	if err != nil {
-		return fmt.Errorf("list the cached modules: %w", err)
-	}
-	for _, d := range blobs {
-		if slices.Contains(keep, d) {
-			continue
-		}
-		if err := p.cache.DeleteBlob(d); err != nil {
-			return fmt.Errorf("delete module %s from the cache: %w", d.Short(), err)
-		}
-	}
-	return nil
+	return p.sweep(next.wanted())
 }

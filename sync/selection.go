@@ -22,7 +22,10 @@ type Device struct {
 	// Interpreted says that WebAssembly is not compiled here, see DefaultLimits.
 	Interpreted bool
 	ModuleSize  int64  // bytes of a module at most; 0: no limit but the document's own
+	Memory      int64  // bytes the device has; 0: not known
+	Disk        int64  // bytes that the agent may use at most; 0: not known
 	Release     string // of the agent: another one may run what this one holds back
+	Policy      Policy
 }
 
 func (d *Device) label(key string) (string, bool) {

@@ -20,13 +20,13 @@ func TestAppThatDoesNotStartHoldsUpNoOther(t *testing.T) {
 	proxy := newProxy(t, reg.Addr())
 	b := newBench(t, "oci://"+reg.Addr()+"/acme/fleet")
 	via := proxy.ref("acme/fleet")
-	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
-	b.publish(b.app("rollup", "1.0.0", 2, 5000), "")
+	b.publish(b.app("overheat", "1.0.0", 1, 50_000), "")
+	b.publish(b.app("rollup", "1.0.0", 2, 50_000), "")
 	p := b.puller(via)
 	check(t, p)
 	b.run.broken = map[string]error{"overheat@1.1.0": refuses}
-	b.publish(b.app("overheat", "1.1.0", 3, 5000), "")
-	b.publish(b.app("rollup", "1.1.0", 4, 5000), "")
+	b.publish(b.app("overheat", "1.1.0", 3, 50_000), "")
+	b.publish(b.app("rollup", "1.1.0", 4, 50_000), "")
 	held := []string{"overheat@1.1.0 cannot run on this device and is held back, overheat@1.0.0 runs on: function f does not start: error: skerry_init returned 2"}
 	for range 2 { // the second is idle: it would do the same again
 		proxy.reset()
@@ -47,7 +47,7 @@ func TestAppThatDoesNotStartHoldsUpNoOther(t *testing.T) {
 	check(t, p)
 	b.run.want(t, "overheat@1.0.0", "rollup@1.1.0")
 	wantHeld(t, p, held...)
-	if n := proxy.bytes.Load(); n >= 5000 {
+	if n := proxy.bytes.Load(); n >= 50_000 {
 		t.Errorf("%d bytes: the module that is held back was fetched again", n)
 	}
 	b.run = &runner{}
@@ -227,7 +227,7 @@ func TestPublishRefusesWhatDoesNotStart(t *testing.T) {
 		started = fn
 		return refuses
 	}}
-	_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Ref: b.ref, AppFile: file, Checks: checks})
+	_, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Access: b.access(), AppFile: file, Checks: checks})
 	wantErr(t, err, "overheat.yaml", "functions.f.module.path", "overheat.wasm does not start: error: skerry_init returned 2")
 	if started.Name != "overheat/f" || started.Limits.Memory != 32<<20 {
 		t.Errorf("started %+v", started)

@@ -5,8 +5,6 @@ package fleetsync
 // are never skipped in silence: an app must not run with less than it asked
 // for, nor be granted more.
 var notSupported = map[string]string{
-	"App.requires":           "requirements are not checked by this release: remove it, and assign the app to devices that fit",
-	"AppModule.patches":      "patches are not supported by this release: remove it, devices fetch the whole module",
 	"AppFunction.abi":        "the ABI is detected from the module: remove it",
 	"AppFunction.entrypoint": "the entry point is detected from the module: remove it",
 	"AppPermissions.kv":      "state needs no permission: remove it, every function has its own, and shares the keys that begin with / with its app",
@@ -20,7 +18,5 @@ var notSupported = map[string]string{
 	"AppTrigger.module":      "a module belongs to a function: write it under functions, and name that function here",
 	"AppTrigger.permissions": "they belong to the function: write them there; what then does needs none",
 	"AppTrigger.priority":    "it belongs to the function: write it there; a rule has 5",
-	"FleetSync.keepVersions": "this release always keeps the running set and the one before it: remove it",
-	"Assignment.health":      "health gates are not supported by this release: remove it and raise percent by hand",
 	"Assignment.notBefore":   "start times are not supported by this release: remove it and publish when it is time",
 }

@@ -105,17 +105,29 @@ func (r *run) outcome(returned int32) error {
 }
 
 // ownFault is the guest's own word that it failed. What a script threw says it
-// all: its author knows nothing of export and number.
+// all: its author knows nothing of export and number. Guests that fail tend to
+// fail alike: the last error is kept.
 func (r *run) ownFault(export string, returned int32) error {
 	text := r.words()
-	if r.script != nil && text != "" {
-		return &agent.Fault{Kind: agent.FaultError, Err: errors.New(text)}
+	if l := &r.last; l.err == nil || l.export != export || l.returned != returned || l.text != text {
+		err := errors.New(text)
+		if r.script == nil || text == "" {
+			err = withText(fmt.Sprintf("%s returned %d", export, returned), text)
+		}
+		r.last = failure{export, text, returned, &agent.Fault{Kind: agent.FaultError, Err: err}}
 	}
-	return &agent.Fault{Kind: agent.FaultError, Err: withText(fmt.Sprintf("%s returned %d", export, returned), text)}
+	return r.last.err
+}
+
+// failure is what a guest said when it failed.
+type failure struct {
+	export, text string
+	returned     int32
+	err          error
 }
 
 // isTrap tells whether err came out of a call into the guest.
 func isTrap(err error) bool {
-	var t *trapped
-	return errors.As(err, &t)
+	_, ok := errors.AsType[*trapped](err)
+	return ok
 }

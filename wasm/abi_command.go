@@ -31,6 +31,7 @@ func (*command) once() bool { return true }
 
 func (c *command) config(m *module) wazero.ModuleConfig {
 	if c.env == nil {
+		c.stdout.check = m.run.check
 		c.env = m.base.WithStdin(&c.stdin).WithStdout(&c.stdout).WithStderr(&m.out)
 		for k, v := range m.fn.Env {
 			c.env = c.env.WithEnv(k, v)
@@ -38,7 +39,7 @@ func (c *command) config(m *module) wazero.ModuleConfig {
 	}
 	inv := m.run.inv
 	c.stdin.Reset(inv.Event.Data)
-	c.stdout = boundedBuffer{limit: m.fn.Limits.Output, check: m.run.check}
+	c.stdout.begin(m.fn.Limits.Output)
 	return eventEnv(c.env, inv)
 }
 

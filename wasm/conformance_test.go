@@ -98,7 +98,9 @@ func args(list ...string) string {
 type fakeWeb struct{ asked []agent.HTTPRequest }
 
 func (w *fakeWeb) Fetch(_ context.Context, r *agent.HTTPRequest) (*agent.HTTPResponse, error) {
-	w.asked = append(w.asked, *r)
+	asked := *r
+	asked.Body = bytes.Clone(r.Body) // which is the function's memory
+	w.asked = append(w.asked, asked)
 	if strings.HasSuffix(r.URL, "/down") {
 		return nil, errors.New("nothing came back")
 	}

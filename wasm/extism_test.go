@@ -165,7 +165,9 @@ func TestExtismLog(t *testing.T) {
 type fetch struct{ last *agent.HTTPRequest }
 
 func (f *fetch) Fetch(_ context.Context, r *agent.HTTPRequest) (*agent.HTTPResponse, error) {
-	f.last = r
+	asked := *r
+	asked.Body = bytes.Clone(r.Body) // which is the function's memory
+	f.last = &asked
 	if strings.HasSuffix(r.URL, "/down") {
 		return nil, errors.New("connection refused")
 	}

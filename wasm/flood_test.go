@@ -2,6 +2,7 @@ package wasm_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -29,6 +30,44 @@ func TestFloodsLeaveLittleGarbage(t *testing.T) {
 		if inv.Effects.Dropped < 500 || allocs > most {
 			t.Errorf("%s: %d lines were dropped, with %.0f allocations", module, inv.Effects.Dropped, allocs)
 		}
+	}
+}
+
+// Functions that fail again and again, or ask for what they do not get, are as
+// little work for the garbage collector, which holds up everybody.
+func TestFailuresLeaveLittleGarbage(t *testing.T) {
+	for _, tt := range []struct {
+		module string
+		fault  agent.FaultKind
+		says   string
+		most   uint64 // bytes that ten runs leave
+	}{
+		{"hostile/httplines", agent.FaultLimit, "host calls", 1 << 20},
+		{"hostile/pollwrap", agent.FaultError, "returned 28", 640},
+		{"outflood", agent.FaultLimit, "wrote more than", 1 << 20},
+	} {
+		t.Run(tt.module, func(t *testing.T) {
+			s := newBench(t, cached(t))
+			fn := s.function("testdata/" + tt.module + ".wasm")
+			fn.Limits.Calls = 100
+			m := s.load(fn)
+			inv := agent.NewInvocation(&fn, view{}, agent.Outside{})
+			ev := event("")
+			run := func() {
+				inv.Begin(ev, "t", 1)
+				wantFault(t, m.Invoke(t.Context(), inv), tt.fault, tt.says)
+			}
+			run()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range 10 {
+				run()
+			}
+			runtime.ReadMemStats(&after)
+			if left := after.TotalAlloc - before.TotalAlloc; left > tt.most && !wasm.Interpreted() {
+				t.Errorf("ten runs left %d bytes, want at most %d", left, tt.most)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"runtime/metrics"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -21,7 +22,7 @@ const (
 	largestSlice  = 32 << 10
 	shortSlice    = 250 * time.Microsecond // the next one may be larger
 	longSlice     = time.Millisecond       // the next one must be smaller
-	turn          = 500 * time.Microsecond // a worker goes on for so long, in one run or in many, before others have theirs
+	turn          = 500 * time.Microsecond // a worker goes on for so long, in one run or in many, before others that wait have theirs
 	rest          = turn / 2               // between two runs: others had their turn
 )
 
@@ -55,6 +56,7 @@ type guard struct {
 	slice    int64   // fuel given at a time
 	ticked   instant // when it was given
 	turned   instant // when others had their turn
+	load     load    // when the last turn was due
 	fuel     int64   // limit; 0: none
 	granted  int64   // fuel given since the run began
 	calls    int     // host calls left
@@ -121,12 +123,28 @@ func (g *guard) tick(left int64) int64 {
 // giveTurn lets the scheduler run what waits, if it is time: Go itself would let
 // it wait for 10 ms. It returns the time, which was at.
 func (g *guard) giveTurn(at instant) instant {
-	if at-g.turned > turn {
+	if at-g.turned <= turn {
+		return at
+	}
+	if g.load.crowded() {
 		runtime.Gosched()
 		at = now()
-		g.turned = at
 	}
+	g.turned = at
 	return at
+}
+
+// load is what the scheduler of Go has to do.
+type load [2]metrics.Sample
+
+// crowded tells whether something waits, or no processor is free for what may
+// come. To give a turn for nothing wakes a thread, and the system may well run
+// that in place of this one: then two share a processor while another is idle,
+// and events wait until the system sees that.
+func (l *load) crowded() bool {
+	l[0].Name, l[1].Name = "/sched/goroutines/running:goroutines", "/sched/goroutines/runnable:goroutines"
+	metrics.Read(l[:])
+	return l[0].Value.Uint64() >= uint64(runtime.GOMAXPROCS(0)) || l[1].Value.Uint64() > 0
 }
 
 // instant is a time to compare with others: since epoch, by one clock where

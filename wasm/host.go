@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/tetratelabs/wazero"
@@ -124,9 +125,21 @@ func (r *run) errno(err error) int64 {
 	return errno(err)
 }
 
+// A worker is refused so many calls at once, and then one per refuseEvery, half a
+// burst at a time: the words why are garbage to collect, 2 KB for each request.
+const (
+	refuseBurst = 128
+	refuseEvery = 125 * time.Microsecond
+)
+
 // refuse keeps why a call was refused, for error_get and for a run that fails
 // without words of its own.
-func (r *run) refuse(why string) { r.refusal, r.told = why, true }
+func (r *run) refuse(why string) {
+	r.refusal, r.told = why, true
+	if wait := r.refusals.next(now(), refuseBurst/2, refuseEvery); wait >= refuseBurst/2*refuseEvery {
+		r.sleep(int64(wait))
+	}
+}
 
 // errno translates what an Invocation answers.
 func errno(err error) int64 {

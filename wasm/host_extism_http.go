@@ -1,7 +1,6 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -34,7 +33,7 @@ func plugRequest(r *run, mod api.Module, stack []uint64) {
 	if err != nil {
 		r.failed("http_request", err)
 	}
-	req.Body = bytes.Clone(body)
+	req.Body = body
 	ctx, cancel := context.WithDeadline(r.parent, epoch.Add(r.deadline))
 	defer cancel()
 	res, err := r.inv.Fetch(ctx, req)

@@ -72,7 +72,7 @@ func parseRequest(text []byte) (*agent.HTTPRequest, error) {
 	if !ok || method == "" || target == "" {
 		return nil, fmt.Errorf("the request begins with %.80q: want a method, a space and a URL", lines[0])
 	}
-	req := &agent.HTTPRequest{Method: method, URL: target, Body: bytes.Clone(body)}
+	req := &agent.HTTPRequest{Method: method, URL: target, Body: body}
 	for _, line := range lines[1:] {
 		line = strings.TrimSuffix(line, "\r")
 		if line == "" {

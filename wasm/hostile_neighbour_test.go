@@ -26,9 +26,10 @@ const allAtOnce = "eight at once"
 // TestNeighbourOfHostileFunctions lets each attack run again and again beside a
 // function that gets 1,000 events a second from another process. Its p99 is
 // compared with what it is alone, and beside as many busy functions that mean no
-// harm. Timing means little on a machine that does other things, so marks count,
-// and a table is printed, only with TEST_HOSTILE=1 (make hostile); the waits for
-// a processor are subtracted, and chrt -r 1 makes others matter less.
+// harm; the first lines tell what floors do to it, which are no functions. Timing
+// means little on a machine that does other things, so marks count, and a table
+// is printed, only with TEST_HOSTILE=1 (make hostile); the waits for a processor
+// are subtracted, and chrt -r 1 makes others matter less.
 func TestNeighbourOfHostileFunctions(t *testing.T) {
 	strict, length := os.Getenv("TEST_HOSTILE") == "1", 50*time.Millisecond
 	if strict {
@@ -41,7 +42,7 @@ func TestNeighbourOfHostileFunctions(t *testing.T) {
 		fmt.Printf("%-28s %22s %22s %22s %6s %6s | %s\n", "us: p50, p99, p99 - waits", "alone", "beside busy", "beside it",
 			"ratio", "/busy", "ms: sent, stopped, GC, timer late at most; MB")
 	}
-	for _, a := range append(attacks, attack{name: allAtOnce, long: true}) {
+	for _, a := range append(slices.Concat(floors, attacks), attack{name: allAtOnce, long: true}) {
 		group := []attack{a}
 		if a.name == allAtOnce {
 			group = attacks[:8]
@@ -84,6 +85,9 @@ func (l *line) report(t *testing.T, a *attack, attacks int) {
 	alone, besides := p99(&l.during)/p99(&l.alone), p99(&l.during)/p99(&l.busy)
 	fmt.Printf("%-28s %s %s %s %6.2f %6.2f | %5.1f %5.1f %5.1f %5.1f %5.1f\n", a.name, cell(&l.alone), cell(&l.busy), cell(&l.during),
 		alone, besides, ms(quantile(l.during.sent, 0.99)), ms(l.stopped), ms(l.pause), ms(l.timer), float64(l.grown)/1e6)
+	if a.native != nil {
+		return
+	}
 	ratio := alone
 	if attacks >= runtime.GOMAXPROCS(0) {
 		ratio = besides
@@ -118,6 +122,10 @@ func harm(t *testing.T, s *bench, attacks []attack) *harmful {
 	h := &harmful{}
 	h.ctx, h.stop = context.WithCancel(t.Context())
 	for _, a := range attacks {
+		if a.native != nil {
+			h.wg.Go(func() { a.native(h.ctx, t) })
+			continue
+		}
 		fn := a.function(s)
 		fn.Name += "-again"
 		h.wg.Go(func() { h.again(t, s, &a, fn) })
@@ -134,6 +142,7 @@ func (h *harmful) end() {
 func (h *harmful) again(t *testing.T, s *bench, a *attack, fn agent.Function) {
 	var m agent.Module
 	inv := agent.NewInvocation(&fn, view{}, agent.Outside{}) // of all runs, as a worker has it
+	ev := event(a.data)                                      // likewise: what the event costs is not the function's doing
 	for h.ctx.Err() == nil {
 		var err error
 		if m == nil {
@@ -146,7 +155,7 @@ func (h *harmful) again(t *testing.T, s *bench, a *attack, fn agent.Function) {
 			}
 			continue
 		}
-		inv.Begin(event(a.data), "t", 1)
+		inv.Begin(ev, "t", 1)
 		begun := time.Now()
 		err = m.Invoke(h.ctx, inv)
 		if late := time.Since(begun) - hostileTimeout; a.fault == agent.FaultTimeout && err != nil {

@@ -24,6 +24,9 @@ type attack struct {
 	says   string // a part of the error
 	atLoad bool   // it is refused before it is given an event
 	long   bool   // memory or tables that grow are cleared by the kernel: stopping it may take longer
+
+	// native runs in place of a function until the context ends.
+	native func(context.Context, *testing.T)
 }
 
 // attacks without a fault must be served like any other function.

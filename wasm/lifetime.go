@@ -116,17 +116,27 @@ func (m *module) pace(ctx context.Context) {
 		return
 	}
 	m.failed = false
-	at := now()
-	if rested := at - failBurst*failEvery; m.paced < rested {
-		m.paced = rested
+	pause(ctx, m.fails.next(now(), failBurst, failEvery))
+}
+
+// rate lets things be done so many at once, and then one per so long.
+type rate struct{ due instant }
+
+// next counts one thing and tells how long it must wait.
+func (r *rate) next(at instant, burst int, every time.Duration) time.Duration {
+	r.due = max(r.due, at-time.Duration(burst)*every) + every
+	return r.due - at
+}
+
+// pause lasts as long, or until ctx ends.
+func pause(ctx context.Context, length time.Duration) {
+	if length <= 0 {
+		return
 	}
-	m.paced += failEvery
-	if wait := m.paced - at; wait > 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
+	t := time.NewTimer(length)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }

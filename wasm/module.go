@@ -31,8 +31,8 @@ type module struct {
 	warm    atomic.Bool // whether there is one, for who does not hold mu
 	ceiling uint32      // pages at which a warm instance is replaced
 	used    instant
-	failed  bool    // the last run, and spoilt its instance
-	paced   instant // when the next one may be made for it, but for the burst
+	failed  bool // the last run, and spoilt its instance
+	fails   rate // of such runs
 	closed  bool
 }
 
@@ -160,8 +160,8 @@ func (m *module) runOnce(parent context.Context, inv *agent.Invocation) error {
 		err = m.abi.handle(&m.ctx, in)
 	}
 	m.finish(in)
-	var left *exited
-	m.failed = err != nil && !errors.As(err, &left)
+	_, left := errors.AsType[*exited](err)
+	m.failed = err != nil && !left
 	if closing := in.close(parent); closing != nil {
 		m.owner.log.Warn("cannot close an instance", "function", m.fn.Name, "err", closing)
 	}
@@ -200,12 +200,11 @@ func (m *module) verdict(err error) error {
 	if err == nil {
 		return nil
 	}
-	var left *exited
-	switch {
-	case isTrap(err):
+	if isTrap(err) {
 		m.owner.log.Debug("run failed", "function", m.fn.Name, "err", err)
 		return m.run.fault(err, m.out.why())
-	case errors.As(err, &left):
+	}
+	if left, ok := errors.AsType[*exited](err); ok {
 		return wrapText(left.verdict, m.out.why())
 	}
 	return err

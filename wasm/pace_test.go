@@ -59,6 +59,28 @@ func oddMinute(t *testing.T) (*wasm.Runtime, agent.Module, agent.Function) {
 	return s.rt, s.load(fn), fn
 }
 
+// The first 128 refused calls take no time, and then 8,000 a second.
+func TestRefusedCallsArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := blobs{}
+		s := &bench{t, wasm.NewRuntime(b, wasm.Options{Log: quiet()}), b}
+		fn := s.function("testdata/hostile/publishflood.wasm")
+		fn.KeepWarm = true
+		fn.Permissions.Publish = []string{"alerts/#"}
+		fn.Limits.Outputs, fn.Limits.Calls = 5, 1000
+		m := s.load(fn)
+		begun := time.Now()
+		_, err := invoke(m, &fn, nil, "")
+		wantFault(t, err, agent.FaultLimit, "host calls")
+		if took := time.Since(begun); took != 112*time.Millisecond { // of 995 calls, each 64 behind the first
+			t.Errorf("took %v, want 112ms", took)
+		}
+		if err := s.rt.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestWhoStopsDoesNotWaitForThePace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, m, fn := oddMinute(t)

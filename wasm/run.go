@@ -31,6 +31,8 @@ type run struct {
 	names    names
 	ended    instant    // the last run, or the start
 	refusal  string     // why a host call was refused, the last one
+	refusals rate       // of all runs
+	last     failure    // of any run
 	told     bool       // by the call that goes on
 	plug     plugMemory // of an Extism plug-in
 }
@@ -101,12 +103,7 @@ func runOf(ctx context.Context) *run {
 
 // sleep serves the guest's sleeps, no longer than the run may last.
 func (r *run) sleep(ns int64) {
-	t := time.NewTimer(min(time.Duration(max(ns, 0)), r.deadline-now()))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-r.parent.Done():
-	}
+	pause(r.parent, min(time.Duration(max(ns, 0)), r.deadline-now()))
 	r.check()
 }
 

@@ -3,13 +3,16 @@ package wasm
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/internal/testbed"
 )
 
 // TestTurns lets a worker run for a while and rest for a while: turned is when
@@ -55,6 +58,23 @@ func TestTurns(t *testing.T) {
 		if since() != 0 {
 			t.Errorf("after an hour of rest the last turn was %v ago", since())
 		}
+	})
+}
+
+// TestCrowded: a turn is of use where all processors are taken, or something
+// waits; while one is free it would only wake a thread.
+func TestCrowded(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	l := new(load)
+	if !l.crowded() {
+		t.Error("a guest on the only processor keeps it")
+	}
+	runtime.GOMAXPROCS(8)
+	testbed.Eventually(t, 10*time.Second, "free processors are seen", func() error {
+		if l.crowded() {
+			return errors.New("all are taken")
+		}
+		return nil
 	})
 }
 

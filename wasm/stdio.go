@@ -77,6 +77,18 @@ type boundedBuffer struct {
 	over  bool
 }
 
+// begin forgets what an earlier run wrote. What a large run needed is kept for
+// others, until one needs much less.
+func (b *boundedBuffer) begin(limit int64) {
+	if b.Cap() > keptOutput && b.Len() < b.Cap()/4 {
+		b.Buffer = bytes.Buffer{}
+	}
+	b.Reset()
+	b.limit, b.over = limit, false
+}
+
+const keptOutput = 64 << 10 // bytes
+
 func (b *boundedBuffer) Write(p []byte) (int, error) {
 	b.check()
 	if int64(b.Len()+len(p)) > b.limit {

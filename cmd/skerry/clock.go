@@ -1,6 +1,8 @@
 package main
 
 import (
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,3 +15,30 @@ func wallClock() (now time.Time, right bool) {
 	state, err := unix.Adjtimex(&unix.Timex{})
 	return now, err == nil && state != unix.TIME_ERROR && now.After(plausible)
 }
+
+// reachedAlone is the latest time that is known to have come, without an agent
+// that has kept one.
+func reachedAlone() time.Time {
+	if now, right := wallClock(); right {
+		return now
+	}
+	return built()
+}
+
+// built is when the sources of this program were committed, zero if that is not
+// known: true time is not before it.
+var built = sync.OnceValue(func() time.Time {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return time.Time{}
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" {
+			t, err := time.Parse(time.RFC3339, s.Value)
+			if err == nil {
+				return t
+			}
+		}
+	}
+	return time.Time{}
+})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -11,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 )
 
 // Config is what the owner of a device decides: who it is, what it is
@@ -28,6 +27,8 @@ type Config struct {
 	HTTPIn   HTTPInConfig   `key:"http_in"`
 	Sources  []SourceConfig `key:"sources"`
 	Registry RegistryConfig `key:"registry"`
+	Policy   PolicyConfig   `key:"policy"`
+	Fleet    FleetConfig    `key:"fleet"`
 	Links    []LinkConfig   `key:"links"`
 	Uplink   UplinkConfig   `key:"uplink"`
 	Targets  []TargetConfig `key:"targets"`
@@ -51,6 +52,8 @@ type ClockConfig struct {
 type DeviceConfig struct {
 	ID     string   `key:"id"`     // 1 to 64 of [a-zA-Z0-9._-]
 	Labels []string `key:"labels"` // "name=value"
+
+	ClaimFile string `key:"claim_file"` // that a device without an identity enrols with
 }
 
 // BrokerConfig is one MQTT broker to connect to.
@@ -98,19 +101,13 @@ type UserConfig struct {
 	Subscribe    []string `key:"subscribe"`
 }
 
-// RegistryConfig is where apps and fleet documents come from.
-type RegistryConfig struct {
-	Ref       string        `key:"ref"` // oci://host/repo:tag or oci-layout:/path:tag; "" for none
-	Poll      time.Duration `key:"poll"`
-	PlainHTTP bool          `key:"plain_http"`
-}
-
 // SecretConfig is a value that functions may be granted by its name.
-// Exactly one of File and Env is set.
+// Exactly one of the others is set.
 type SecretConfig struct {
-	Name string `key:"name"`
-	File string `key:"file"`
-	Env  string `key:"env"`
+	Name       string `key:"name"`
+	File       string `key:"file"`
+	Env        string `key:"env"`
+	Credential string `key:"credential"` // of systemd: a file in $CREDENTIALS_DIRECTORY
 }
 
 // HTTPConfig is about the requests that functions make.
@@ -145,6 +142,9 @@ const maxConfigFile = 1 << 20 // bytes
 func LoadConfig(path string) (Config, error) {
 	given, name, err := readSettings(path)
 	if err != nil {
+		return Config{}, err
+	}
+	if err := underIdentity(given, baseOf(path)); err != nil {
 		return Config{}, err
 	}
 	var c Config
@@ -198,41 +198,39 @@ func baseOf(path string) string { return filepath.Dir(path) } // "." for no file
 // readSettings reads the file at path, and the environment, as nested maps.
 // name is what mistakes in them are told of.
 func readSettings(path string) (given map[string]any, name string, err error) {
-	v := viper.NewWithOptions(viper.KeyDelimiter(keyDelimiter))
-	v.SetConfigType("yaml")
-	name = "environment"
+	given, name = map[string]any{}, "environment"
 	if path != "" {
 		name = filepath.Base(path)
-		if err := readConfigFile(v, path); err != nil {
+		if given, err = readConfigFile(path); err != nil && !enrolledWithout(path) {
 			return nil, "", err
 		}
 	}
-	given, err = settings(v)
-	return given, name, err
+	if given == nil {
+		given = map[string]any{}
+	}
+	putEnv(given)
+	return given, name, nil
 }
 
 // backquoted is a part of a file that the YAML reader repeats.
 var backquoted = regexp.MustCompile("`[^`]*`")
 
-// readConfigFile gives v the YAML at path.
-func readConfigFile(v *viper.Viper, path string) error {
+// readConfigFile reads the YAML at path, with all its keys in lower case.
+func readConfigFile(path string) (map[string]any, error) {
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("config file %s does not exist: write one (docs/configuration.md shows every key) or name another with -c", path)
+		return nil, fmt.Errorf("config file %s does not exist: write one (docs/configuration.md shows every key) or name another with -c", path)
 	case err != nil:
-		return fmt.Errorf("read config file: %w", err)
+		return nil, fmt.Errorf("read config file: %w", err)
 	case len(text) > maxConfigFile:
-		return fmt.Errorf("config file %s has %d bytes, at most %d are read", path, len(text), maxConfigFile)
+		return nil, fmt.Errorf("config file %s has %d bytes, at most %d are read", path, len(text), maxConfigFile)
 	}
-	if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
-		var parse viper.ConfigParseError
-		if errors.As(err, &parse) {
-			err = parse.Unwrap()
-		}
+	var read map[string]any
+	if err := yaml.Unmarshal(text, &read); err != nil {
 		what := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
 		what = backquoted.ReplaceAllString(what, "a value") // the file may be one of passwords
-		return fmt.Errorf("%s is not valid YAML: %s", filepath.Base(path), what)
+		return nil, fmt.Errorf("%s is not valid YAML: %s", filepath.Base(path), what)
 	}
-	return nil
+	return lowerKeys(read), nil
 }

@@ -16,7 +16,7 @@ func TestLoadConfigOfAWS(t *testing.T) {
 	file := filepath.Join(dir, "skerry.yaml")
 	for name, text := range map[string]string{
 		file: `
-registry: {ref: "oci://h/fleet"}
+registry: {ref: "oci://h/fleet", root_file: root.json}
 targets:
   - {name: resize, kind: lambda, function: "Resize:prod", region: eu-north-1, mode: sync, max_payload: 2MiB, refused: dead, trace: true,
      credential_command: [/usr/bin/aws-signing-helper, credential-process, --profile, "plant 7"]}
@@ -24,7 +24,8 @@ targets:
   - {name: steps, kind: stepfunctions, state_machine: "arn:aws:states:eu-north-1:123456789012:stateMachine:alarm", access_key_id: AK, secret_access_key: SK}
   - {name: traces, kind: xray, region: eu-north-1, access_key_id: AK, secret_access_key: SK}
 `,
-		filepath.Join(dir, "aws"): "[plant]\naws_access_key_id = AK\naws_secret_access_key = SK\n",
+		filepath.Join(dir, "root.json"): fleetRoot(t),
+		filepath.Join(dir, "aws"):       "[plant]\naws_access_key_id = AK\naws_secret_access_key = SK\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

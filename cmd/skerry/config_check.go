@@ -41,6 +41,8 @@ func (c *Config) check(unread problems) problems {
 	c.checkHTTPIn(&p)
 	c.checkSources(&p)
 	c.checkRegistry(&p)
+	c.Policy.check(&p)
+	c.checkFleet(&p)
 	for i := range c.Targets {
 		c.Targets[i].check(fmt.Sprintf("targets[%d]", i), &p)
 	}
@@ -56,7 +58,7 @@ func (c *Config) check(unread problems) problems {
 // checkEmpty refuses an agent that could neither hear of anything nor be given
 // anything to do.
 func (c *Config) checkEmpty(p *problems) {
-	if len(c.Brokers)+len(c.Sources) == 0 && c.Broker.Listen+c.HTTPIn.Listen+c.Registry.Ref == "" {
+	if len(c.Brokers)+len(c.Sources) == 0 && c.Broker.Listen+c.HTTPIn.Listen+c.Registry.Ref+c.Fleet.URL == "" {
 		p.add("brokers", "is empty, as is sources, and broker.listen, http_in.listen and registry.ref are not set, so the agent would have nothing to do: name the MQTT broker to connect to (docs/configuration.md shows how)")
 	}
 }
@@ -184,38 +186,17 @@ func (b *ListenConfig) checkLimits(p *problems) {
 	}
 }
 
-const (
-	registryScheme = "oci://"
-	layoutScheme   = "oci-layout:"
-)
-
-func (c *Config) checkRegistry(p *problems) {
-	ref := c.Registry.Ref
-	_, host, _ := strings.Cut(ref, "://")
-	host, _, _ = strings.Cut(host, "/")
-	if strings.Contains(host, "@") { // it is not repeated
-		p.add("registry.ref", "holds a user name: logs show it, so docker login instead, or give the agent a docker config.json")
-	} else if ref != "" {
-		rest, remote := strings.CutPrefix(ref, registryScheme)
-		local := strings.HasPrefix(ref, layoutScheme) && len(ref) > len(layoutScheme)
-		if !local && (!remote || !strings.Contains(rest, "/")) {
-			p.add("registry.ref", "is oci://host/repository:tag or oci-layout:/path, not %q", ref)
-		}
-	}
-	if c.Registry.Poll < time.Second {
-		p.add("registry.poll", "is at least 1s, not %s", c.Registry.Poll)
-	}
-}
-
 func (c *Config) checkSecrets(p *problems) {
 	p.checkNames("secrets", len(c.Secrets), func(i int) string { return c.Secrets[i].Name })
 	for i, s := range c.Secrets {
 		path := fmt.Sprintf("secrets[%d]", i)
 		switch {
-		case (s.File == "") == (s.Env == ""):
-			p.add(path, "names either a file or an environment variable (env)")
+		case s.given() != 1:
+			p.add(path, "names one of a file, an environment variable (env) and a credential of systemd (credential)")
 		case s.File != "":
 			p.checkFile(join(path, "file"), s.File)
+		case s.Credential != "":
+			s.checkCredential(join(path, "credential"), p)
 		default:
 			if _, ok := os.LookupEnv(s.Env); !ok {
 				p.add(join(path, "env"), "environment variable %s is not set", s.Env)

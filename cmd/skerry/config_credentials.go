@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -28,7 +31,9 @@ func (c *Config) credentials() []credential {
 		u := &c.Broker.Users[i]
 		all = append(all, credential{fmt.Sprintf("broker.users[%d]", i), "password", &u.Password, u.PasswordFile})
 	}
-	all = append(all, credential{"http_in", "token", &c.HTTPIn.Token, c.HTTPIn.TokenFile})
+	all = append(all,
+		credential{"http_in", "token", &c.HTTPIn.Token, c.HTTPIn.TokenFile},
+		credential{"fleet", "password", &c.Fleet.Password, c.Fleet.PasswordFile})
 	return all
 }
 
@@ -75,6 +80,32 @@ func (c *Config) readCredentials() error {
 	return nil
 }
 
+// credentialsDir is the variable in which systemd names the folder of a service's
+// credentials.
+const credentialsDir = "CREDENTIALS_DIRECTORY"
+
+// given is how many ways the value is given in.
+func (s SecretConfig) given() (n int) {
+	for _, way := range []string{s.File, s.Env, s.Credential} {
+		if way != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (s SecretConfig) checkCredential(path string, p *problems) {
+	dir := os.Getenv(credentialsDir)
+	switch {
+	case s.Credential != filepath.Base(s.Credential) || s.Credential == "..":
+		p.add(path, "is the name that LoadCredential= gives it in the unit, not %q", s.Credential)
+	case dir == "":
+		p.add(path, "systemd gave this process no credentials: write LoadCredential=%s:FILE into the unit, or name a file instead", s.Credential)
+	default:
+		p.checkFile(path, filepath.Join(dir, s.Credential))
+	}
+}
+
 // Value reads the secret, anew each time, so that a replaced file counts. The
 // line end that editors add to a file is cut off.
 func (s SecretConfig) Value() (string, error) {
@@ -85,7 +116,11 @@ func (s SecretConfig) Value() (string, error) {
 		}
 		return value, nil
 	}
-	f, err := os.Open(s.File)
+	file := s.File
+	if s.Credential != "" {
+		file = filepath.Join(os.Getenv(credentialsDir), s.Credential)
+	}
+	f, err := os.Open(file)
 	if err != nil {
 		return "", fmt.Errorf("secret %s: %w", s.Name, err)
 	}
@@ -124,6 +159,9 @@ func (c *Config) warnAboutFile(path string) error {
 		return nil
 	}
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // an enrolled device needs none
+	}
 	if err != nil {
 		return fmt.Errorf("read config file: %w", err)
 	}

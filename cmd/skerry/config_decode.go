@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"reflect"
@@ -10,13 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/spf13/viper"
 )
-
-// keyDelimiter joins the parts of a key inside viper. Its own default, a dot,
-// would split keys that contain one.
-const keyDelimiter = "::"
 
 // problems are mistakes in a configuration, each "key: sentence".
 type problems []string
@@ -66,23 +61,31 @@ func (p problems) in(file string) error {
 	return errors.Join(errs...)
 }
 
-// settings returns what the file said, replaced where the environment speaks,
-// as nested maps. Unlike viper.AllSettings it keeps keys without a value and
-// sections that are none: both may be mistakes.
-func settings(v *viper.Viper) (map[string]any, error) {
-	all := map[string]any{}
-	for _, key := range v.AllKeys() {
-		put(all, strings.Split(key, keyDelimiter), v.Get(key))
+// lowerKeys returns a section of a file, and those in it, with keys in lower case.
+func lowerKeys(section map[string]any) map[string]any {
+	lower := make(map[string]any, len(section))
+	for _, key := range slices.Sorted(maps.Keys(section)) { // of Data and data the same wins each time
+		lower[strings.ToLower(key)] = lowerInside(section[key])
 	}
-	if err := bindEnv(v); err != nil {
-		return nil, err
-	}
-	for _, key := range envKeys() {
-		if value := v.Get(strings.Join(key, keyDelimiter)); value != nil {
-			put(all, key, value)
+	return lower
+}
+
+func lowerInside(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return lowerKeys(v)
+	case map[any]any: // some of its keys are no text
+		section := make(map[string]any, len(v))
+		for key, value := range v {
+			section[fmt.Sprint(key)] = value
+		}
+		return lowerKeys(section)
+	case []any:
+		for i := range v {
+			v[i] = lowerInside(v[i])
 		}
 	}
-	return all, nil
+	return v
 }
 
 // put sets the value of a key in nested maps.
@@ -99,8 +102,8 @@ func put(to map[string]any, key []string, value any) {
 	to[key[last]] = value
 }
 
-// decodeConfig fills c from nested maps. Unlike mapstructure it says for each
-// mistake where it is and what would be right.
+// decodeConfig fills c from nested maps. It says for each mistake where it
+// is and what would be right.
 func decodeConfig(from map[string]any, c *Config) problems {
 	var p problems
 	decodeStruct(from, reflect.ValueOf(c).Elem(), "", &p)
@@ -208,6 +211,9 @@ func decodeScalar(from any, to reflect.Value) error {
 		return parseShare(from, ptr)
 	case *string:
 		text, ok := from.(string)
+		if _, section := from.(map[string]any); section { // JSON is YAML
+			return errors.New("is text: put it in quotes, or on lines of its own behind a |")
+		}
 		if !ok {
 			return fmt.Errorf("is text: put %v in quotes", from)
 		}

@@ -38,6 +38,7 @@ func (c *Config) fillDefaults() {
 	c.fillSourceDefaults()
 	c.Registry.Poll = cmp.Or(c.Registry.Poll, defaultPoll)
 	c.Limits.Disk = cmp.Or(c.Limits.Disk, defaultDisk)
+	c.fillFleetDefaults()
 	c.fillUplinkDefaults()
 	c.fillTelemetryDefaults()
 	c.Limits.Module = cmp.Or(c.Limits.Module, wasm.DefaultModuleSize)
@@ -50,7 +51,9 @@ func (c *Config) resolvePaths(base string) {
 	in := &c.HTTPIn
 	paths := []*string{
 		&c.Data, &c.Admin.Socket, &c.Broker.CertFile, &c.Broker.KeyFile, &c.HTTP.CAFile,
-		&in.TokenFile, &in.CertFile, &in.KeyFile, &in.ClientCAFile,
+		&in.TokenFile, &in.CertFile, &in.KeyFile, &in.ClientCAFile, &c.Device.ClaimFile,
+		&c.Fleet.PasswordFile, &c.Fleet.CAFile, &c.Fleet.CertFile, &c.Fleet.KeyFile,
+		&c.Registry.RootFile, &c.Registry.CAFile, &c.Registry.CredentialsFile,
 	}
 	for i := range c.Sources {
 		s := &c.Sources[i]

@@ -2,11 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/spf13/viper"
 )
 
 const envPrefix = "SKERRY_"
@@ -37,15 +36,14 @@ func envName(key []string) string {
 	return envPrefix + strings.ToUpper(strings.Join(key, "_"))
 }
 
-// bindEnv tells viper the variable of each key: it does not look for those
-// that no file and no default mentions.
-func bindEnv(v *viper.Viper) error {
+// putEnv lets the environment replace what the file says. A variable that is
+// empty replaces nothing.
+func putEnv(given map[string]any) {
 	for _, key := range envKeys() {
-		if err := v.BindEnv(strings.Join(key, keyDelimiter), envName(key)); err != nil {
-			return fmt.Errorf("bind %s: %w", envName(key), err)
+		if value := os.Getenv(envName(key)); value != "" {
+			put(given, key, value)
 		}
 	}
-	return nil
 }
 
 // warnAboutEnv warns of variables that look like ours and set nothing. It is no

@@ -57,7 +57,7 @@ func TestSourcesAreEnough(t *testing.T) {
 // TestCommandBesideTheConfiguration is found from wherever the agent starts, and
 // whatever its working directory is.
 func TestCommandBesideTheConfiguration(t *testing.T) {
-	path := writeConfig(t, "registry: {ref: 'oci://h/fleet'}\nsources: [{name: a, kind: process, command: [./pw], dir: work}]")
+	path := writeConfig(t, "registry: {ref: 'oci://h/fleet', root_file: root.json}\nsources: [{name: a, kind: process, command: [./pw], dir: work}]")
 	dir := filepath.Dir(path)
 	if err := errors.Join(os.Chmod(filepath.Join(dir, "pw"), 0o755), os.Mkdir(filepath.Join(dir, "work"), 0o755)); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestCommandBesideTheConfiguration(t *testing.T) {
 
 // TestSourceThatComesLater is no mistake: a disk may be plugged in.
 func TestSourceThatComesLater(t *testing.T) {
-	c, err := LoadConfig(writeConfig(t, "registry: {ref: 'oci://h/fleet'}\nsources: [{name: a, kind: files, path: stick/in}]"))
+	c, err := LoadConfig(writeConfig(t, "registry: {ref: 'oci://h/fleet', root_file: root.json}\nsources: [{name: a, kind: files, path: stick/in}]"))
 	if err != nil || !strings.Contains(strings.Join(c.Warnings, "\n"), "the source waits for it") {
 		t.Errorf("%v, warnings %q", err, c.Warnings)
 	}

@@ -25,7 +25,7 @@ func TestTargetsFromTheFile(t *testing.T) {
 	defer far.Close()
 	c, err := LoadConfig(writeConfig(t, fmt.Sprintf(`
 device: {id: gw7}
-registry: {ref: "oci://h/fleet"}
+registry: {ref: "oci://h/fleet", root_file: root.json}
 targets:
   - name: records
     kind: http

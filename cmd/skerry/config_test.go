@@ -19,9 +19,17 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want := fullConfig(c.Warnings)
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+// fullConfig is what testdata/config/full.yaml says.
+func fullConfig(warnings []string) Config {
 	password := "testdata/config/password"
-	want := Config{
-		Device: DeviceConfig{ID: "gw7", Labels: []string{"site=west", "hw=pi5"}},
+	return Config{
+		Device: DeviceConfig{ID: "gw7", Labels: []string{"site=west", "hw=pi5"}, ClaimFile: "testdata/config/claim"},
 		Data:   "testdata/config/data",
 		Clock:  ClockConfig{Wait: defaultClockWait},
 		Brokers: []BrokerConfig{
@@ -53,7 +61,18 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 			{Name: "syslog", Kind: "tail", Path: "testdata/config/messages", From: "end", MaxLine: 4 << 10, Poll: time.Second},
 			{Name: "meter", Kind: "process", Command: []string{"/bin/cat", "-"}, Dir: "/", Env: []string{"UNIT=7"}, MaxLine: 1 << 10},
 		},
-		Registry: RegistryConfig{Ref: "oci://ghcr.io/acme/fleet:latest", Poll: 10 * time.Minute},
+		Registry: RegistryConfig{
+			Ref: "oci://ghcr.io/acme/fleet:latest", RootFile: "testdata/config/root.json",
+			CAFile: "testdata/config/ca.pem", CredentialsFile: password, Poll: 10 * time.Minute,
+		},
+		Fleet: FleetConfig{
+			Name: "plant-west", URL: "mqtts://hub.example", Username: "gw7", Password: "correct horse", PasswordFile: password,
+			CAFile: "testdata/config/ca.pem", Keepalive: 10 * time.Minute,
+		},
+		Policy: PolicyConfig{
+			Apps: []string{"plant-*"}, Publish: []string{"alerts/#"}, HTTP: []string{"*.acme.example"}, Invoke: []string{"central/alerts"},
+			Secrets: []string{}, Memory: 64 << 20, Timeout: 5 * time.Second,
+		},
 		Targets: []TargetConfig{
 			{TargetConfig: uplink.TargetConfig{
 				Name: "alerts", Kind: "cloudevents", URL: "https://hooks.example/alerts", TokenFile: password,
@@ -70,15 +89,13 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 		Limits:   LimitsConfig{Disk: 128 << 20, Module: 8 << 20},
 		Admin:    AdminConfig{Socket: "testdata/config/data/skerry.sock"},
 		Log:      LogConfig{Level: "debug", Format: "json"},
-		Warnings: c.Warnings,
-	}
-	if !reflect.DeepEqual(c, want) {
-		t.Errorf("got  %+v\nwant %+v", c, want)
+		Warnings: warnings,
 	}
 }
 
 func TestLoadConfigDefaultsWithoutFile(t *testing.T) {
 	t.Setenv("SKERRY_REGISTRY_REF", "oci://h/fleet")
+	t.Setenv("SKERRY_REGISTRY_ROOT", fleetRoot(t))
 	c, err := LoadConfig("")
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +120,7 @@ func TestEnvironmentReplacesTheFile(t *testing.T) {
 		"SKERRY_BROKER_LISTEN":       "127.0.0.1:2883",
 		"SKERRY_BROKER_ANONYMOUS":    "true",
 		"SKERRY_REGISTRY_REF":        "oci://127.0.0.1:5000/fleet:1",
+		"SKERRY_REGISTRY_ROOT":       fleetRoot(t),
 		"SKERRY_REGISTRY_POLL":       "30s",
 		"SKERRY_REGISTRY_PLAIN_HTTP": "true",
 		"SKERRY_LIMITS_DISK":         "1GiB",
@@ -121,7 +139,7 @@ func TestEnvironmentReplacesTheFile(t *testing.T) {
 		Data:     "/tmp/from-env",
 		Clock:    ClockConfig{Wait: defaultClockWait},
 		Broker:   ListenConfig{Listen: "127.0.0.1:2883", Name: "local", Anonymous: true},
-		Registry: RegistryConfig{Ref: "oci://127.0.0.1:5000/fleet:1", Poll: 30 * time.Second, PlainHTTP: true},
+		Registry: RegistryConfig{Ref: "oci://127.0.0.1:5000/fleet:1", Root: fleetRoot(t), Poll: 30 * time.Second, PlainHTTP: true},
 		Uplink:   UplinkConfig{Disk: 512 << 20, Full: "evict"},
 		Limits:   LimitsConfig{Disk: 1 << 30, Module: 16 << 20},
 		Admin:    AdminConfig{Socket: "/run/skerry.sock"},
@@ -141,7 +159,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"unknown key in a list", "brokers: [{name: a, url: 'tcp://h', qos: 1}]", "skerry.yaml: brokers[0].qos: there is no such key; there are name, url"},
 		{"not YAML", "device: [", "skerry.yaml is not valid YAML: "},
 		{"key twice", "data: a\ndata: b", "skerry.yaml is not valid YAML: "},
-		{"value for a section", "device: gw7", "skerry.yaml: device: is a section with keys of its own (id, labels), not a value"},
+		{"value for a section", "device: gw7", "skerry.yaml: device: is a section with keys of its own (id, labels, claim_file), not a value"},
 		{"section for a list", "brokers: {name: a}", `skerry.yaml: brokers: is a list: start each entry with "- "`},
 		{"number for text", "device: {id: 7}", "skerry.yaml: device.id: is text: put 7 in quotes"},
 		{"duration without unit", "registry: {poll: 30}", "skerry.yaml: registry.poll: is a duration with a unit, such as 500ms, 30s or 5m, not 30"},
@@ -182,7 +200,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"size", "targets: [{name: a, kind: http, url: 'http://h', max_payload: much}]", "targets[0].max_payload: is a size, such as 512KiB"},
 		{"payload", "targets: [{name: a, kind: http, url: 'http://h', payload: '${nothing}'}]", "targets[0].payload: cannot be used: "},
 		{"header", "targets: [{name: a, kind: http, url: 'http://h', headers: ['a b: c']}]", `targets[0].headers: hold a line that is not of the form "Name: value"`},
-		{"secret without value", "secrets: [{name: a}]", "secrets[0]: names either a file or an environment variable (env)"},
+		{"secret without value", "secrets: [{name: a}]", "secrets[0]: names one of a file, an environment variable (env) and a credential"},
 		{"unset variable", "secrets: [{name: a, env: NEVER_SET_HERE}]", "secrets[0].env: environment variable NEVER_SET_HERE is not set"},
 		{"data is a file", "data: pw", "data: "},
 		{"long socket", "admin: {socket: /" + strings.Repeat("x", 107) + "}", "admin.socket: "},
@@ -245,7 +263,7 @@ func TestEmptyConfigurationNamesTheNextStep(t *testing.T) {
 			t.Errorf("%q: got %v", text, err)
 		}
 	}
-	for _, text := range []string{"brokers: [{name: a, url: 'tcp://h'}]", "broker: {listen: 'localhost:1', anonymous: true}", "registry: {ref: 'oci://h/r'}"} {
+	for _, text := range []string{"brokers: [{name: a, url: 'tcp://h'}]", "broker: {listen: 'localhost:1', anonymous: true}", "registry: {ref: 'oci://h/r', root_file: root.json}"} {
 		if _, err := LoadConfig(writeConfig(t, text)); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -254,7 +272,7 @@ func TestEmptyConfigurationNamesTheNextStep(t *testing.T) {
 
 func TestHostNameAsDeviceIDIsWarnedAbout(t *testing.T) {
 	for id, want := range map[string]bool{"": true, "device: {id: gw7}\n": false} {
-		c, err := LoadConfig(writeConfig(t, id+"registry: {ref: 'oci://h/r'}"))
+		c, err := LoadConfig(writeConfig(t, id+"registry: {ref: 'oci://h/r', root_file: root.json}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -495,7 +513,7 @@ func FuzzLoadConfig(f *testing.F) {
 func writeConfig(t *testing.T, text string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, content := range map[string]string{"skerry.yaml": text, "pw": "secret\n", "empty": "\n"} {
+	for name, content := range map[string]string{"skerry.yaml": text, "pw": "secret\n", "empty": "\n", "root.json": fleetRoot(t)} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			t.Fatal(err)

@@ -25,7 +25,7 @@ targets: [{name: a, kind: http, url: 'http://h'}, {name: b, kind: http, url: 'ht
 	if a, b, h := c.linkOf(c.Targets[0].Link), c.linkOf(c.Targets[1].Link), c.linkOf(c.HTTP.Link); a != "lte" || b != "lan" || h != "lan" {
 		t.Errorf("a goes over %q, b over %q, requests over %q", a, b, h)
 	}
-	if c, err = LoadConfig(writeConfig(t, "limits: {disk: 64MiB}\nregistry: {ref: 'oci://h/fleet'}")); err != nil || c.Uplink != (UplinkConfig{Disk: 32 << 20, Full: "hold"}) {
+	if c, err = LoadConfig(writeConfig(t, "limits: {disk: 64MiB}\nregistry: {ref: 'oci://h/fleet', root_file: root.json}")); err != nil || c.Uplink != (UplinkConfig{Disk: 32 << 20, Full: "hold"}) {
 		t.Errorf("without a section: %+v, %v", c.Uplink, err)
 	}
 }

@@ -120,10 +120,14 @@ func runDemo(ctx context.Context, opts demoOptions, out, errOut io.Writer) (err 
 	return d.run(ctx, out)
 }
 
-// demoConfig publishes the examples to a registry in dir, and configures a
-// device that runs them.
+// demoConfig publishes the examples to a registry in dir, signed with keys that end
+// with the demo, and configures a device that runs them.
 func demoConfig(ctx context.Context, dir, cloudURL string) (Config, error) {
-	registry := "oci-layout:" + filepath.Join(dir, "registry")
+	registry := fleetsync.Access{Ref: layoutScheme + filepath.Join(dir, "registry"), Keys: filepath.Join(dir, "keys")}
+	fleet, err := fleetsync.InitFleet(ctx, fleetsync.InitOptions{Access: registry, Name: "demo"})
+	if err != nil {
+		return Config{}, err
+	}
 	for _, app := range []string{"overheat", "rollup"} {
 		if err := publishExample(ctx, dir, app, registry); err != nil {
 			return Config{}, fmt.Errorf("publish the example %s: %w", app, err)
@@ -138,16 +142,16 @@ func demoConfig(ctx context.Context, dir, cloudURL string) (Config, error) {
 		Data:     filepath.Join(dir, "data"),
 		Admin:    AdminConfig{Socket: filepath.Join(dir, "skerry.sock")},
 		Broker:   ListenConfig{Listen: addr, Name: "plant", Anonymous: true},
-		Registry: RegistryConfig{Ref: registry},
+		Registry: RegistryConfig{Ref: registry.Ref, Root: string(fleet.Root)},
 		Targets:  []TargetConfig{{TargetConfig: uplink.TargetConfig{Name: "alerts", Kind: "cloudevents", URL: cloudURL}}},
 	}
 	cfg.fillDefaults()
 	return cfg, nil
 }
 
-// publishExample writes an example's files to dir and publishes it from there.
-func publishExample(ctx context.Context, dir, app, registry string) error {
-	err := fs.WalkDir(examples.Files, app, func(path string, entry fs.DirEntry, err error) error {
+// writeExample writes an example's files to a folder of its own in dir.
+func writeExample(dir, app string) error {
+	return fs.WalkDir(examples.Files, app, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -161,11 +165,15 @@ func publishExample(ctx context.Context, dir, app, registry string) error {
 		}
 		return os.WriteFile(file, data, 0o600)
 	})
-	if err != nil {
+}
+
+// publishExample writes an example's files to dir and publishes it from there.
+func publishExample(ctx context.Context, dir, app string, registry fleetsync.Access) error {
+	if err := writeExample(dir, app); err != nil {
 		return err
 	}
-	_, err = fleetsync.Publish(ctx, fleetsync.PublishOptions{
-		Ref: registry, AppFile: filepath.Join(dir, app, "app.yaml"), Checks: publishChecks(),
+	_, err := fleetsync.Publish(ctx, fleetsync.PublishOptions{
+		Access: registry, AppFile: filepath.Join(dir, app, "app.yaml"), Checks: publishChecks(),
 	})
 	return err
 }

@@ -9,8 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
 
 // plant is 50 sensors on five lines. Now and then one overheats for a while.
@@ -68,42 +69,45 @@ func (p *plant) run(ctx, world context.Context) error {
 
 // line publishes the readings of one line, evenly spread, at QoS 1.
 func (p *plant) line(ctx, world context.Context, line int) error {
-	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + p.broker).
-		SetClientID(fmt.Sprintf("plant-line-%d", line+1)).SetAutoReconnect(false))
-	if err := settled(world, client.Connect()); err != nil {
+	conn, err := connectTo(world, "tcp://"+p.broker, fmt.Sprintf("plant-line-%d", line+1), func(*mqtt.Message) {})
+	switch {
+	case err != nil && world.Err() != nil:
+		return nil // it is over
+	case err != nil:
 		return fmt.Errorf("connect the plant: %w", err)
 	}
-	defer client.Disconnect(100)
+	conn.start(func(error) {}) // whoever publishes is told
+	defer conn.close()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	start := time.Now()
-	var tokens []paho.Token
+	var answers []<-chan error
 	for n := 0; ; {
 		select {
 		case <-ctx.Done():
-			return settled(world, tokens...)
+			return settled(world, answers)
 		case <-tick.C:
 		}
 		due := int(time.Since(start).Seconds() * float64(p.rate) / plantLines)
 		for ; n < due; n++ {
 			s := p.sensors[n%(plantSensors/plantLines)*plantLines+line]
-			tokens = append(tokens, client.Publish(s.topic, 1, false, s.reading(time.Now())))
+			answers = append(answers, conn.publish(s.topic, []byte(s.reading(time.Now())), false))
 			p.sent.Add(1)
 		}
-		if err := settled(world, tokens...); err != nil {
+		if err := settled(world, answers); err != nil {
 			return fmt.Errorf("publish readings: %w", err)
 		}
-		tokens = tokens[:0]
+		answers = answers[:0]
 	}
 }
 
 // settled waits until the broker has acknowledged everything.
-func settled(ctx context.Context, tokens ...paho.Token) error {
-	for _, t := range tokens {
+func settled(ctx context.Context, answers []<-chan error) error {
+	for _, answer := range answers {
 		select {
-		case <-t.Done():
-			if t.Error() != nil {
-				return t.Error()
+		case err := <-answer:
+			if err != nil {
+				return err
 			}
 		case <-ctx.Done():
 			return nil

@@ -65,6 +65,7 @@ type device struct {
 	agent     *agent.Agent
 	puller    *fleetsync.Puller // nil: no registry
 	inside    *sensors.Inside   // what happens to the agent
+	fleet     *fleetLink        // nil: no broker for it
 	telemetry *telemetry
 	applied   atomic.Bool // something was
 }
@@ -149,9 +150,12 @@ func (d *device) wire(tune tuning) error {
 	}
 	d.agent = agent.New(d.store, d.runtime, sources, agent.Options{
 		Device: d.cfg.Device.ID, DefaultBroker: d.defaultBroker(), Publishers: publishers,
-		Language: when.Language{}, Secrets: d.secret, Fetch: d.fetcher, Clock: d.clock, Linger: d.cfg.Linger, Group: groupSize, Underway: d.underway.memory(), Settled: d.settled, Watch: d.telemetry.watcher(), Log: d.log,
+		Language: when.Language{}, Secrets: d.secret, Fetch: d.fetcher, Clock: d.clock, Linger: d.cfg.Linger, Group: groupSize, Underway: d.underway.memory(), Room: d.room, Settled: d.settled, Watch: d.telemetry.watcher(), Log: d.log,
 	})
-	return d.wireRegistry(tune)
+	if err := d.wireRegistry(tune); err != nil {
+		return err
+	}
+	return d.wireFleet()
 }
 
 // secret gives a function the value of a secret that the device holds.
@@ -168,6 +172,15 @@ func (d *device) secret(name string) (string, bool) {
 		return value, true
 	}
 	return "", false
+}
+
+// room is how many bytes the disk has left for more than events.
+func (d *device) room() int64 {
+	room, err := d.store.Room(0)
+	if err != nil {
+		d.log.Error("the free space cannot be told", "err", err)
+	}
+	return room
 }
 
 // wireBrokers makes the sources that are brokers, the embedded one last.
@@ -235,6 +248,10 @@ func (c *Config) device() fleetsync.Device {
 	dev := fleetsync.Device{
 		ID: c.Device.ID, Labels: map[string]string{}, Brokers: c.brokerNames(), Arch: runtime.GOARCH,
 		Interpreted: wasm.Interpreted(), ModuleSize: int64(c.Limits.Module), Release: version,
+		Disk: int64(c.Limits.Disk), Policy: c.Policy.policy(),
+	}
+	if total, _, err := memoryOf("/proc/meminfo"); err == nil { // else it is not known
+		dev.Memory = total
 	}
 	for _, l := range c.Device.Labels {
 		name, value, _ := strings.Cut(l, "=")
@@ -264,7 +281,11 @@ func (d *device) wireRegistry(tune tuning) error {
 	if d.cfg.Registry.Ref == "" {
 		return nil
 	}
-	reg, err := fleetsync.NewRegistry(d.cfg.Registry.Ref, fleetsync.RegistryOptions{PlainHTTP: d.cfg.Registry.PlainHTTP})
+	root, err := d.cfg.Registry.root()
+	if err != nil {
+		return fmt.Errorf("registry.root_file: %w", err)
+	}
+	reg, err := d.cfg.Registry.open(0, d.reached)
 	if err != nil {
 		return err
 	}
@@ -273,8 +294,25 @@ func (d *device) wireRegistry(tune tuning) error {
 		poll = tune.poll
 	}
 	d.puller = fleetsync.NewPuller(reg, d.store, d, d.cfg.device(),
-		fleetsync.PullerOptions{Poll: poll, Checks: deviceChecks(), Log: d.log})
+		fleetsync.PullerOptions{Root: root, Poll: poll, Checks: deviceChecks(), Health: d.health, Now: d.reached, Log: d.log})
 	return nil
+}
+
+// health tells what the functions did, for the health gates of new versions.
+func (d *device) health() []agent.FunctionStatus {
+	var s agent.Status
+	d.agent.Status(&s)
+	return s.Functions
+}
+
+// reached is the latest time that is known to have come, by when this program was
+// built and by the agent's clock. When documents were signed does not count here: a
+// stolen key could say the year 2100, and no certificate of a registry would be good.
+func (d *device) reached() time.Time {
+	if now := d.clock.Reached(); now.After(built()) {
+		return now
+	}
+	return built()
 }
 
 // run runs everything until ctx ends: first the sources stop and what they
@@ -308,7 +346,7 @@ func (d *device) run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
-		return admin.Serve(ctx, socket, admin.WithLogs(admin.Handler(d.status, d.agent.DeadBox(), d.agent, d.control()), d.book))
+		return admin.Serve(ctx, socket, admin.WithSync(admin.WithLogs(admin.Handler(d.status, d.agent.DeadBox(), d.agent, d.control()), d.book), d))
 	})
 	err = errors.Join(g.Wait(), stopTelemetry())
 	stopUnder()
@@ -327,10 +365,7 @@ func (d *device) hello() {
 		"socket", d.cfg.Admin.Socket)
 	if d.puller == nil {
 		d.log.Warn("no registry is configured: nothing will run until registry.ref is set")
-		return
 	}
-	d.log.Warn("documents from the registry are not signed in this release: whoever can push to it decides what runs here",
-		"registry", d.cfg.Registry.Ref)
 }
 
 // sync runs what is cached, then what the registry says from then on. What is

@@ -19,6 +19,9 @@ func (d *device) status() agent.Status {
 	for _, src := range d.sources {
 		s.Sources = append(s.Sources, src.Status())
 	}
+	if d.fleet != nil {
+		s.Sources = append(s.Sources, d.fleet.status())
+	}
 	s.Targets = append(d.targetStatus(), d.brokerStatus()...)
 	for _, m := range d.meters {
 		s.Links = append(s.Links, m.Status())

@@ -297,7 +297,7 @@ func TestMQTTTargetMistakes(t *testing.T) {
 			t.Errorf("%s: %v, want %q", tt.options, err, tt.want)
 		}
 	}
-	if _, err := LoadConfig(writeConfig(t, "device: {id: a}\nregistry: {ref: 'oci://h/fleet'}\n"+
+	if _, err := LoadConfig(writeConfig(t, "device: {id: a}\nregistry: {ref: 'oci://h/fleet', root_file: root.json}\n"+
 		"targets: [{name: cloud, kind: mqtt, url: 'wss://h', topic: '$aws/rules/{subject}', username: u, password_file: pw, keepalive: 10m, retain: true, batch: 8}]\n")); err != nil {
 		t.Error(err)
 	}

@@ -93,13 +93,17 @@ func checkRegistry(ctx context.Context, cfg *Config) (out []finding, functions [
 	if cfg.Registry.Ref == "" {
 		return []finding{{"registry", warning, "none is configured, so nothing will run", "set registry.ref"}}, nil
 	}
-	reg, err := fleetsync.NewRegistry(cfg.Registry.Ref, fleetsync.RegistryOptions{PlainHTTP: cfg.Registry.PlainHTTP, Retries: -1})
+	reg, err := cfg.Registry.open(-1, reachedAlone)
 	if err != nil {
-		return []finding{{"registry", failing, oneSentence(err), "mend registry.ref"}}, nil
+		return []finding{{"registry", failing, oneSentence(err), "mend the section registry"}}, nil
+	}
+	root, err := cfg.Registry.root()
+	if err != nil {
+		return []finding{{"registry", failing, oneSentence(err), "mend registry.root_file"}}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	share, err := reg.Look(ctx, cfg.device(), deviceChecks())
+	share, err := reg.Look(ctx, cfg.device(), fleetsync.PullerOptions{Root: root, Now: reachedAlone, Checks: deviceChecks()})
 	switch {
 	case errors.Is(err, fleetsync.ErrNothingPublished):
 		return []finding{{"registry", warning, reg.String() + " answers, and nothing is published there", "publish an app with skerry publish"}}, nil
@@ -114,12 +118,21 @@ func checkRegistry(ctx context.Context, cfg *Config) (out []finding, functions [
 	if len(names) == 0 {
 		text += "no app for this device"
 	}
-	out = append(out, finding{"registry", fine, text + strings.Join(names, ", "), ""})
+	out = append(out, finding{"registry", fine, text + strings.Join(names, ", "), ""}, checkSigned(&share))
 	for _, reason := range share.Held {
 		out = append(out, finding{"app", warning, reason, ""})
 	}
 	rule := func(fn agent.Function) bool { return fn.Rule } // it has no module
 	return out, slices.DeleteFunc(share.Deployment.Functions, rule)
+}
+
+// checkSigned tells how long what is published is good for.
+func checkSigned(share *fleetsync.Share) finding {
+	text := fmt.Sprintf("by this fleet's keys (root %d) on %s, good until %s", share.Root, share.Issued.UTC().Format(time.DateOnly), share.Expires.UTC().Format(time.DateOnly))
+	if half := share.Issued.Add(share.Expires.Sub(share.Issued) / 2); reachedAlone().After(half) {
+		return finding{"signed", warning, text, "publish again, which renews it: then nothing new would be taken"}
+	}
+	return finding{"signed", fine, text, ""}
 }
 
 // Magic numbers of file systems, see statfs(2).

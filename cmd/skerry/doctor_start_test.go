@@ -25,7 +25,7 @@ functions: {f: {module: {path: ./%s.js}, keepWarm: true}}
 triggers: [{function: f, schedule: {every: 1h}}]
 `, app, version, app))
 	_, err := fleetsync.Publish(context.Background(), fleetsync.PublishOptions{
-		Ref: "oci-layout:" + r.path("registry"), AppFile: r.path(app + ".yaml"), Checks: publishChecks(),
+		Access: r.fleet("oci-layout:" + r.path("registry")), AppFile: r.path(app + ".yaml"), Checks: publishChecks(),
 	})
 	if err != nil {
 		r.t.Fatal(err)

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
-
 	"github.com/skerry-edge/skerry/internal/recording"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
 
 // onTheWay is how many publishes a broker may have without its answer.
@@ -25,12 +24,13 @@ func (o *playOptions) playTo(ctx context.Context, said io.Writer) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	client, err := connectTo(o.to, func(err error) { cancel(fmt.Errorf("the connection to the broker ended: %w", err)) })
+	conn, err := connectTo(ctx, o.to, eventsClient(), func(*mqtt.Message) {})
 	if err != nil {
 		return err
 	}
-	defer client.Disconnect(100)
-	out := publisher{client: client, retain: o.retain, pace: newPacer(o.factor, said)}
+	conn.start(func(err error) { cancel(connectionEnded(err)) })
+	defer conn.close()
+	out := publisher{conn: conn, retain: o.retain, pace: newPacer(o.factor, said)}
 	p, err := o.each(r, func(e *recording.Entry) error { return out.publish(ctx, e) })
 	out.pace.end()
 	if err = errors.Join(err, out.settle(0)); err != nil {
@@ -44,11 +44,11 @@ func (o *playOptions) playTo(ctx context.Context, said io.Writer) (err error) {
 
 // publisher publishes events in their order.
 type publisher struct {
-	client paho.Client
-	retain bool // what came as retained
-	pace   *pacer
-	tokens []paho.Token // of what the broker has not answered yet
-	left   int64        // out: they came through no broker
+	conn    *brokerConn
+	retain  bool // what came as retained
+	pace    *pacer
+	answers []<-chan error // of the broker, to what it has not answered yet
+	left    int64          // out: they came through no broker
 }
 
 func (p *publisher) publish(ctx context.Context, e *recording.Entry) error {
@@ -60,17 +60,17 @@ func (p *publisher) publish(ctx context.Context, e *recording.Entry) error {
 	if wait := p.pace.wait(e.At); wait > 0 && !pause(ctx, wait) || ctx.Err() != nil {
 		return fmt.Errorf("stopped before the end: %w", context.Cause(ctx))
 	}
-	p.tokens = append(p.tokens, p.client.Publish(ev.Subject, 1, p.retain && ev.Retained, ev.Data))
+	p.answers = append(p.answers, p.conn.publish(ev.Subject, ev.Data, p.retain && ev.Retained))
 	return p.settle(onTheWay)
 }
 
 // settle waits until the broker has not answered to at most so many.
 func (p *publisher) settle(most int) error {
-	for len(p.tokens) > most {
-		if err := answered(p.tokens[0]); err != nil {
+	for len(p.answers) > most {
+		if err := answered(p.answers[0]); err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
-		p.tokens = p.tokens[1:]
+		p.answers = p.answers[1:]
 	}
 	return nil
 }

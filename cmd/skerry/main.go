@@ -76,16 +76,22 @@ a manifest is wrong. Of invoke also: 3 the function did not commit, 4 the
 sandbox stopped it. Of events and logs: 5 they missed some.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       version,
 		Args:          noSuchCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetVersionTemplate("{{.Version}}\n")
+	// A version template of cobra's would do, but links in text/template, and with
+	// it every method of every type: 3 MB.
+	asked := root.Flags().BoolP("version", "v", false, "version for skerry")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *asked {
+			return printVersion(cmd)
+		}
+		return cmd.Help()
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), publishCommand(), statusCommand(),
-		inspectCommand(), invokeCommand(), doctorCommand(), uplinkCommand(), deadletterCommand(), eventsCommand(), logsCommand(), versionCommand(), compileCommand())
+	root.AddCommand(runCommand(), demoCommand(), publishCommand(), fleetCommand(), syncCommand(), statusCommand(),
+		enrollCommand(), inspectCommand(), invokeCommand(), doctorCommand(), uplinkCommand(), deadletterCommand(), eventsCommand(), logsCommand(), versionCommand(), compileCommand())
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
@@ -96,11 +102,13 @@ func versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  args(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
-			return err
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return printVersion(cmd) },
 	}
+}
+
+func printVersion(cmd *cobra.Command) error {
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
+	return err
 }
 
 // noSuchCommand refuses words that are no command, with the one that was meant.

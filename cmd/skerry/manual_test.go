@@ -33,9 +33,13 @@ func TestManifestReferenceIsTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("overheat.wasm", string(module))
+	fleet := fleetsync.Access{Ref: "oci-layout:" + filepath.Join(dir, "fleet"), Keys: filepath.Join(dir, "keys")}
+	if _, err := fleetsync.InitFleet(context.Background(), fleetsync.InitOptions{Access: fleet, Name: "plant-west"}); err != nil {
+		t.Fatal(err)
+	}
 	publish := func(opts fleetsync.PublishOptions) {
 		t.Helper()
-		opts.Ref, opts.Checks = "oci-layout:"+filepath.Join(dir, "fleet"), publishChecks()
+		opts.Access, opts.Checks = fleet, publishChecks()
 		if _, err := fleetsync.Publish(context.Background(), opts); err != nil {
 			t.Error(err)
 		}

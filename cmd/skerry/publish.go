@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,73 +15,62 @@ import (
 )
 
 func publishCommand() *cobra.Command {
-	var to, output string
-	var plainHTTP, noStart bool
+	var p fleetFlags
+	var noStart bool
 	cmd := &cobra.Command{
-		Use:   "publish app.yaml [fleet.yaml] --to oci://HOST/REPOSITORY:TAG",
-		Short: "Put an app, and who runs it, into a registry",
-		Long: `Push an app's modules and documents to an OCI registry or an OCI image layout.
-Every gateway that follows the reference has them at its next look.
+		Use:   "publish app.yaml [fleet.yaml]",
+		Short: "Sign an app, and who runs it, and put them into the fleet's registry",
+		Long: `Sign an app's modules and documents with the fleet's keys and push them to its OCI
+registry or OCI image layout (skerry fleet init begins one). Every gateway of the
+fleet has them at its next look, or at once with --hint.
 
 Each module is started once here, with the settings and limits of its function:
-what does not start is not published.
+what does not start is not published. What changes is shown first, permissions that
+a function gains marked, and a person is asked, unless --yes.
 
 With a fleet document, that decides which devices run which version. Without
 one, the first publish of an app gives it to every device, and later ones move
 its only unconditional assignment to the new version.`,
-		Example: `  skerry publish app.yaml --to oci://registry.example/acme/fleet:latest
-  skerry publish fleet.yaml --to oci://registry.example/acme/fleet:latest
-  skerry publish app.yaml fleet.yaml --to oci-layout:/media/usb/fleet`,
+		Example: `  skerry publish app.yaml
+  skerry publish app.yaml fleet.yaml --yes --hint mqtts://hub.example:8883
+  skerry publish fleet.yaml --fleet plant-west`,
 		Args: args(1, 2),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-			if to == "" {
-				return usageError{errors.New("say where to: --to oci://HOST/REPOSITORY:TAG or --to oci-layout:/path")}
-			}
-			if _, err := fleetsync.NewRegistry(to, fleetsync.RegistryOptions{}); err != nil {
+			app, fleet, err := sortFiles(files)
+			if err != nil {
 				return usageError{err}
 			}
-			opts := fleetsync.PublishOptions{Ref: to, Checks: startChecks(cmd.Context()), PlainHTTP: plainHTTP}
+			checks := startChecks(cmd.Context())
 			if noStart {
-				opts.Checks.Start = nil
+				checks.Start = nil
 			}
-			if err := sortFiles(files, &opts); err != nil {
-				return usageError{err}
-			}
-			if output == "text" && isTerminal(os.Stderr) {
-				opts.Progress = progressBar(cmd.ErrOrStderr())
-			}
-			result, err := fleetsync.Publish(cmd.Context(), opts)
-			var wrong *fleetsync.DocumentError
-			if errors.As(err, &wrong) {
-				return usageError{err}
-			}
+			repo, err := p.open(cmd)
 			if err != nil {
 				return err
 			}
-			return printPublished(cmd.OutOrStdout(), result, output)
+			plan, err := repo.Plan(app, fleet, checks)
+			if err != nil {
+				return manifestError(err)
+			}
+			return p.finish(cmd, repo, plan)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&to, "to", os.Getenv("SKERRY_REGISTRY_REF"), "reference to publish to; also from SKERRY_REGISTRY_REF")
-	f.BoolVar(&plainHTTP, "plain-http", false, "use http with a registry that is not on this machine")
-	f.BoolVar(&noStart, "no-start", false, "do not try whether each function starts")
-	f.StringVarP(&output, "output", "o", "text", "text or json")
+	p.flags(cmd)
+	p.asking(cmd)
+	cmd.Flags().BoolVar(&noStart, "no-start", false, "do not try whether each function starts")
 	return cmd
 }
 
-func printPublished(w io.Writer, r fleetsync.PublishResult, output string) error {
+func printPublished(w io.Writer, r *fleetsync.PublishResult, output string) error {
 	if output == "json" {
 		return json.NewEncoder(w).Encode(r)
 	}
 	var b strings.Builder
 	switch what := r.App + "@" + r.Version; {
-	case r.App == "":
-		fmt.Fprintf(&b, "published the fleet document")
 	case r.Unchanged:
-		fmt.Fprintf(&b, "%s is there already, nothing was changed", what)
+		fmt.Fprintf(&b, "all of it is published already, nothing was changed")
+	case r.App == "":
+		fmt.Fprintf(&b, "published")
 	case r.Unassigned:
 		fmt.Fprintf(&b, "published %s, NOT ASSIGNED to any device yet", what)
 	default:
@@ -91,34 +79,34 @@ func printPublished(w io.Writer, r fleetsync.PublishResult, output string) error
 	fmt.Fprintf(&b, ": %s, fleet %q at revision %d, %s sent\n", r.Ref, r.Fleet, r.Revision, agent.BytesText(r.Bytes))
 	for _, m := range r.Modules {
 		fmt.Fprintf(&b, "  %s  %s  %s\n", m.Function, m.Digest, agent.BytesText(m.Size))
-	}
-	for _, w := range r.Warnings {
-		fmt.Fprintf(&b, "note: %s\n", w)
+		for _, patch := range m.Patches {
+			fmt.Fprintf(&b, "    patch of %s  %s\n", agent.Digest(patch.From).Short(), agent.BytesText(patch.Size))
+		}
 	}
 	if r.Unassigned {
-		fmt.Fprintf(&b, "note: the fleet document has rules of its own for %s: name version %s there and publish it\n", r.App, r.Version)
+		fmt.Fprintf(&b, "note: the fleet document has rules of its own for %s: skerry fleet promote %[1]s %[2]s --percent 10\n", r.App, r.Version)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // sortFiles tells the app's file from the fleet's by their kind.
-func sortFiles(files []string, opts *fleetsync.PublishOptions) error {
+func sortFiles(files []string) (app, fleet string, err error) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return fmt.Errorf("read the manifest: %w", err)
+			return "", "", fmt.Errorf("read the manifest: %w", err)
 		}
-		into := &opts.AppFile
+		into := &app
 		if fleetKind.Match(text) {
-			into = &opts.FleetFile
+			into = &fleet
 		}
 		if *into != "" {
-			return fmt.Errorf("%s and %s are of the same kind: publish one app and one fleet document at a time", *into, file)
+			return "", "", fmt.Errorf("%s and %s are of the same kind: publish one app and one fleet document at a time", *into, file)
 		}
 		*into = file
 	}
-	return nil
+	return app, fleet, nil
 }
 
 var fleetKind = regexp.MustCompile(`(?m)^\s*"?kind"?:\s*"?Fleet\b`)

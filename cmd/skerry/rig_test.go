@@ -27,18 +27,21 @@ type rig struct {
 	t      *testing.T
 	dir    string
 	socket string
+	fleets map[string]string // folders of keys, by reference
 	proc   *testbed.Proc
 }
 
 // newRig writes a configuration of the given sections; DIR in them is the
-// rig's folder. The registry is the layout in DIR/registry unless they name one.
+// rig's folder. The registry is the layout in DIR/registry unless they name one,
+// and its root of keys is in DIR/root.json.
 func newRig(t *testing.T, sections string) *rig {
 	t.Helper()
 	t.Setenv(asSkerry, "1")
 	dir := t.TempDir()
 	r := &rig{t: t, dir: dir, socket: filepath.Join(dir, "s")}
 	if !strings.Contains(sections, "registry:") {
-		sections += "\nregistry: {ref: 'oci-layout:DIR/registry', poll: 1s}\n"
+		sections += "\nregistry: {ref: 'oci-layout:DIR/registry', root_file: root.json, poll: 1s}\n"
+		r.fleet("oci-layout:" + r.path("registry"))
 	}
 	text := "device: {id: gw7, labels: [site=west]}\ndata: DIR/data\nadmin: {socket: DIR/s}\n" + sections
 	r.write("skerry.yaml", strings.ReplaceAll(text, "DIR", dir))
@@ -80,10 +83,30 @@ func (r *rig) publish(appFile string) {
 
 func (r *rig) publishTo(ref, appFile string) {
 	r.t.Helper()
-	_, err := fleetsync.Publish(context.Background(), fleetsync.PublishOptions{Ref: ref, AppFile: appFile, Checks: publishChecks()})
+	_, err := fleetsync.Publish(context.Background(), fleetsync.PublishOptions{Access: r.fleet(ref), AppFile: appFile, Checks: publishChecks()})
 	if err != nil {
 		r.t.Fatalf("publish %s: %v", appFile, err)
 	}
+}
+
+// fleet is the way to publish to ref. The first time it makes the fleet there, and
+// puts its root of keys into DIR/root.json.
+func (r *rig) fleet(ref string) fleetsync.Access {
+	r.t.Helper()
+	access := fleetsync.Access{Ref: ref, Keys: r.fleets[ref]}
+	if access.Keys == "" {
+		if r.fleets == nil {
+			r.fleets = map[string]string{}
+		}
+		access.Keys = r.path(fmt.Sprint("keys", len(r.fleets)))
+		made, err := fleetsync.InitFleet(context.Background(), fleetsync.InitOptions{Access: access})
+		if err != nil {
+			r.t.Fatalf("make a fleet: %v", err)
+		}
+		r.write("root.json", string(made.Root))
+		r.fleets[ref] = access.Keys
+	}
+	return access
 }
 
 // start runs the agent and waits until it answers.

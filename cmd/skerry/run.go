@@ -25,11 +25,18 @@ other end loses nothing that was acknowledged.`,
 		Example: "  skerry run -c /etc/skerry/skerry.yaml",
 		Args:    args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			told, err := enrolAtStart(path)
+			if err != nil {
+				return usageError{err}
+			}
 			cfg, err := LoadConfig(path)
 			if err != nil {
 				return usageError{err}
 			}
 			log := newLog(cfg.Log, cmd.ErrOrStderr())
+			for _, text := range told {
+				log.Info(text)
+			}
 			for _, w := range cfg.Warnings {
 				log.Warn(w)
 			}

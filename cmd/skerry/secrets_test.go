@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -21,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/testbed"
@@ -199,12 +202,13 @@ device: {id: gw7}
 data: DIR/data
 admin: {socket: DIR/s}
 log: {level: debug}
-registry: {ref: 'oci-layout:DIR/registry', poll: 1s}
+registry: {ref: 'oci-layout:DIR/registry', root_file: root.json, poll: 1s}
 brokers:
   - {name: plant, url: '%s', username: gw7, password: %sbroker}
   - {name: strict, url: '%s', username: gw7, password_file: DIR/wrong.password}
   - {name: away, url: 'tcp://%s', username: gw7, password: %saway}
 broker: {listen: '127.0.0.1:0', users: [{name: sensor, password: %ssensor}]}
+fleet: {name: west, broker: plant}
 http_in: {listen: '127.0.0.1:0', token: %sin}
 secrets: [{name: pager, file: DIR/pager}, {name: site, env: SITE_KEY}]
 sources: [{name: meter, kind: process, command: [/bin/sh, -c, 'exit 3', %sargument], env: ['TOKEN=%sprocess']}]
@@ -230,7 +234,7 @@ telemetry: {target: otel, logs: debug, metrics: 5s}
 	r.eventually("functions failed", func(s agent.Status) bool {
 		return slices.ContainsFunc(s.Functions, func(f agent.FunctionStatus) bool { return f.Name == "tell/tell" && f.Dead == 3 && f.Denied > 0 })
 	})
-	told := tellAll(t, r, names)
+	told := tellAll(t, r, names, c)
 	r.proc.Stop()
 	r.start() // the last batch goes up
 	testbed.Eventually(t, 60*time.Second, "logs and figures went up", func() error {
@@ -252,6 +256,29 @@ telemetry: {target: otel, logs: debug, metrics: 5s}
 	if !strings.Contains(told["logs --level debug"], "I was given [secret pager] and [secret site]") {
 		t.Errorf("the function's line is not in the log")
 	}
+}
+
+// retainedReport is what the device says of itself once all has failed.
+func retainedReport(t *testing.T, c paho.Client) (text string) {
+	t.Helper()
+	testbed.Eventually(t, 2*time.Minute, "the report", func() error {
+		got := make(chan string, 1)
+		take := func(_ paho.Client, m paho.Message) { got <- string(m.Payload()) }
+		if err := token(c.Subscribe("skerry/west/gw7/report", 1, take)); err != nil {
+			return err
+		}
+		defer c.Unsubscribe("skerry/west/gw7/report").WaitTimeout(time.Second)
+		select {
+		case text = <-got:
+		case <-time.After(time.Second):
+			return errors.New("there is none")
+		}
+		if !strings.Contains(text, `"dead_letters":`) || strings.Contains(text, `"dead_letters":0`) {
+			return fmt.Errorf("it is an early one: %s", text)
+		}
+		return nil
+	})
+	return text
 }
 
 // allTried tells whether each target has failed or delivered.
@@ -293,9 +320,9 @@ triggers:
 }
 
 // tellAll asks the agent everything that it can be asked.
-func tellAll(t *testing.T, r *rig, names []string) map[string]string {
+func tellAll(t *testing.T, r *rig, names []string, c paho.Client) map[string]string {
 	t.Helper()
-	told := map[string]string{}
+	told := map[string]string{"the report": retainedReport(t, c)}
 	for _, command := range []string{
 		"status", "status -o json", "logs --level debug", "logs --level debug -o json", "uplink", "uplink -o json", "uplink why", "uplink why -o json",
 		"deadletter list", "deadletter list -o json",

@@ -83,12 +83,40 @@ func printSync(p func(string, ...any), s agent.SyncStatus) {
 	case s.Checked.IsZero():
 		p("registry\t%s, no answer since the start%s", s.Registry, note(s.Error))
 	default:
-		signed := ""
-		if s.Unsigned {
-			signed = " (unsigned)"
-		}
-		p("registry\t%s, %s at revision %d%s, answered %s ago%s", s.Registry, s.Fleet, s.Revision, signed, since(s.Checked), note(s.Error))
+		p("registry\t%s, %s at revision %d, %s, answered %s ago%s", s.Registry, s.Fleet, s.Revision, signedText(s), since(s.Checked), note(s.Error))
 	}
+	for _, text := range s.Notes {
+		p("\t%s", text)
+	}
+	printApps(p, s.Apps)
+}
+
+// printApps shows the apps of which there is something to say.
+func printApps(p func(string, ...any), apps []agent.AppStatus) {
+	for i := range apps {
+		a := &apps[i]
+		text := a.State
+		switch {
+		case a.State == "good" && a.Wanted == "":
+			continue
+		case a.State == "probation":
+			text = "on probation for another " + max(0, time.Until(a.Until)).Round(time.Second).String()
+			if a.Previous != "" {
+				text += ", after " + a.Previous
+			}
+		case a.Wanted != "":
+			text += ", " + a.Wanted + " is wanted"
+		}
+		p("app\t%s %s: %s, since %s ago%s", a.Name, cmp.Or(a.Version, "does not run"), text, since(a.Since), note(a.Reason))
+	}
+}
+
+// signedText tells whether what the registry offers is signed, and for how long.
+func signedText(s agent.SyncStatus) string {
+	if !s.Verified {
+		return "NOT VERIFIED"
+	}
+	return fmt.Sprintf("signed until %s (root %d)", s.Expires.UTC().Format(time.DateOnly), s.Root)
 }
 
 func printFunctions(p func(string, ...any), functions []agent.FunctionStatus) {

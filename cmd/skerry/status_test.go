@@ -33,3 +33,31 @@ func TestStatusSaysWhyAFunctionIsStoppedAndUntilWhen(t *testing.T) {
 		t.Error("a function that runs is told to be stopped")
 	}
 }
+
+func TestStatusTellsWhoSignedWhatRuns(t *testing.T) {
+	day := time.Date(2027, 11, 21, 12, 0, 0, 0, time.UTC)
+	good := agent.SyncStatus{Registry: "oci://h/fleet:latest", Fleet: "plant", Revision: 42, Checked: time.Now(), Verified: true, Root: 3, Expires: day}
+	late := good
+	late.Notes = []string{"the fleet's signatures end on 2027-11-21: publish again, which renews them"}
+	bad := good
+	bad.Verified, bad.Error = false, "nothing new is taken from oci://h/fleet:latest: timestamp.json: it is older than what was accepted here before"
+	for _, tt := range []struct {
+		sync agent.SyncStatus
+		want []string
+	}{
+		{agent.SyncStatus{}, []string{"registry  none configured"}},
+		{good, []string{"registry  oci://h/fleet:latest, plant at revision 42, signed until 2027-11-21 (root 3), answered 0s ago"}},
+		{late, []string{"signed until 2027-11-21", "the fleet's signatures end on 2027-11-21: publish again"}},
+		{bad, []string{"plant at revision 42, NOT VERIFIED, answered 0s ago  (nothing new is taken from", "older than what was accepted here before)"}},
+	} {
+		var out bytes.Buffer
+		if err := printStatus(&out, agent.Status{Sync: tt.sync}, "text"); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("status lacks %q:\n%s", want, &out)
+			}
+		}
+	}
+}

@@ -53,7 +53,7 @@ func TestEverythingIsAwayAtStart(t *testing.T) {
 	r := newRig(t, fmt.Sprintf(`
 brokers: [{name: plant, url: '%s'}]
 targets: [{name: alerts, kind: cloudevents, url: '%s'}]
-registry: {ref: '%s', poll: 1s}
+registry: {ref: '%s', root_file: root.json, poll: 1s}
 `, broker.URL, cloudURL, ref))
 	r.publishTo(ref, filepath.Join("..", "..", "examples", "overheat", "app.yaml"))
 	r.start()
@@ -268,7 +268,7 @@ func TestWholeStoryOverRealParts(t *testing.T) {
 	r := newRig(t, fmt.Sprintf(`
 brokers: [{name: plant, url: '%s'}]
 targets: [{name: alerts, kind: cloudevents, url: '%s'}]
-registry: {ref: '%s', poll: 1s}
+registry: {ref: '%s', root_file: root.json, poll: 1s}
 `, broker.URL, cloud.URL, ref))
 	r.publishTo(ref, filepath.Join("..", "..", "examples", "overheat", "app.yaml"))
 	r.start()
@@ -305,8 +305,8 @@ registry: {ref: '%s', poll: 1s}
 
 	r.publishTo(ref, filepath.Join("..", "..", "examples", "rollup", "app.yaml"))
 	r.running(2)
-	if s := r.status(); s.Sync.Revision != 2 || !s.Sync.Unsigned {
-		t.Errorf("sync = %+v, want revision 2, unsigned", s.Sync)
+	if s := r.status(); s.Sync.Revision != 2 || !s.Sync.Verified {
+		t.Errorf("sync = %+v, want revision 2, verified", s.Sync)
 	}
 }
 
@@ -331,7 +331,7 @@ targets:
 	if err := printStatus(&text, r.status(), "text"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"gw7", "counter@1.0.0", "counter/counter", "count/#", "lambda", "(unsigned)", "1 in"} {
+	for _, want := range []string{"gw7", "counter@1.0.0", "counter/counter", "count/#", "lambda", "signed until 20", "1 in"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("status does not show %q:\n%s", want, text.String())
 		}

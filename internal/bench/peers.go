@@ -72,16 +72,20 @@ triggers:
 // gateway publishes app to a layout in home, and is an agent with a fresh data
 // directory there; sections are those of its configuration.
 func gateway(ctx context.Context, dir, home, program, app, sections string) (*exec.Cmd, error) {
+	fleet := fleetsync.Access{Ref: "oci-layout:" + filepath.Join(home, "registry"), Keys: filepath.Join(home, "keys")}
+	made, err := fleetsync.InitFleet(ctx, fleetsync.InitOptions{Access: fleet})
+	if err != nil {
+		return nil, err
+	}
 	device := fmt.Sprintf("device: {id: bench}\ndata: %[1]s/data\nadmin: {socket: %[1]s/s}\n"+
-		"registry: {ref: 'oci-layout:%[1]s/registry'}\nlog: {level: error}\n", home) + sections + "\n"
-	for name, text := range map[string]string{"app.yaml": app, "skerry.yaml": device, "alarm.wasm": string(alarmModule)} {
+		"registry: {ref: 'oci-layout:%[1]s/registry', root_file: root.json}\nlog: {level: error}\n", home) + sections + "\n"
+	files := map[string]string{"app.yaml": app, "skerry.yaml": device, "alarm.wasm": string(alarmModule), "root.json": string(made.Root)}
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
 	}
-	_, err := fleetsync.Publish(ctx, fleetsync.PublishOptions{
-		Ref: "oci-layout:" + filepath.Join(home, "registry"), AppFile: filepath.Join(home, "app.yaml"),
-	})
+	_, err = fleetsync.Publish(ctx, fleetsync.PublishOptions{Access: fleet, AppFile: filepath.Join(home, "app.yaml")})
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/skerry-edge/skerry/internal/store"
 	"github.com/skerry-edge/skerry/internal/testbed"
+	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
 const (
@@ -53,16 +54,21 @@ func newGateway(t *testing.T, opts options) *gateway {
 	g := &gateway{t: t, Plant: testbed.StartPlant(t)}
 	binary := build(t, filepath.Join(dir, "skerry"), opts.tags)
 	app := cmp.Or(opts.app, filepath.Join("..", "testbed", "ledger", "app.yaml"))
-	run(t, binary, "publish", app, "--to", "oci-layout:"+filepath.Join(dir, "fleet"))
+	fleet := fleetsync.Access{Ref: "oci-layout:" + filepath.Join(dir, "fleet"), Keys: filepath.Join(dir, "keys")}
+	made, err := fleetsync.InitFleet(t.Context(), fleetsync.InitOptions{Access: fleet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, binary, "publish", app, "--keys", fleet.Keys, "--yes")
 	g.prepareBoot(dir, Guest{Binary: binary, Fleet: filepath.Join(dir, "fleet"), Config: fmt.Sprintf(`
 device: {id: gw7}
 data: /data/skerry
 admin: {socket: /tmp/s}
 log: {level: warn}
 %s
-registry: {ref: 'oci-layout:/fleet', poll: 1h}
+registry: {ref: 'oci-layout:/fleet', root: '%s', poll: 1h}
 targets: [{name: central, kind: cloudevents, url: '%s', in_flight: 16}]
-`, g.broker(opts.embedded), strings.ReplaceAll(g.Central.URL, "127.0.0.1", "10.0.2.2"))})
+`, g.broker(opts.embedded), made.Root, strings.ReplaceAll(g.Central.URL, "127.0.0.1", "10.0.2.2"))})
 	g.prepareDisk(dir, opts.size)
 	return g
 }

@@ -51,7 +51,7 @@ func newBattery(t *testing.T, clean bool) *battery {
 	}
 	for i := range 3 {
 		data := pattern(200_000 + i*100_000)
-		if err := s.PutBlob(t.Context(), digest(data), int64(len(data)), strings.NewReader(data)); err != nil {
+		if err := s.PutBlob(t.Context(), digest(data), int64(len(data)), allOf(data)); err != nil {
 			t.Fatal(err)
 		}
 		b.blobs[digest(data)] = data

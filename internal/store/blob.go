@@ -1,23 +1,24 @@
 package store
 
 import (
-	"context"
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"strings"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/skerry-edge/skerry/agent"
 )
 
-const chunkSize = 256 << 10
+const (
+	chunkSize = 256 << 10
+	mostAhead = 64 << 20 // bytes of memory that a size on disk is believed for
+)
 
 func digestBytes(d agent.Digest) ([]byte, error) {
 	h, ok := strings.CutPrefix(string(d), "sha256:")
@@ -28,65 +29,18 @@ func digestBytes(d agent.Digest) ([]byte, error) {
 	return b, nil
 }
 
+func blobDigest(sum []byte) agent.Digest { return agent.Digest(fmt.Sprintf("sha256:%x", sum)) }
+
 func blobKey(sum []byte) []byte { return append([]byte{prefixBlob}, sum...) }
 
 func chunkKey(sum []byte, i int) []byte {
 	return binary.BigEndian.AppendUint32(append([]byte{prefixChunk}, sum...), uint32(i))
 }
 
-// PutBlob stores what r gives under its digest, in chunks. It is there only
-// when it is whole: other bytes than d and size promise are an error that
-// names both digests, and nothing is kept of them.
-func (s *Store) PutBlob(ctx context.Context, d agent.Digest, size int64, r io.Reader) error {
-	sum, err := digestBytes(d)
-	if err != nil {
-		return err
-	}
-	defer s.lockBlob(sum)()
-	if s.HasBlob(d) {
-		return nil
-	}
-	chunks, err := s.putChunks(ctx, sum, size, r)
-	if err == nil {
-		err = s.update(s.opts.Reserve, func(l *loader) error {
-			return l.put(blobKey(sum), time.Time{}, binary.LittleEndian.AppendUint64(nil, uint64(size)))
-		})
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("store %s: %w", d, asFull(err)), s.deleteChunks(sum, chunks))
-	}
-	return nil
-}
-
-// putChunks writes and verifies the bytes; it tells how many chunks it began.
-func (s *Store) putChunks(ctx context.Context, sum []byte, size int64, r io.Reader) (chunks int, err error) {
-	h := sha256.New()
-	buf := make([]byte, chunkSize)
-	for left := size; left > 0; chunks++ {
-		if err := ctx.Err(); err != nil {
-			return chunks, err
-		}
-		b := buf[:min(left, chunkSize)]
-		if n, err := io.ReadFull(r, b); err != nil {
-			return chunks, fmt.Errorf("ends after %d bytes of %d: %w", size-left+int64(n), size, err)
-		}
-		left -= int64(len(b))
-		h.Write(b)
-		if err := s.update(s.opts.Reserve, func(l *loader) error { return l.put(chunkKey(sum, chunks), time.Time{}, b) }); err != nil {
-			return chunks + 1, err
-		}
-	}
-	if n, err := io.ReadFull(r, buf[:1]); n > 0 {
-		return chunks, fmt.Errorf("has more than the %d bytes it should", size)
-	} else if !errors.Is(err, io.EOF) {
-		return chunks, err
-	}
-	return chunks, compareDigest(sum, h)
-}
-
-func compareDigest(sum []byte, h hash.Hash) error {
+// compareDigest gives an error that names both digests and wraps kind if they differ.
+func compareDigest(sum []byte, h hash.Hash, kind error) error {
 	if got := h.Sum(nil); string(got) != string(sum) {
-		return fmt.Errorf("digest is sha256:%x, not sha256:%x as it should be: %w", got, sum, errDamaged)
+		return fmt.Errorf("digest is sha256:%x, not sha256:%x as it should be: %w", got, sum, kind)
 	}
 	return nil
 }
@@ -129,7 +83,7 @@ func (s *Store) readBlob(d agent.Digest, sum []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d, err)
 	}
-	var blob []byte
+	blob := make([]byte, 0, min(size, mostAhead))
 	h := sha256.New()
 	for i := 0; int64(len(blob)) < size; i++ {
 		chunk, _, err := s.load(chunkKey(sum, i))
@@ -142,7 +96,7 @@ func (s *Store) readBlob(d agent.Digest, sum []byte) ([]byte, error) {
 		h.Write(chunk)
 		blob = append(blob, chunk...)
 	}
-	if err := compareDigest(sum, h); err != nil {
+	if err := compareDigest(sum, h, errDamaged); err != nil {
 		return nil, fmt.Errorf("read %s: %w", d, err)
 	}
 	return blob, nil
@@ -180,70 +134,49 @@ func (s *Store) Blobs() ([]agent.Digest, error) {
 		return nil, errClosed
 	}
 	var list []agent.Digest
-	err := s.eachKey(prefixBlob, func(key []byte) {
-		list = append(list, agent.Digest(fmt.Sprintf("sha256:%x", key[1:])))
-	})
+	err := s.eachKey([]byte{prefixBlob}, func(key []byte, _ int64) { list = append(list, blobDigest(key[1:])) })
 	if err != nil {
 		return nil, fmt.Errorf("list blobs: %w", err)
 	}
 	return list, nil
 }
 
-// DeleteBlob removes a blob; removing what is not there is no error.
+// DeleteBlob removes a blob, whole or not; removing what is not there is no error.
 func (s *Store) DeleteBlob(d agent.Digest) error {
 	sum, err := digestBytes(d)
 	if err != nil {
 		return err
 	}
 	defer s.lockBlob(sum)()
-	size, err := s.blobSize(sum)
-	switch {
-	case errors.Is(err, agent.ErrNotFound):
-		return nil
-	case err != nil && !errors.Is(err, errDamaged):
-		return fmt.Errorf("delete %s: %w", d, err)
+	_, err = s.blobSize(sum)
+	if err == nil || errors.Is(err, errDamaged) {
+		err = s.update(s.opts.Reserve/4, func(l *loader) error { return l.delete(blobKey(sum)) })
+	} else if errors.Is(err, agent.ErrNotFound) {
+		err = nil
 	}
-	if err := s.update(s.opts.Reserve/4, func(l *loader) error { return l.delete(blobKey(sum)) }); err != nil {
-		return fmt.Errorf("delete %s: %w", d, err)
+	if err == nil {
+		err = s.deleteChunks(sum, 0)
 	}
-	return s.deleteChunks(sum, int((size+chunkSize-1)/chunkSize))
-}
-
-func (s *Store) deleteChunks(sum []byte, chunks int) error {
-	if chunks == 0 {
-		return nil
-	}
-	err := s.update(s.opts.Reserve/4, func(l *loader) error {
-		for i := range chunks {
-			if err := l.delete(chunkKey(sum, i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 	if err != nil {
-		return fmt.Errorf("delete chunks: %w", err)
+		return fmt.Errorf("delete %s: %w", d, err)
 	}
 	return nil
 }
 
-// sweepChunks removes chunks of blobs that were never finished.
-func (s *Store) sweepChunks() error {
-	var orphans [][]byte
-	whole := map[string]bool{}
-	if err := s.eachKey(prefixBlob, func(key []byte) { whole[string(key[1:])] = true }); err != nil {
-		return err
-	}
-	err := s.eachKey(prefixChunk, func(key []byte) {
-		if len(key) == 1+sha256.Size+4 && !whole[string(key[1:1+sha256.Size])] {
-			orphans = append(orphans, append([]byte{}, key...))
+// deleteChunks removes the chunks of a blob from one on.
+func (s *Store) deleteChunks(sum []byte, from int) error {
+	var keys [][]byte
+	first := chunkKey(sum, from)
+	err := s.eachKey(first[:1+sha256.Size], func(key []byte, _ int64) {
+		if bytes.Compare(key, first) >= 0 {
+			keys = append(keys, bytes.Clone(key))
 		}
 	})
-	if err != nil || len(orphans) == 0 {
+	if err != nil || len(keys) == 0 {
 		return err
 	}
 	return s.update(s.opts.Reserve/4, func(l *loader) error {
-		for _, key := range orphans {
+		for _, key := range keys {
 			if err := l.delete(key); err != nil {
 				return err
 			}
@@ -252,13 +185,14 @@ func (s *Store) sweepChunks() error {
 	})
 }
 
-// eachKey calls f with every key of one kind, in order; f must copy it to keep it.
-func (s *Store) eachKey(prefix byte, f func(key []byte)) error {
+// eachKey calls f with every key that begins with prefix, in order, and the length
+// of its value; f must copy the key to keep it.
+func (s *Store) eachKey(prefix []byte, f func(key []byte, value int64)) error {
 	return s.view(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{PrefetchValues: false, Prefix: []byte{prefix}})
+		it := txn.NewIterator(badger.IteratorOptions{PrefetchValues: false, Prefix: prefix})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
-			f(it.Item().Key())
+			f(it.Item().Key(), it.Item().ValueSize())
 		}
 		return nil
 	})

@@ -126,6 +126,9 @@ func ChunkKey(d agent.Digest, i int) []byte {
 	return chunkKey(sum, i)
 }
 
+// ValueHeader is how many bytes a value has beside its data.
+const ValueHeader = valueHeader
+
 // StateKey is where a value lies.
 var StateKey = stateKey
 

@@ -20,7 +20,7 @@ func TestDamagedBlobCanBePutAgain(t *testing.T) {
 	d := agent.Digest(fmt.Sprintf("sha256:%x", sha256.Sum256(data)))
 	put := func() {
 		t.Helper()
-		if err := s.PutBlob(t.Context(), d, int64(len(data)), bytes.NewReader(data)); err != nil {
+		if err := s.PutBlob(t.Context(), d, int64(len(data)), allOf(string(data))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,78 +126,6 @@ func TestRunGivesSegmentsBack(t *testing.T) {
 		if get(t, s, key) != value {
 			t.Errorf("value of %s is wrong", key)
 		}
-	}
-}
-
-func TestBlobs(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, store.Options{})
-	for _, size := range []int{0, 1, 256 << 10, 700_000} {
-		b := pattern(size)
-		d := digest(b)
-		if err := s.PutBlob(t.Context(), d, int64(size), strings.NewReader(b)); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := s.Blob(d); err != nil || string(got) != b || !s.HasBlob(d) {
-			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
-		}
-	}
-	b := pattern(300_000)
-	d, wrong := digest(b), digest("something else")
-	for _, tt := range []struct {
-		d    agent.Digest
-		size int64
-		r    io.Reader
-		want string
-	}{
-		{wrong, 300_000, strings.NewReader(b), string(d) + ", not " + string(wrong)},
-		{d, 299_999, strings.NewReader(b), "more than the 299999 bytes"},
-		{d, 300_001, strings.NewReader(b), "ends after 300000 bytes of 300001"},
-		{"sha256:12", 1, strings.NewReader("x"), "64 hex digits"},
-	} {
-		err := s.PutBlob(t.Context(), tt.d, tt.size, tt.r)
-		if err == nil || !strings.Contains(err.Error(), tt.want) || s.HasBlob(tt.d) {
-			t.Errorf("put %s of %d bytes: %v, want %q", tt.d, tt.size, err, tt.want)
-		}
-	}
-	if _, err := s.Blob(d); !errors.Is(err, agent.ErrNotFound) {
-		t.Errorf("blob that is not there: %v", err)
-	}
-	closed(t, s)
-	s = open(t, dir, store.Options{})
-	list, err := s.Blobs()
-	if err != nil || len(list) != 4 || !slices.IsSorted(list) {
-		t.Fatalf("blobs %q, %v", list, err)
-	}
-	for _, d := range list {
-		if err := s.DeleteBlob(d); err != nil || s.HasBlob(d) {
-			t.Errorf("delete %s: %v", d, err)
-		}
-	}
-	if err := s.DeleteBlob(d); err != nil {
-		t.Errorf("delete what is not there: %v", err)
-	}
-}
-
-func TestDamagedBlobIsAnError(t *testing.T) {
-	s := open(t, t.TempDir(), store.Options{})
-	b := pattern(600_000)
-	d := digest(b)
-	if err := s.PutBlob(t.Context(), d, int64(len(b)), strings.NewReader(b)); err != nil {
-		t.Fatal(err)
-	}
-	overwrite(t, s, store.ChunkKey(d, 1), []byte("not what was written"))
-	if _, err := s.Blob(d); err == nil || s.Status().Gaps != 1 {
-		t.Errorf("damaged chunk: %v, %d gaps", err, s.Status().Gaps)
-	}
-	if err := s.DeleteBlob(d); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.PutBlob(t.Context(), d, int64(len(b)), strings.NewReader(b)); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := s.Blob(d); err != nil || string(got) != b {
-		t.Errorf("stored again: %v", err)
 	}
 }
 

@@ -1,5 +1,7 @@
 package store
 
+import "fmt"
+
 // Space is how full the journal is, in bytes.
 type Space struct {
 	Quota int64
@@ -25,3 +27,51 @@ func (s *Store) Space() Space {
 
 // Full tells when a frame was refused because the quota is used up.
 func (s *Store) Full() <-chan struct{} { return s.full }
+
+// blobFloor is what blobs leave free on the disk: a segment more than commits do.
+func (s *Store) blobFloor() int64 { return s.opts.Reserve + s.opts.SegmentSize }
+
+// Room tells how many bytes blobs may still take. They leave the journal what it may
+// grow by, or half of what is free if the disk is too small for its quota. If that is
+// less than want, what was deleted is given back first: it lies in the database until
+// the tables around it are written anew, which may be never.
+func (s *Store) Room(want int64) (int64, error) {
+	room, err := s.blobRoom()
+	if err != nil || room >= want {
+		return room, err
+	}
+	if err := s.compact(); err != nil {
+		return 0, fmt.Errorf("give back what was deleted: %w", err)
+	}
+	return s.blobRoom()
+}
+
+func (s *Store) blobRoom() (int64, error) {
+	free, err := s.opts.files.Free(s.dir)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the free space: %w", err)
+	}
+	s.mu.RLock()
+	grow := max(s.opts.Quota-s.journalBytes(), 0)
+	s.mu.RUnlock()
+	room := max(free-s.blobFloor(), 0)
+	return room - min(grow, room/2), nil
+}
+
+// compact writes the tables of the database anew without what was deleted, if there
+// is room for both. It does nothing if that was done and little was written since.
+func (s *Store) compact() error {
+	var live int64
+	if err := s.eachKey(nil, func(key []byte, value int64) { live += int64(len(key)) + value }); err != nil {
+		return err
+	}
+	s.files.RLock()
+	defer s.files.RUnlock()
+	if s.isClosed() {
+		return errClosed
+	}
+	if s.spare(live+baseTable) != nil {
+		return nil
+	}
+	return s.db.Flatten(1)
+}

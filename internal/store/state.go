@@ -5,33 +5,47 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // Get returns the committed value of key in scope, nil if there is none or it
 // has expired. The value must not be changed. A value that was damaged on disk
 // is an error, never a wrong value.
 func (s *Store) Get(scope, key string) ([]byte, error) {
+	value, _, err := s.get(scope, key)
+	return value, err
+}
+
+// Read is Get with when the value expires.
+func (s *Store) Read(scope, key string) (agent.Write, error) {
+	value, expires, err := s.get(scope, key)
+	return agent.Write{Scope: scope, Key: key, Value: value, Expires: expires}, err
+}
+
+func (s *Store) get(scope, key string) ([]byte, time.Time, error) {
 	s.mu.RLock()
 	h, ok := s.lookup(scope, key)
 	closed, generation := s.closed, s.generation
 	s.mu.RUnlock()
 	switch {
 	case closed:
-		return nil, errClosed
+		return nil, time.Time{}, errClosed
 	case ok:
-		return s.alive(&h), nil
+		return s.alive(&h), h.expires, nil
 	}
 	data, expires, err := s.load(stateKey(scope, key))
 	if err != nil {
-		return nil, fmt.Errorf("read %s of %s: %w", key, scope, err)
+		return nil, time.Time{}, fmt.Errorf("read %s of %s: %w", key, scope, err)
 	}
 	if data != nil && s.expired(expires) {
 		s.forget(scope, key, generation)
-		return nil, nil
+		return nil, time.Time{}, nil
 	}
-	return data, nil
+	return data, expires, nil
 }
 
 // forget has an expired value deleted with the next checkpoint, unless there

@@ -105,9 +105,6 @@ func (s *Store) open() error {
 	if err := s.replay(); err != nil {
 		return err
 	}
-	if err := s.sweepChunks(); err != nil {
-		return err
-	}
 	s.opened = true
 	if s.opts.db == nil {
 		s.keepBallast()

@@ -213,7 +213,7 @@ func (s *Store) checkSums(m *marker) error {
 	}
 	empty := s.applied == 0
 	for i := range buckets {
-		if err := s.eachKey(buckets[i].prefix, func([]byte) { empty = false }); err != nil {
+		if err := s.eachKey([]byte{buckets[i].prefix}, func([]byte, int64) { empty = false }); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,9 @@ type RegistryOptions struct {
 	Dir      string // of its storage; "" for one that the test removes
 	CertFile string // with KeyFile: serve TLS
 	KeyFile  string
-	Htpasswd string // file with users; "" for anonymous access
+	Htpasswd string       // file with users; "" for anonymous access
+	Tokens   *TokenServer // that users get tokens from; nil for none
+	NoDelete bool         // refuse to delete anything, as registries do unless they are told otherwise
 }
 
 // Registry is a docker-registry on 127.0.0.1.
@@ -76,15 +78,18 @@ func (r *Registry) ready() error {
 func (r *Registry) yaml() string {
 	text := fmt.Sprintf(`version: 0.1
 log: {level: warn, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}
+storage: {filesystem: {rootdirectory: %q}, delete: {enabled: %t}}
 http:
   addr: %q
-`, r.Dir, r.Addr())
+`, r.Dir, !r.opts.NoDelete, r.Addr())
 	if r.opts.CertFile != "" {
 		text += fmt.Sprintf("  tls: {certificate: %q, key: %q}\n", r.opts.CertFile, r.opts.KeyFile)
 	}
 	if r.opts.Htpasswd != "" {
 		text += fmt.Sprintf("auth: {htpasswd: {realm: test, path: %q}}\n", r.opts.Htpasswd)
+	}
+	if s := r.opts.Tokens; s != nil {
+		text += fmt.Sprintf("auth: {token: {realm: %q, service: %q, issuer: %q, rootcertbundle: %q}}\n", s.URL+"/token", s.Service, s.Issuer, s.CertFile)
 	}
 	return text
 }

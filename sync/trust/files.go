@@ -2,9 +2,10 @@ package trust
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
 // Files gives a repository's files by name: "1.root.json", "timestamp.json",
@@ -31,11 +32,12 @@ var (
 // files it accepted, as they were. The zero State is that of a device that knows
 // its factory root alone.
 type State struct {
-	Root      json.RawMessage `json:"root,omitempty"`
-	Timestamp json.RawMessage `json:"timestamp,omitempty"`
-	Snapshot  json.RawMessage `json:"snapshot,omitempty"`
-	Targets   json.RawMessage `json:"targets,omitempty"`
-	Fleet     json.RawMessage `json:"fleet,omitempty"` // of the delegated role
+	Factory   string `json:"factory,omitempty"` // digest of the factory root that Root was reached from
+	Root      []byte `json:"root,omitempty"`
+	Timestamp []byte `json:"timestamp,omitempty"`
+	Snapshot  []byte `json:"snapshot,omitempty"`
+	Targets   []byte `json:"targets,omitempty"`
+	Fleet     []byte `json:"fleet,omitempty"` // of the delegated role
 }
 
 // Verified are documents whose signatures were checked.
@@ -43,9 +45,11 @@ type Verified struct {
 	State   State
 	Root    int64     // version of the root
 	Version int64     // of the timestamp: grows with each publication
-	Issued  time.Time // of the timestamp: true time is not before it
+	Issued  time.Time // of the timestamp: true time is not before it; zero if its signer did not say
 	Expires time.Time // the first of the files to expire; the device must look again before
 	// Documents are the sizes in bytes of the documents that are signed, by name.
 	Documents map[string]int64
-	// unexported: hashes, and the Files
+
+	hashes map[string]*metadata.TargetFiles
+	files  Files
 }

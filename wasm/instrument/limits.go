@@ -26,7 +26,8 @@ const (
 	maxGlobals  = 10_000  // 21
 	maxMutable  = 1_000   // globals, which the host reads often; 21
 	maxTables   = 16      // 1
-	maxEntries  = 100_000 // of all tables together, however they grow; 6,238
+	maxEntries  = 100_000 // of all tables together; 6,238
+	maxGrown    = 16_000  // of these that they do not have from the start: growing copies a table; 0
 	maxTaken    = 1_000   // functions whose reference is taken in code; 0
 	maxElements = 200_000 // in all element segments; 6,238
 	maxSegments = 150_000 // of data, and of elements; 32,998 (Go)

@@ -7,7 +7,7 @@ const (
 	Prefix      = "skerry:"      // reserved for names of exports that Rewrite adds
 	FuelGlobal  = "skerry:fuel"  // exported mutable i64: fuel left of the slice; starts at 0
 	StackGlobal = "skerry:stack" // exported mutable i32: bytes of call stack left; starts at 0
-	Version     = 3              // of the rewriting: part of every cache key, raised when output changes
+	Version     = 4              // of the rewriting: part of every cache key, raised when output changes
 )
 
 // Options may be left zero.

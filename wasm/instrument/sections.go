@@ -217,9 +217,9 @@ func (m *module) table(r *reader) {
 	m.tables = append(m.tables, t)
 }
 
-// boundTables gives all tables a maximum, so that together they stay below
-// maxEntries: what they do not have from the start is shared, and what a table
-// does not want is left to the others.
+// boundTables gives all tables a maximum, so that together they grow by maxGrown
+// at most, and stay below maxEntries: what they may get is shared, and what a
+// table does not want is left to the others.
 func (m *module) boundTables() {
 	var all []*limits
 	for i := range m.tables {
@@ -230,7 +230,7 @@ func (m *module) boundTables() {
 		all = append(all, l)
 	}
 	slices.SortStableFunc(all, func(a, b *limits) int { return cmp.Compare(a.max-a.min, b.max-b.min) })
-	left := uint32(maxEntries - m.entries)
+	left := uint32(min(maxEntries-m.entries, maxGrown))
 	for i, l := range all {
 		l.max = l.min + min(l.max-l.min, left/uint32(len(all)-i))
 		left -= l.max - l.min

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	fleetsync "github.com/skerry-edge/skerry/sync"
+)
+
+func fleetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "fleet",
+		Short: "Begin a fleet, decide which devices run what, and look after its keys",
+		Long: `A fleet is what is published under one reference: versions of apps, a document
+that says which devices run which of them, and signatures over all of it. Devices
+take only what is signed by the fleet's keys, which stay with those who publish:
+in a folder of their own, ~/.config/skerry/fleets/NAME.`,
+		Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(fleetInitCommand(), fleetShowCommand(), fleetDiffCommand(), fleetHistoryCommand(), fleetVerifyCommand(),
+		fleetPromoteCommand(), fleetPauseCommand(), fleetResumeCommand(), fleetRollbackCommand(), fleetRevokeCommand(),
+		fleetRotateCommand(), fleetExportCommand(), fleetSimCommand(), fleetStatusCommand(), fleetClaimCommand())
+	return cmd
+}
+
+// fleetFlags are the flags of all commands that need a fleet's folder of keys.
+type fleetFlags struct {
+	keys, fleet, to string
+	caFile          string
+	plainHTTP       bool
+	yes             bool
+	output          string
+	hint            brokerAccess
+}
+
+func (p *fleetFlags) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&p.keys, "keys", os.Getenv("SKERRY_KEYS"), "folder of the fleet's keys; also from SKERRY_KEYS")
+	f.StringVar(&p.fleet, "fleet", "", "name of the fleet, where there are several in ~/.config/skerry/fleets")
+	f.StringVar(&p.to, "to", os.Getenv("SKERRY_REGISTRY_REF"), "reference, if it is not the one the fleet was begun with; also from SKERRY_REGISTRY_REF")
+	f.StringVar(&p.caFile, "ca-file", "", "PEM file of the authorities to trust instead of the system's")
+	f.BoolVar(&p.plainHTTP, "plain-http", false, "use http with a registry that is not on this machine")
+	f.StringVarP(&p.output, "output", "o", "text", "text or json")
+}
+
+// asking adds the flag of commands that show what they would do, and ask.
+func (p *fleetFlags) asking(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&p.yes, "yes", "y", false, "publish without asking")
+	p.hint.flags(cmd, "hint", "broker that wakes the devices, such as mqtts://host:8883; without it they find out at their next look")
+}
+
+// open reads what is published.
+func (p *fleetFlags) open(cmd *cobra.Command) (*fleetsync.FleetRepo, error) {
+	access, err := p.access()
+	if err != nil {
+		return nil, err
+	}
+	return fleetsync.OpenFleet(cmd.Context(), access)
+}
+
+// access finds the folder of keys.
+func (p *fleetFlags) access() (fleetsync.Access, error) {
+	a := fleetsync.Access{Ref: p.to, Keys: p.keys, PlainHTTP: p.plainHTTP, Passphrase: passphrase}
+	if err := checkOutput(p.output); err != nil {
+		return a, err
+	}
+	if p.to != "" {
+		if _, err := fleetsync.NewRegistry(p.to, fleetsync.RegistryOptions{}); err != nil {
+			return a, usageError{err}
+		}
+	}
+	var err error
+	if a.TLS, err = trusting(p.caFile); err != nil {
+		return a, usageError{err}
+	}
+	if a.Keys == "" {
+		if a.Keys, err = findKeys(p.fleet, p.to); err != nil {
+			return a, usageError{err}
+		}
+	}
+	return a, nil
+}
+
+// trusting is a TLS configuration with authorities of one's own; nil for "".
+func trusting(caFile string) (*tls.Config, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--ca-file: %s holds no certificate in PEM", caFile)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+// fleetsDir is where folders of keys are looked for.
+func fleetsDir() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no home for fleets' keys: name the folder with --keys (%w)", err)
+	}
+	return filepath.Join(dir, "skerry", "fleets"), nil
+}
+
+// findKeys is the folder of the fleet of that name, or published at ref, or the
+// only one there is.
+func findKeys(name, ref string) (string, error) {
+	dir, err := fleetsDir()
+	if err != nil {
+		return "", err
+	}
+	folders, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		return "", err
+	}
+	var found, names []string
+	for _, folder := range folders {
+		note, err := fleetsync.ReadKeys(folder)
+		if err != nil {
+			continue // something else lies there
+		}
+		names = append(names, filepath.Base(folder))
+		if name != "" && filepath.Base(folder) != name || name == "" && ref != "" && !fleetsync.SameRef(note.Ref, ref) {
+			continue
+		}
+		found = append(found, folder)
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(names) == 0:
+		return "", fmt.Errorf("%w, and there is no fleet in %s yet: make one with: skerry fleet init oci://HOST/REPOSITORY", fleetsync.ErrNoKeys, dir)
+	case len(found) > 1:
+		return "", fmt.Errorf("there are several fleets: say which with --fleet, one of %s", strings.Join(names, ", "))
+	case name != "":
+		return "", fmt.Errorf("there is no fleet %q in %s: there are %s", name, dir, strings.Join(names, ", "))
+	}
+	return "", fmt.Errorf("no fleet in %s is published to %s: say which with --fleet, one of %s, or name the folder with --keys", dir, ref, strings.Join(names, ", "))
+}
+
+// passphrase gets that of a key file: from the file or the value that the
+// environment names, or from the person in front; twice for a new key.
+func passphrase(file string) ([]byte, error) {
+	if path := os.Getenv("SKERRY_PASSPHRASE_FILE"); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("SKERRY_PASSPHRASE_FILE: %w", err)
+		}
+		return bytes.TrimRight(text, "\r\n"), nil
+	}
+	if text := os.Getenv("SKERRY_PASSPHRASE"); text != "" {
+		return []byte(text), nil
+	}
+	in := int(os.Stdin.Fd())
+	if !term.IsTerminal(in) {
+		return nil, fmt.Errorf("the key %s has a passphrase: give it in SKERRY_PASSPHRASE_FILE, or run this on a terminal", file)
+	}
+	first, err := askHidden(in, "passphrase of "+file+": ")
+	if _, statErr := os.Stat(file); err != nil || statErr == nil {
+		return first, err
+	}
+	if len(first) == 0 {
+		return nil, errors.New("an empty passphrase protects nothing: write one, or leave --passphrase out")
+	}
+	again, err := askHidden(in, "again: ")
+	if err == nil && !bytes.Equal(first, again) {
+		err = errors.New("the two differ: run it again")
+	}
+	return first, err
+}
+
+func askHidden(in int, prompt string) ([]byte, error) {
+	fmt.Fprint(os.Stderr, prompt)
+	defer fmt.Fprintln(os.Stderr)
+	text, err := term.ReadPassword(in)
+	if err != nil {
+		return nil, fmt.Errorf("read the passphrase: %w", err)
+	}
+	return text, nil
+}
+
+// finish shows a plan, asks, publishes it, and tells the devices.
+func (p *fleetFlags) finish(cmd *cobra.Command, repo *fleetsync.FleetRepo, plan *fleetsync.Plan) error {
+	if p.output == "text" {
+		printChanges(cmd.OutOrStdout(), plan.Diff(), plan.Warnings())
+	}
+	if !plan.Unchanged() && !p.yes {
+		if err := confirm(cmd, fmt.Sprintf("publish this to %s?", repo.Ref())); err != nil {
+			return err
+		}
+	}
+	result, err := repo.Push(cmd.Context(), plan, p.progress(cmd))
+	if err != nil {
+		return err
+	}
+	if err := printPublished(cmd.OutOrStdout(), &result, p.output); err != nil {
+		return err
+	}
+	if p.hint.URL == "" || result.Unchanged {
+		return nil
+	}
+	return publishHint(cmd.Context(), p.hint, repo.Name(), fleetsync.Hint{Revision: result.Revision, Digest: string(result.Digest)})
+}
+
+// progress shows bars to a person.
+func (p *fleetFlags) progress(cmd *cobra.Command) fleetsync.Progress {
+	if p.output != "text" || !isTerminal(os.Stderr) {
+		return nil
+	}
+	return progressBars(cmd.ErrOrStderr())
+}
+
+// printChanges lists what differs from what is published.
+func printChanges(w io.Writer, changes []fleetsync.Change, warnings []string) {
+	gained := 0
+	for _, c := range changes {
+		fmt.Fprintf(w, "  %s\n", c)
+		if c.Gained {
+			gained++
+		}
+	}
+	if gained > 0 {
+		fmt.Fprintf(w, "A function may do what it may not do now: see %s marked GAINED.\n", counted(gained, "line"))
+	}
+	for _, text := range warnings {
+		fmt.Fprintf(w, "note: %s\n", text)
+	}
+}
+
+// confirm asks the person in front.
+func confirm(cmd *cobra.Command, question string) error {
+	if !isTerminal(os.Stdin) {
+		return usageError{errors.New("nobody is there to be asked: read the changes above, and run it again with --yes")}
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", question)
+	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return errors.New("nothing was published")
+	}
+	return nil
+}
+
+// progressBars shows a bar for each step.
+func progressBars(w io.Writer) fleetsync.Progress {
+	bars := map[string]func(done, total int64){}
+	return func(step string, done, total int64) {
+		if bars[step] == nil {
+			fmt.Fprintf(w, "%s\n", step)
+			bars[step] = progressBar(w)
+		}
+		bars[step](done, total)
+	}
+}

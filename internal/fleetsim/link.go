@@ -1,0 +1,93 @@
+package fleetsim
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// errAway is how a link that is away fails.
+var errAway = errors.New("network is unreachable (simulated)")
+
+// errLost is how a request fails that gets lost.
+var errLost = errors.New("connection lost (simulated)")
+
+// mostBefore is how many bytes of an answer come at most before it is lost.
+const mostBefore = 32 << 10
+
+// link is a device's way to the registry.
+type link struct {
+	to   *server
+	loss float64 // of requests, 0 to 1
+	away atomic.Bool
+
+	down, up, requests atomic.Int64 // bytes of HTTP, and requests begun
+}
+
+// dial connects to the registry in this process; no socket is opened.
+func (l *link) dial(context.Context, string, string) (net.Conn, error) {
+	if l.away.Load() {
+		return nil, errAway
+	}
+	near, err := l.to.connect()
+	if err != nil {
+		return nil, err
+	}
+	return &lossy{Conn: near, link: l, left: -1}, nil
+}
+
+// lossy is a connection on which requests get lost, each with the link's odds.
+type lossy struct {
+	net.Conn
+	link *link
+	mu   sync.Mutex
+	left int // bytes that still come; -1: all
+}
+
+// Write sends a request, whose headers and body are one write here: Skerry's
+// devices only ask.
+func (c *lossy) Write(p []byte) (int, error) {
+	if c.link.away.Load() {
+		return 0, c.lose(errAway)
+	}
+	c.link.requests.Add(1)
+	if rand.Float64() < c.link.loss {
+		c.mu.Lock()
+		c.left = rand.IntN(mostBefore)
+		c.mu.Unlock()
+	}
+	n, err := c.Conn.Write(p)
+	c.link.up.Add(int64(n))
+	return n, err
+}
+
+func (c *lossy) Read(p []byte) (int, error) {
+	if c.link.away.Load() {
+		return 0, c.lose(errAway)
+	}
+	c.mu.Lock()
+	left := c.left
+	c.mu.Unlock()
+	if left == 0 {
+		return 0, c.lose(errLost)
+	}
+	if left > 0 && len(p) > left {
+		p = p[:left]
+	}
+	n, err := c.Conn.Read(p)
+	c.link.down.Add(int64(n))
+	if left > 0 {
+		c.mu.Lock()
+		c.left = left - n
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+func (c *lossy) lose(err error) error {
+	_ = c.Close() // what it says is not news: it is lost
+	return err
+}

@@ -1,0 +1,19 @@
+package fleetsync
+
+import "context"
+
+// PublishRaw signs and publishes documents that no publish of this release would
+// let pass.
+func PublishRaw(ctx context.Context, access Access, change func(docs map[string][]byte)) error {
+	r, err := OpenFleet(ctx, access)
+	if err != nil {
+		return err
+	}
+	p := r.plan()
+	change(p.docs)
+	_, err = r.Push(ctx, p, nil)
+	return err
+}
+
+// Covers tells whether a topic filter matches all that another one does.
+var Covers = covers

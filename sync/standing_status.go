@@ -1,0 +1,61 @@
+package fleetsync
+
+import (
+	"slices"
+
+	"github.com/skerry-edge/skerry/agent"
+)
+
+// How an app stands, see agent.AppStatus.
+const (
+	stateGood       = "good"
+	stateProbation  = "probation"
+	stateFailed     = "failed"
+	stateHeld       = "held"
+	stateQuarantine = "quarantined"
+)
+
+// tellApps keeps for Status how the apps stand that run. The lock is held.
+func (p *Puller) tellApps(run *pinned) {
+	p.apps = nil
+	for _, v := range run.Chosen {
+		s, _ := p.now.standing(v.Name)
+		app := agent.AppStatus{Name: v.Name, Version: v.Version, State: stateGood, Since: s.Since}
+		switch {
+		case s.Trial != nil:
+			app.State = stateProbation
+			if s.Trial.Last != nil {
+				app.Previous = s.Trial.Last.Version
+			}
+		case s.Failed != "":
+			app.State, app.Reason = stateFailed, s.Failed
+		}
+		p.apps = append(p.apps, app)
+	}
+}
+
+// appStatus is how the apps stand that the fleet assigns to this device. The lock is held.
+func (p *Puller) appStatus() []agent.AppStatus {
+	apps, now := slices.Clone(p.apps), p.opts.Time()
+	at := func(name string) *agent.AppStatus {
+		i := slices.IndexFunc(apps, func(a agent.AppStatus) bool { return a.Name == name })
+		if i < 0 {
+			apps = append(apps, agent.AppStatus{Name: name})
+			i = len(apps) - 1
+		}
+		return &apps[i]
+	}
+	for _, b := range p.probes {
+		app := at(b.app)
+		app.Until, app.Reason = now.Add(b.gate.window-b.elapsed(now)), b.trouble
+	}
+	for i := range p.held {
+		h := &p.held[i]
+		app := at(h.Want.Name)
+		app.Wanted, app.State, app.Since, app.Reason, app.Until = h.Want.Version, stateHeld, h.Since, h.Reason, h.next
+		if h.Refused {
+			app.State = stateQuarantine
+		}
+	}
+	return apps
+}
