@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -120,4 +121,40 @@ func TestReleaseCountsBeginWithTheVersionOfTheApp(t *testing.T) {
 	want(14, 14, 4, 4, 14)
 	deploy("1.1.0", "sha256:02")
 	want(14, 14, 4, 4, 14)
+}
+
+// TestReleaseCountsEventsBehindFailures, but not those that a version found waiting.
+func TestReleaseCountsEventsBehindFailures(t *testing.T) {
+	b := start(t, newMemory(), guests{"app/a": func(_ context.Context, inv *agent.Invocation) error {
+		if inv.Event.Subject == "s/bad" {
+			return errors.New("no such sensor")
+		}
+		return nil
+	}}, agent.Options{BreakAfter: 1000, SpillAfter: 5 * time.Millisecond})
+	deploy := func(version string) {
+		t.Helper()
+		f, tr := fn("app/a"), on("app/a", "s/+")
+		f.Limits, f.Digest, tr.Retry.Backoff = agent.DefaultLimits, agent.Digest("sha256:"+version), time.Hour
+		d := agent.Deployment{Apps: []agent.AppVersion{{Name: "app", Version: version}}, Functions: []agent.Function{f}, Triggers: []agent.Trigger{tr}}
+		if err := b.Apply(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(blocked int64) {
+		t.Helper()
+		b.eventually("events wait behind one that failed", func() error {
+			if f := b.status().Functions[0]; f.Release.Blocked != blocked || f.Retrying != 1 {
+				return fmt.Errorf("%d, %d keys", f.Release.Blocked, f.Retrying)
+			}
+			return nil
+		})
+	}
+	deploy("1.0.0")
+	b.offerAll("s/bad", 7)
+	b.offerAll("s/good", 9)
+	want(7)
+	deploy("1.1.0")
+	want(0)
+	b.offerAll("s/bad", 4)
+	want(4)
 }

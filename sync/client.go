@@ -32,7 +32,7 @@ func newClient(opts RegistryOptions, sent func(n int64)) (*auth.Client, error) {
 		transport.DialContext = (&net.Dialer{Timeout: connectWithin, KeepAlive: 30 * time.Second}).DialContext
 	}
 	transport.ResponseHeaderTimeout = answerWithin
-	if transport.TLSClientConfig = opts.TLS; opts.Now != nil {
+	if transport.TLSClientConfig = opts.TLS.Clone(); opts.Now != nil {
 		transport.DialTLSContext = (&tlsDialer{transport.DialContext, opts.TLS, opts.Now}).connect
 	}
 	transport.ForceAttemptHTTP2 = true

@@ -273,7 +273,7 @@ type Assignment struct {
 type Health struct {
 	Window          Duration `json:"window,omitempty"`          // of probation; 10 min
 	MinInvocations  *int     `json:"minInvocations,omitempty"`  // fewer are not judged by percent and time; 20
-	MaxErrorPercent *float64 `json:"maxErrorPercent,omitempty"` // of the runs; 25
+	MaxErrorPercent *float64 `json:"maxErrorPercent,omitempty"` // of the runs; 10
 	MaxP99          Duration `json:"maxP99,omitempty"`          // of the time of a run
 	MaxTraps        *int     `json:"maxTraps,omitempty"`        // runs that trapped
 	MaxMemory       Quantity `json:"maxMemory,omitempty"`       // of one instance

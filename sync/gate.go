@@ -23,7 +23,7 @@ type gate struct {
 const (
 	usualWindow = 10 * time.Minute
 	usualRuns   = 20
-	usualErrors = 25
+	usualErrors = 10
 	maxUnclean  = 3 // ends of the agent in disorder, during one probation
 	onKeep      = "keep"
 )

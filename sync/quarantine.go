@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -19,7 +20,7 @@ func (p *pinned) refusals(wanted []candidate) quarantine {
 		s, _ := p.standing(c.version.Name)
 		d := fingerprint(c.document)
 		if at := slices.IndexFunc(s.Refused, func(r refusal) bool { return r.Digest == d }); at >= 0 {
-			out[c.version] = &refusedError{s.Refused[at].Why}
+			out[c.version] = &refusedError{s.Refused[at].Why, s.Refused[at].At}
 		}
 	}
 	return out
@@ -36,27 +37,22 @@ func (q quarantine) and(fits func(*App) error) func(*App) error {
 }
 
 // refusedError says that a version failed here, and is not tried again.
-type refusedError struct{ why string }
+type refusedError struct {
+	why string
+	at  time.Time // zero: now
+}
 
 func (e *refusedError) Error() string {
 	return e.why + "; it is not tried again: publish another version, or run skerry sync --retry"
 }
 
-// whyRefused is why a version failed here; "" if it did not.
-func whyRefused(err error) string {
-	var refused *refusedError
-	if errors.As(err, &refused) {
-		return refused.why
-	}
-	return ""
-}
-
 // because says why h is held back, and what comes of it.
 func (h *heldBack) because(lacks error, what string) {
-	h.Unstarted, h.Refused = errors.As(lacks, new(*startError)), errors.As(lacks, new(*refusedError))
+	var refused *refusedError
+	h.Unstarted, h.Refused = errors.As(lacks, new(*startError)), errors.As(lacks, &refused)
 	verdict := "cannot run on this device"
 	if h.Refused {
-		verdict = "failed here"
+		verdict, h.Since = "failed here", refused.at
 	}
 	h.Reason = fmt.Sprintf("%s@%s %s and is %s: %s", h.Want.Name, h.Want.Version, verdict, what, oneLine(lacks))
 }

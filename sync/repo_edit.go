@@ -69,7 +69,7 @@ func (r *FleetRepo) Revoke(v agent.AppVersion, replacement string) (*Plan, error
 	}
 	switch {
 	case len(named) > 0 && replacement == "":
-		return nil, fmt.Errorf("%s@%s is assigned by assignment %s of the fleet: say what those devices run instead, another version or none", v.Name, v.Version, strings.Join(named, ", "))
+		return nil, fmt.Errorf("%s@%s is assigned by assignment %s of the fleet: say with --replace what its devices run instead, another version or none", v.Name, v.Version, strings.Join(named, ", "))
 	case replacement == v.Version:
 		return nil, fmt.Errorf("%s@%s cannot replace itself: name another version, or none", v.Name, v.Version)
 	}

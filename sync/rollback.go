@@ -30,8 +30,8 @@ func (p *Puller) back(s standing, lacks error) (*pinned, error) {
 	was.Refused = s.Refused
 	held := heldBack{Want: left}
 	held.because(lacks, runsOn(last))
-	if held.Refused {
-		r := refusal{Version: left.Version, Digest: s.Digest, Why: whyRefused(lacks), At: was.Since}
+	if refused := (*refusedError)(nil); errors.As(lacks, &refused) {
+		r := refusal{Version: left.Version, Digest: s.Digest, Why: refused.why, At: was.Since}
 		was.Refused = append([]refusal{r}, s.Refused...)[:min(maxRefused, len(s.Refused)+1)]
 	}
 	next.stand(was)
@@ -45,7 +45,7 @@ func (p *Puller) back(s standing, lacks error) (*pinned, error) {
 // goBack returns an app that failed its gate to what ran before, in one Apply and
 // without the registry.
 func (p *Puller) goBack(ctx context.Context, s standing, why string) error {
-	next, err := p.back(s, &refusedError{why})
+	next, err := p.back(s, &refusedError{why, p.opts.Time()})
 	if err != nil {
 		return fmt.Errorf("return to the version before: %w", err)
 	}
@@ -95,7 +95,7 @@ func (r refusals) lack(v agent.AppVersion) error {
 	case why.again:
 		return why
 	}
-	return &refusedError{why.text}
+	return &refusedError{why: why.text}
 }
 
 // restarted notes that the agent has started while apps are on probation. One with which it
@@ -109,7 +109,7 @@ func (p *Puller) restarted() {
 		}
 		t := *s.Trial
 		if t.Runs++; t.Runs > maxUnclean {
-			lacks[agent.AppVersion{Name: s.App, Version: s.Version}] = &refusedError{fmt.Sprintf("the agent ended %d times in disorder while it ran", t.Runs-1)}
+			lacks[agent.AppVersion{Name: s.App, Version: s.Version}] = &refusedError{fmt.Sprintf("the agent ended %d times in disorder while it ran", t.Runs-1), p.opts.Time()}
 		}
 		s.Trial = &t
 		now.stand(s)

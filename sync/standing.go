@@ -154,7 +154,7 @@ func (p *Puller) stands(v agent.AppVersion, document []byte, health *Health) sta
 	}
 	s.Trial = &trial{Health: health, From: base.Place, Runs: 1}
 	if ground != nil {
-		base.Trial = nil
+		base.Trial, base.Refused = nil, nil // those stay with s
 		s.Trial.Last, s.Trial.Document = &base, ground
 	}
 	if shape != base.StateVersion && base.App != "" {

@@ -15,8 +15,7 @@ import (
 // beside the attacks, and move no mark.
 var floors = []attack{
 	{name: "floor: nothing", native: func(ctx context.Context, _ *testing.T) { <-ctx.Done() }},
-	{name: "floor: a process", native: func(ctx context.Context, t *testing.T) { apart(ctx, t, "computes") }},
-	{name: "floor: a process that misses", native: func(ctx context.Context, t *testing.T) { apart(ctx, t, "misses") }},
+	{name: "floor: a process", native: computeApart},
 	{name: "floor: a goroutine", native: compute},
 	{name: "floor: eight goroutines", native: func(ctx context.Context, t *testing.T) {
 		var wg sync.WaitGroup
@@ -32,34 +31,24 @@ func compute(ctx context.Context, _ *testing.T) {
 	}
 }
 
-const floorProcess = "TEST_FLOOR" // makes the test binary a process that "computes" or "misses" until it is killed
+const computes = "TEST_COMPUTES" // makes the test binary a process that computes until it is killed
 
 func init() {
-	switch os.Getenv(floorProcess) {
-	case "computes":
+	if os.Getenv(computes) != "" {
 		for n := 0; ; n++ {
-		}
-	case "misses": // as testdata/hostile/misses.wat
-		memory := make([]uint32, 16<<20)
-		for at := uint32(0); ; {
-			at = at*1664525 + 1013904223
-			word := &memory[at>>2%uint32(len(memory))]
-			at += *word
-			*word = at
 		}
 	}
 }
 
-// apart runs a process of its own.
-func apart(ctx context.Context, t *testing.T, what string) {
+func computeApart(ctx context.Context, t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Error(err)
 		return
 	}
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), floorProcess+"="+what)
+	cmd.Env = append(os.Environ(), computes+"=1")
 	if err := cmd.Run(); ctx.Err() == nil {
-		t.Errorf("the process that %s has ended: %v", what, err)
+		t.Errorf("the process that computes has ended: %v", err)
 	}
 }

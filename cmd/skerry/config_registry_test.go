@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/skerry-edge/skerry/internal/testbed"
 	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
@@ -69,5 +72,35 @@ func TestPolicyIsConfigured(t *testing.T) {
 	p := c.device().Policy
 	if len(p.Apps) != 1 || p.Publish == nil || len(p.Publish) != 0 || p.HTTP != nil || p.Memory != 64<<20 {
 		t.Errorf("%#v", p)
+	}
+}
+
+// A registry of one's own has a certificate that no system knows.
+func TestRegistryWithAnAuthorityOfItsOwn(t *testing.T) {
+	files := testbed.NewTLSFiles(t)
+	registry := testbed.StartRegistry(t, testbed.RegistryOptions{CertFile: files.ServerCert, KeyFile: files.ServerKey})
+	pem, err := os.ReadFile(files.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusts := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+	trusts.RootCAs.AppendCertsFromPEM(pem)
+	access := fleetsync.Access{Ref: "oci://" + registry.Addr() + "/acme/fleet", Keys: filepath.Join(t.TempDir(), "keys"), TLS: trusts}
+	made, err := fleetsync.InitFleet(t.Context(), fleetsync.InitOptions{Access: access})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := filepath.Join("..", "..", "examples", "rollup", "app.yaml")
+	if _, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Access: access, AppFile: app, Checks: publishChecks()}); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Registry: RegistryConfig{Ref: access.Ref, Root: string(made.Root), CAFile: files.CA}, Brokers: []BrokerConfig{{Name: "plant"}}}
+	found, functions := checkRegistry(t.Context(), &cfg)
+	if len(functions) != 1 || len(found) != 2 || found[1].Check != "signed" || found[1].State != fine {
+		t.Errorf("%+v", found)
+	}
+	cfg.Registry.CAFile = filepath.Join("testdata", "config", "ca.pem")
+	if found, _ := checkRegistry(t.Context(), &cfg); len(found) != 1 || !strings.Contains(found[0].Text, "certificate signed by unknown authority") {
+		t.Errorf("%+v", found)
 	}
 }

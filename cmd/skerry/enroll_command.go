@@ -19,7 +19,6 @@ type enroller struct {
 	claim, csr   string
 	cert         string
 	opts         enrolOptions
-	claimFile    string
 	out          io.Writer
 }
 

@@ -198,7 +198,7 @@ func askHidden(in int, prompt string) ([]byte, error) {
 // finish shows a plan, asks, publishes it, and tells the devices.
 func (p *fleetFlags) finish(cmd *cobra.Command, repo *fleetsync.FleetRepo, plan *fleetsync.Plan) error {
 	if p.output == "text" {
-		printChanges(cmd.OutOrStdout(), plan.Diff(), plan.Warnings())
+		printPlan(cmd.OutOrStdout(), plan)
 	}
 	if !plan.Unchanged() && !p.yes {
 		if err := confirm(cmd, fmt.Sprintf("publish this to %s?", repo.Ref())); err != nil {
@@ -226,10 +226,10 @@ func (p *fleetFlags) progress(cmd *cobra.Command) fleetsync.Progress {
 	return progressBars(cmd.ErrOrStderr())
 }
 
-// printChanges lists what differs from what is published.
-func printChanges(w io.Writer, changes []fleetsync.Change, warnings []string) {
+// printPlan lists what differs from what is published.
+func printPlan(w io.Writer, plan *fleetsync.Plan) {
 	gained := 0
-	for _, c := range changes {
+	for _, c := range plan.Diff() {
 		fmt.Fprintf(w, "  %s\n", c)
 		if c.Gained {
 			gained++
@@ -238,7 +238,7 @@ func printChanges(w io.Writer, changes []fleetsync.Change, warnings []string) {
 	if gained > 0 {
 		fmt.Fprintf(w, "A function may do what it may not do now: see %s marked GAINED.\n", counted(gained, "line"))
 	}
-	for _, text := range warnings {
+	for _, text := range plan.Warnings() {
 		fmt.Fprintf(w, "note: %s\n", text)
 	}
 }

@@ -184,17 +184,21 @@ func earlier(cmd *cobra.Command, repo *fleetsync.FleetRepo, revision int64, app 
 	return nil, errors.New("there is nothing to go back to: no earlier publication has other assignments")
 }
 
-// ofApp are the assignments of an app, all if none is named.
+// ofApp are the assignments of an app, all if none is named, without pauses: who
+// goes back wants to get there.
 func ofApp(list []fleetsync.Assignment, app []string) []fleetsync.Assignment {
-	if len(app) == 0 {
-		return list
+	var out []fleetsync.Assignment
+	for _, a := range list {
+		if a.Paused = false; len(app) == 0 || a.App == app[0] {
+			out = append(out, a)
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(list), func(a fleetsync.Assignment) bool { return a.App != app[0] })
+	return out
 }
 
 func goBack(f, old *fleetsync.Fleet, app []string) error {
 	if len(app) == 0 {
-		f.Assignments = old.Assignments
+		f.Assignments = ofApp(old.Assignments, nil)
 		return nil
 	}
 	at := slices.IndexFunc(f.Assignments, func(a fleetsync.Assignment) bool { return a.App == app[0] })

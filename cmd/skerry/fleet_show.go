@@ -152,7 +152,7 @@ func fleetDiffCommand() *cobra.Command {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), "all of it is published already")
 				return err
 			}
-			printChanges(cmd.OutOrStdout(), plan.Diff(), plan.Warnings())
+			printPlan(cmd.OutOrStdout(), plan)
 			return nil
 		},
 	}
@@ -194,7 +194,9 @@ func fleetHistoryCommand() *cobra.Command {
 			}
 			for _, e := range list {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s  publication %d, revision %d\n", e.Issued.Local().Format("2006-01-02 15:04"), e.Publication, e.Revision)
-				printChanges(cmd.OutOrStdout(), e.Changes, nil)
+				for _, c := range e.Changes {
+					fmt.Fprintf(cmd.OutOrStdout(), "  %s\n", c)
+				}
 			}
 			return nil
 		},

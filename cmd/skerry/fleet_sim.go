@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/fleetsim"
+	"github.com/skerry-edge/skerry/sensors"
+	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
 // simFlags are the flags of skerry fleet sim as they are written.
@@ -25,6 +28,7 @@ type simFlags struct {
 	loss, away, errors string
 	steps              []string
 	labels             []string
+	broker             brokerAccess
 	output             string
 }
 
@@ -72,6 +76,8 @@ example is taken.`,
 	fl.DurationVar(&f.opts.Jitter, "jitter", 5*time.Minute, "of devices that were woken by a hint")
 	fl.BoolVar(&f.opts.Hint, "hint", true, "devices are woken by a hint, besides looking by themselves")
 	fl.StringVar(&f.opts.Was, "was", "", "app.yaml of the version before")
+	fl.StringVar(&f.opts.Registry, "registry", "", "scratch repository to rehearse in, oci://HOST/REPOSITORY, in place of one in this process")
+	f.broker.flags(cmd, "broker", "leave the devices' reports at this broker after each step, for skerry fleet status --fleet rehearsal")
 	fl.StringArrayVar(&f.labels, "label", nil, "a label and its shares in percent: site=west:30,east:70")
 	fl.StringVarP(&f.output, "output", "o", "text", "text or json")
 	return cmd
@@ -182,6 +188,9 @@ func (f *simFlags) run(cmd *cobra.Command, dir string) error {
 			fmt.Fprint(cmd.ErrOrStderr(), "\r\x1b[K"+simLine(s))
 		}
 	}
+	if f.broker.URL != "" {
+		o.Report = func(list []fleetsim.Report) error { return leaveReports(cmd.Context(), f.broker, list) }
+	}
 	steps, err := fleetsim.Rehearse(cmd.Context(), *o)
 	if err == nil && f.output == "json" {
 		return json.NewEncoder(out).Encode(steps)
@@ -190,6 +199,30 @@ func (f *simFlags) run(cmd *cobra.Command, dir string) error {
 		err = simVerdict(out, steps)
 	}
 	return err
+}
+
+// leaveReports leaves the devices' reports at a broker, as they would themselves.
+func leaveReports(ctx context.Context, broker brokerAccess, list []fleetsim.Report) error {
+	var records []agent.Record
+	leave := func(topic string, data []byte) {
+		records = append(records, agent.Record{Event: agent.Event{Subject: topic, Data: data, QoS: 1}, Retain: true})
+	}
+	for i := range list {
+		r := &list[i]
+		online := "0"
+		if r.Online {
+			online = "1"
+		}
+		leave(fleetsync.ReportTopic(r.Fleet, r.Device), r.Encode())
+		leave(fleetsync.OnlineTopic(r.Fleet, r.Device), []byte(online))
+	}
+	err := broker.connected(ctx, func(*agent.Event, func(error)) {}, func(ctx context.Context, m *sensors.MQTT) error {
+		return errors.Join(m.Send(ctx, records)...)
+	})
+	if err != nil {
+		return fmt.Errorf("leave the devices' reports: %w", err)
+	}
+	return nil
 }
 
 func simLine(s fleetsim.Step) string {

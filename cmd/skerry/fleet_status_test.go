@@ -35,6 +35,8 @@ func fakeFleet(now time.Time) (reports []fleetsync.Report, offline map[string]bo
 			overheat.Reason = fmt.Sprintf("%d of 100 runs failed, at most 5 may", 20+i%7)
 		case i%20 == 4:
 			*overheat = agent.AppStatus{Name: "overheat", Version: "1.4.0", State: "probation", Since: now, Previous: "1.3.2"}
+		case i == 9:
+			*overheat = agent.AppStatus{Name: "overheat", Version: "1.4.0", State: "failed", Since: now, Reason: "31 of 100 runs failed, at most 5 may"}
 		case i%50 == 5:
 			overheat.State, overheat.Wanted, overheat.Reason = "held", "1.4.0", "it requires agent >=0.5.0, this is 0.4.0"
 		case i%40 == 6:
@@ -122,7 +124,7 @@ func TestFleetStatusOfAThousand(t *testing.T) {
 	if err != nil || !strings.HasPrefix(text, "fleet west, revision 43: 1000 devices, 1000 online, 0 offline; ") {
 		t.Errorf("%v: %s", err, text)
 	}
-	text, err = skerryCommand(t, "fleet", "status", "--broker", broker.URL, "-o", "json", "--app", "overheat")()
+	text, _ = skerryCommand(t, "fleet", "status", "--broker", broker.URL, "-o", "json", "--app", "overheat")()
 	var v fleetView
 	if err = json.Unmarshal([]byte(text), &v); err != nil || v.Totals.Devices != 1000 || v.Totals.RolledBack != 50 || len(v.Devices) != 1000 || len(v.Apps) != 2 {
 		t.Errorf("%v: %+v", err, v.Totals)

@@ -71,6 +71,7 @@ type trouble struct {
 // Kinds of trouble.
 const (
 	rolledBack = "rolled back"
+	gateFailed = "failing, and runs on"
 	heldBack   = "held back"
 	notSynced  = "not synced"
 	behind     = "behind"
@@ -82,7 +83,7 @@ const (
 )
 
 // troubleKinds are in the order in which they are shown.
-var troubleKinds = []string{rolledBack, heldBack, notSynced, behind, stopped, fullDisk, stuck, unread, offline}
+var troubleKinds = []string{rolledBack, gateFailed, heldBack, notSynced, behind, stopped, fullDisk, stuck, unread, offline}
 
 // fill counts the devices that the flags ask for.
 func (v *fleetView) fill(all []*reported, o *fleetStatusOptions) {
@@ -192,6 +193,8 @@ func (v *fleetView) device(d *reported) deviceView {
 		switch app.State {
 		case "quarantined":
 			add(rolledBack, "%s", unwanted(&app))
+		case "failed":
+			add(gateFailed, "%s", unwanted(&app))
 		case "held":
 			add(heldBack, "%s", unwanted(&app))
 		}

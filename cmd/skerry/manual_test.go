@@ -34,7 +34,7 @@ func TestManifestReferenceIsTrue(t *testing.T) {
 	}
 	write("overheat.wasm", string(module))
 	fleet := fleetsync.Access{Ref: "oci-layout:" + filepath.Join(dir, "fleet"), Keys: filepath.Join(dir, "keys")}
-	if _, err := fleetsync.InitFleet(context.Background(), fleetsync.InitOptions{Access: fleet, Name: "plant-west"}); err != nil {
+	if _, err := fleetsync.InitFleet(context.Background(), fleetsync.InitOptions{Access: fleet}); err != nil {
 		t.Fatal(err)
 	}
 	publish := func(opts fleetsync.PublishOptions) {

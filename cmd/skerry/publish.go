@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/skerry-edge/skerry/agent"
 	fleetsync "github.com/skerry-edge/skerry/sync"
@@ -111,10 +112,7 @@ func sortFiles(files []string) (app, fleet string, err error) {
 
 var fleetKind = regexp.MustCompile(`(?m)^\s*"?kind"?:\s*"?Fleet\b`)
 
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // progressBar shows how much of the upload is done.
 func progressBar(w io.Writer) func(done, total int64) {

@@ -15,12 +15,13 @@ import (
 	"github.com/skerry-edge/skerry/wasm"
 )
 
-// report is what the device tells of itself to whoever looks after the fleet.
+// report is what the device tells of itself to whoever looks after the fleet, but for
+// its labels, which stay the same.
 func (d *device) report() fleetsync.Report {
 	s := d.status()
 	now, sure := wallClock()
 	r := fleetsync.Report{
-		Device: s.Device, Time: now, ClockSure: sure, Labels: d.cfg.device().Labels, Agent: version, Started: s.Started,
+		Device: s.Device, Time: now, ClockSure: sure, Agent: version, Started: s.Started,
 		Arch: runtime.GOARCH, Engine: "compiler", Fleet: cmp.Or(s.Sync.Fleet, d.cfg.Fleet.Name), Revision: s.Sync.Revision,
 		Generation: s.Generation, Root: s.Sync.Root, Checked: s.Sync.Checked, Expires: s.Sync.Expires,
 		Error: joinSentences(syncError(&s.Sync), s.Store.Error), Apps: s.Sync.Apps, Dead: s.Store.Dead,

@@ -40,8 +40,14 @@ func (d *device) wireFleet() error {
 	if d.cfg.Fleet.Broker+d.cfg.Fleet.URL == "" {
 		return nil
 	}
+	labels := d.cfg.device().Labels
+	tell := func() fleetsync.Report {
+		r := d.report()
+		r.Labels = labels
+		return r
+	}
 	f := &fleetLink{
-		name: d.cfg.Fleet.Name, device: d.cfg.Device.ID, tell: d.report, log: d.log.With("source", fleetSource),
+		name: d.cfg.Fleet.Name, device: d.cfg.Device.ID, tell: tell, log: d.log.With("source", fleetSource),
 		up: make(chan struct{}, 1), news: news{daily: dailyReport - rand.N(time.Hour)},
 	}
 	f.hints.log = f.log

@@ -129,6 +129,9 @@ func printFunctions(p func(string, ...any), functions []agent.FunctionStatus) {
 		if b := f.Breaker; b != nil {
 			p("%s is stopped, its events wait: %d failures in a row, the last: %s; one event tries %s", f.Name, b.Failures, shown(b.Cause), retryText(b.RetryAt))
 		}
+		if f.Stateless != "" {
+			p("%s does not run yet, its events wait: %s", f.Name, shown(f.Stateless))
+		}
 		for _, text := range f.Refused {
 			p("%s was denied: %s", f.Name, shown(text))
 		}

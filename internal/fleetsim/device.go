@@ -1,6 +1,7 @@
 package fleetsim
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -17,12 +18,13 @@ import (
 // device is one gateway: the product's puller over a link, and functions that
 // only count.
 type device struct {
-	id    string
-	world *world
-	link  *link
-	pull  *fleetsync.Puller
-	due   time.Time // of its next turn
-	look  time.Time // at what is on probation; zero: nothing is
+	id     string
+	labels map[string]string
+	world  *world
+	link   *link
+	pull   *fleetsync.Puller
+	due    time.Time // of its next turn
+	look   time.Time // at what is on probation; zero: nothing is
 
 	mu      sync.Mutex
 	runs    map[string]running // by app
@@ -39,16 +41,16 @@ type running struct {
 
 // newDevice starts nothing; n is its number.
 func (w *world) newDevice(n int) (*device, error) {
-	d := &device{id: fmt.Sprintf("gw-%05d", n+1), world: w, runs: map[string]running{}}
+	d := &device{id: fmt.Sprintf("gw-%05d", n+1), labels: w.labels(), world: w, runs: map[string]running{}}
 	d.link = &link{to: w.server, loss: w.opts.Loss}
-	reg, err := fleetsync.NewRegistry(registryRef, fleetsync.RegistryOptions{
-		PlainHTTP: true, Retries: -1, Dial: d.link.dial,
+	reg, err := fleetsync.NewRegistry(cmp.Or(w.opts.Registry, registryRef), fleetsync.RegistryOptions{
+		PlainHTTP: w.opts.Registry == "", Retries: -1, Dial: d.link.dial,
 	})
 	if err != nil {
 		return nil, err
 	}
 	is := w.is
-	is.ID, is.Labels = d.id, w.labels()
+	is.ID, is.Labels = d.id, d.labels
 	d.pull = fleetsync.NewPuller(reg, newCache(&w.pool), d, is, fleetsync.PullerOptions{
 		Root: w.root, Poll: w.opts.Poll, Time: w.now, Now: w.now, Health: d.health,
 		Log: slog.New(slog.DiscardHandler),
@@ -102,7 +104,10 @@ func (d *device) health() []agent.FunctionStatus {
 			failures = int64(float64(n) * d.world.opts.Errors)
 		}
 		for _, name := range r.functions {
-			out = append(out, agent.FunctionStatus{Name: name, Invocations: n, Failures: failures})
+			out = append(out, agent.FunctionStatus{
+				Name: name, Invocations: n, Failures: failures,
+				Release: agent.ReleaseCounts{Invocations: n, Failures: failures},
+			})
 		}
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -20,23 +21,46 @@ const mostBefore = 32 << 10
 
 // link is a device's way to the registry.
 type link struct {
-	to   *server
+	to   *server // nil: a registry elsewhere
 	loss float64 // of requests, 0 to 1
 	away atomic.Bool
 
 	down, up, requests atomic.Int64 // bytes of HTTP, and requests begun
+
+	mu   sync.Mutex
+	open []*lossy
 }
 
-// dial connects to the registry in this process; no socket is opened.
-func (l *link) dial(context.Context, string, string) (net.Conn, error) {
+// dial connects to the registry; to the one in this process without a socket.
+func (l *link) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if l.away.Load() {
 		return nil, errAway
 	}
-	near, err := l.to.connect()
+	var near net.Conn
+	var err error
+	if l.to != nil {
+		near, err = l.to.connect()
+	} else {
+		near, err = (&net.Dialer{}).DialContext(ctx, network, addr)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &lossy{Conn: near, link: l, left: -1}, nil
+	c := &lossy{Conn: near, link: l, left: -1}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = append(slices.DeleteFunc(l.open, (*lossy).closed), c)
+	return c, nil
+}
+
+// drop ends all connections.
+func (l *link) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.open {
+		_ = c.Close()
+	}
+	l.open = nil
 }
 
 // lossy is a connection on which requests get lost, each with the link's odds.
@@ -45,6 +69,21 @@ type lossy struct {
 	link *link
 	mu   sync.Mutex
 	left int // bytes that still come; -1: all
+	done bool
+}
+
+// closed tells that the connection was ended from here.
+func (c *lossy) closed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.done
+}
+
+func (c *lossy) Close() error {
+	c.mu.Lock()
+	c.done = true
+	c.mu.Unlock()
+	return c.Conn.Close()
 }
 
 // Write sends a request, whose headers and body are one write here: Skerry's

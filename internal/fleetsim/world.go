@@ -13,7 +13,7 @@ import (
 	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
-// registryRef is what devices call the repository; no such host is asked.
+// registryRef is what devices call a repository in this process; no such host is asked.
 const registryRef = "oci://rehearsal.invalid/fleet:latest"
 
 // slot is how far time goes on at least: what is due within one happens together.
@@ -34,6 +34,16 @@ type world struct {
 	start    time.Time
 	clock    atomic.Int64 // nanoseconds since start
 	salt     uint64       // of who is away when
+}
+
+// close ends what the world runs.
+func (w *world) close() {
+	for _, d := range w.devices {
+		d.link.drop()
+	}
+	if w.server != nil {
+		w.server.close()
+	}
 }
 
 // now is the time of the simulation.

@@ -18,7 +18,6 @@ import (
 
 	"github.com/skerry-edge/skerry/internal/store"
 	"github.com/skerry-edge/skerry/internal/testbed"
-	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
 const (
@@ -54,12 +53,13 @@ func newGateway(t *testing.T, opts options) *gateway {
 	g := &gateway{t: t, Plant: testbed.StartPlant(t)}
 	binary := build(t, filepath.Join(dir, "skerry"), opts.tags)
 	app := cmp.Or(opts.app, filepath.Join("..", "testbed", "ledger", "app.yaml"))
-	fleet := fleetsync.Access{Ref: "oci-layout:" + filepath.Join(dir, "fleet"), Keys: filepath.Join(dir, "keys")}
-	made, err := fleetsync.InitFleet(t.Context(), fleetsync.InitOptions{Access: fleet})
+	keys := filepath.Join(dir, "keys")
+	run(t, binary, "fleet", "init", "oci-layout:"+filepath.Join(dir, "fleet"), "--keys", keys, "--device-config", filepath.Join(dir, "skerry.yaml"))
+	run(t, binary, "publish", app, "--keys", keys, "--yes")
+	root, err := os.ReadFile(filepath.Join(keys, "root.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, binary, "publish", app, "--keys", fleet.Keys, "--yes")
 	g.prepareBoot(dir, Guest{Binary: binary, Fleet: filepath.Join(dir, "fleet"), Config: fmt.Sprintf(`
 device: {id: gw7}
 data: /data/skerry
@@ -68,7 +68,7 @@ log: {level: warn}
 %s
 registry: {ref: 'oci-layout:/fleet', root: '%s', poll: 1h}
 targets: [{name: central, kind: cloudevents, url: '%s', in_flight: 16}]
-`, g.broker(opts.embedded), made.Root, strings.ReplaceAll(g.Central.URL, "127.0.0.1", "10.0.2.2"))})
+`, g.broker(opts.embedded), root, strings.ReplaceAll(g.Central.URL, "127.0.0.1", "10.0.2.2"))})
 	g.prepareDisk(dir, opts.size)
 	return g
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -14,8 +15,10 @@ import (
 const (
 	memTable  = 2 << 20
 	baseTable = 8 << 20
-	openTries = 3
-	openPause = 200 * time.Millisecond
+	// With 32 bits, a little more than a power of two: see checkWordSize.
+	baseTable32 = 4<<20 + 4<<10
+	openTries   = 3
+	openPause   = 200 * time.Millisecond
 )
 
 // badgerOptions are for a small device. Values stay in the tree: the value log
@@ -23,7 +26,7 @@ const (
 // Badger, which would crash or cut iterators short; every value has a checksum
 // of its own instead.
 func badgerOptions(dir string, log *slog.Logger) badger.Options {
-	return badger.DefaultOptions(dir).
+	o := badger.DefaultOptions(dir).
 		WithSyncWrites(true).
 		WithMemTableSize(memTable).WithNumMemtables(2).
 		WithBaseTableSize(baseTable).WithBaseLevelSize(8 << 20).
@@ -34,13 +37,25 @@ func badgerOptions(dir string, log *slog.Logger) badger.Options {
 		WithChecksumVerificationMode(options.NoVerification).
 		WithMetricsEnabled(false).WithDetectConflicts(false).
 		WithLogger(badgerLog{log})
+	if strconv.IntSize == 32 {
+		o.BaseTableSize, o.TableSizeMultiplier, o.NumLevelZeroTablesStall = baseTable32, 1, 3
+	}
+	return o
 }
 
-// checkWordSize holds the rule that keeps Badger from corrupting its tables
-// where int has 32 bits: a table must have room for four memtables.
+// checkWordSize holds the rules that keep Badger from corrupting its tables where int
+// has 32 bits. What builds a table must never need more than the memory it begins with:
+// twice the size of a table, rounded up to a power of two. It takes up to 3.5 times what
+// it builds, most for values larger than a block, such as chunks of blobs; that is a
+// table and a value more at most, or what a memtable holds. The memory is used again for
+// tables of other levels, so all must be of one size, and four tables of level 0 must
+// never be there to be made one: that one is taken to have 4 GiB.
 func checkWordSize(o badger.Options, intSize int) error {
-	if intSize == 32 && o.BaseTableSize < 4*o.MemTableSize {
-		return fmt.Errorf("badger tables of %d bytes with a memtable of %d would be corrupted on a 32-bit machine", o.BaseTableSize, o.MemTableSize)
+	begins := int64(1) << bits.Len64(uint64(2*o.BaseTableSize-1))
+	builds := max(o.BaseTableSize+maxValue, 2*o.MemTableSize)
+	if intSize == 32 && (2*begins < 7*builds || o.TableSizeMultiplier != 1 || o.NumLevelZeroTablesStall > 3) {
+		return fmt.Errorf("badger tables of %d bytes, growing by %d, with a memtable of %d and %d at level 0 would be corrupted on a 32-bit machine",
+			o.BaseTableSize, o.TableSizeMultiplier, o.MemTableSize, o.NumLevelZeroTablesStall)
 	}
 	return nil
 }

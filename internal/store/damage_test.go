@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/store"
 )
@@ -238,17 +240,23 @@ func TestDamagedRecordIsPassedOver(t *testing.T) {
 }
 
 func TestWordSizeRule(t *testing.T) {
+	const good = 4<<20 + 4<<10
 	for _, tt := range []struct {
-		table, mem int64
-		bits       int
-		ok         bool
+		table, mem        int64
+		multiplier, stall int
+		bits              int
+		ok                bool
 	}{
-		{8 << 20, 2 << 20, 32, true},
-		{2 << 20, 8 << 20, 32, false},
-		{2 << 20, 8 << 20, 64, true},
+		{good, 2 << 20, 1, 3, 32, true},
+		{4 << 20, 2 << 20, 1, 3, 32, false}, // chunks of blobs take more
+		{good, 4 << 20, 1, 3, 32, false},
+		{good, 2 << 20, 2, 3, 32, false},
+		{good, 2 << 20, 1, 4, 32, false},
+		{2 << 20, 8 << 20, 2, 4, 64, true},
 	} {
-		if err := store.CheckWordSize(tt.table, tt.mem, tt.bits); (err == nil) != tt.ok {
-			t.Errorf("tables of %d, memtable of %d, %d bits: %v", tt.table, tt.mem, tt.bits, err)
+		o := badger.Options{BaseTableSize: tt.table, MemTableSize: tt.mem, TableSizeMultiplier: tt.multiplier, NumLevelZeroTablesStall: tt.stall}
+		if err := store.CheckWordSize(o, tt.bits); (err == nil) != tt.ok {
+			t.Errorf("%+v: %v", tt, err)
 		}
 	}
 }

@@ -132,10 +132,8 @@ const ValueHeader = valueHeader
 // StateKey is where a value lies.
 var StateKey = stateKey
 
-// CheckWordSize is the 32-bit rule, for table and memtable sizes.
-func CheckWordSize(table, mem int64, intSize int) error {
-	return checkWordSize(badger.Options{BaseTableSize: table, MemTableSize: mem}, intSize)
-}
+// CheckWordSize holds the 32-bit rules against options.
+func CheckWordSize(o badger.Options, intSize int) error { return checkWordSize(o, intSize) }
 
 // EncodeFrame gives the payload of f whose first record gets the sequence first.
 func EncodeFrame(f *agent.Frame, first uint64) []byte {

@@ -23,6 +23,7 @@ type Link struct {
 	Refuse    bool          // nobody may connect
 	Silent    bool          // new connections are taken, and nothing comes through
 	CutBehind int64         // bytes from the gateway behind which a connection is reset; 0 means never
+	CutDown   int64         // the same of bytes to it
 }
 
 // Proxy is a bad link on loopback, in front of addr.

@@ -46,7 +46,11 @@ func (p *Proxy) carry(c *pair, from, to net.Conn, up bool) {
 		if !c.pass(ch, to) {
 			break
 		}
-		if limit := c.current().CutBehind; up && limit > 0 && sum >= limit {
+		limit := c.current().CutDown
+		if up {
+			limit = c.current().CutBehind
+		}
+		if limit > 0 && sum >= limit {
 			break
 		}
 	}

@@ -39,7 +39,7 @@ var arrows = []arrow{
 	{from: "internal/when", to: []string{"agent"}},
 	{from: "internal/logbook", to: []string{"agent"}},
 	{from: "internal/recording", to: []string{"agent"}},
-	{from: "internal/fleetsim", to: []string{"agent", "sync", "sync/trust"}},
+	{from: "internal/fleetsim", to: []string{"agent", "sync"}, tests: []string{"examples"}},
 	{from: "internal/bench", to: []string{anything}},
 	{from: "internal/benchwasm", to: []string{anything}},
 	{from: "internal/benchstore", to: []string{anything}},
