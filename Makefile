@@ -11,7 +11,7 @@ BUILD    := $(GO) build -modfile=bin/lean.mod -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/arm/6 linux/386 linux/riscv64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test crash crash-mixed backlog powercut faults soak check demo bench fuzz bench-store cross examples deps size bench-wasm hostile test-arm clean
+.PHONY: help build test crash crash-mixed fleet-kill backlog powercut faults soak check demo bench fuzz bench-store cross examples deps size bench-wasm hostile test-arm clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ crash: deps ## kill the agent KILLS (300) times under load and count what it los
 
 crash-mixed: deps ## kill the agent 100 times while all kinds of sources give it events
 	TEST_KILLS=100 $(GO) test -count=1 -timeout 60m -v -run TestMixedKill9 ./cmd/skerry
+
+fleet-kill: deps ## kill the agent 200 times while it updates over a bad link (6 minutes)
+	TEST_KILLS=200 $(GO) test -count=1 -timeout 60m -v -run TestFleetKill9 ./cmd/skerry
 
 backlog: deps ## queue a million follow-ups while the cloud is away, kill the agent, drain over 50 kills (4 minutes)
 	TEST_BACKLOG=1000000 TEST_KILLS=50 $(GO) test -count=1 -timeout 40m -v -run TestBacklog ./cmd/skerry

@@ -162,8 +162,8 @@ func TestCopyThatIsCutShortBeginsAgain(t *testing.T) {
 			b := start(t, store, guests{"app/a": count, "app/b": count}, agent.Options{})
 			b.deployIn("p1", "")
 			<-time.After(10 * time.Second)
-			frames, done = max(frames, n), n < cut
 			b.stop()
+			frames, done = max(frames, n), n < cut
 			store.fail = nil
 			copies := map[string]string{"state/app@p1": "state/app", "state/app@p1/a": "state/app/a", "state/app@p1/b": "state/app/b"}
 			rubbish := &agent.Frame{}

@@ -141,7 +141,7 @@ type AppStatus struct {
 	Name     string    `json:"name"`
 	Version  string    `json:"version,omitempty"`  // what runs; "" for none
 	Wanted   string    `json:"wanted,omitempty"`   // what the fleet wants, if that is another
-	State    string    `json:"state"`              // probation, good, held or quarantined
+	State    string    `json:"state"`              // good, probation, failed (and runs on), held or quarantined
 	Since    time.Time `json:"since,omitzero"`     // of State
 	Previous string    `json:"previous,omitempty"` // the last version known to be good, during probation
 	Reason   string    `json:"reason,omitempty"`   // why State is so, for people

@@ -66,6 +66,9 @@ type AppPatch struct {
 	Format string `json:"format"` // "zstd": a frame, From its raw dictionary
 }
 
+// Whole tells that it makes the module of nothing: it is the module, compressed.
+func (p *AppPatch) Whole() bool { return p.From == fromNothing }
+
 // AppLimits bound a function; what is absent is the agent's default.
 type AppLimits struct {
 	Memory      Quantity `json:"memory,omitempty"`

@@ -3,9 +3,7 @@ package fleetsync_test
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -120,13 +118,6 @@ func TestABadPatchIsTriedOnce(t *testing.T) {
 			}
 		})
 	})
-	t.Run("forbidden", func(t *testing.T) {
-		useless(t, l, old, m, patchOf(digestOf(old), good), func(a *answer) {
-			if strings.HasSuffix(a.req.URL.Path, string(digestOf(good))) {
-				a.plainly(http.StatusForbidden)
-			}
-		})
-	})
 	plain := []byte("not zstd")
 	pushBlob(t, reg.Addr(), plain)
 	t.Run("plain", func(t *testing.T) { useless(t, l, old, m, patchOf(fleetsync.FromNothing, plain), nil) })
@@ -171,8 +162,8 @@ func useless(t *testing.T, l *line, old, m []byte, patch fleetsync.AppPatch, tre
 	}
 }
 
-// TestABadLineDoesNotCondemnAPatch: a patch that the line did not let through is
-// tried again in the next rounds, and not for ever.
+// TestABadLineDoesNotCondemnAPatch: a patch that the line, or the login, did not let
+// through is tried again in the next rounds, and not for ever.
 func TestABadLineDoesNotCondemnAPatch(t *testing.T) {
 	reg, l := startLine(t)
 	old := text(moduleBytes)
@@ -181,106 +172,61 @@ func TestABadLineDoesNotCondemnAPatch(t *testing.T) {
 	for _, blob := range [][]byte{old, m, patch} {
 		pushBlob(t, reg.Addr(), blob)
 	}
+	for name, spoil := range map[string]func(a *answer){
+		"cut":       func(a *answer) { a.cut = -1 },
+		"forbidden": func(a *answer) { a.plainly(http.StatusForbidden) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, t.TempDir(), l.ref())
+			l.set(nil)
+			if err := g.bring(old); err != nil {
+				t.Fatal(err)
+			}
+			l.set(func(a *answer) {
+				if strings.HasSuffix(a.req.URL.Path, string(digestOf(patch))) {
+					spoil(a)
+				}
+			})
+			for range 3 {
+				if err := g.bring(m, patchOf(digestOf(old), patch)); err == nil || l.bytes.Load() > 0 {
+					t.Fatalf("%d bytes over a dead line: %v", l.bytes.Load(), err)
+				}
+			}
+			if err := g.bring(m, patchOf(digestOf(old), patch)); err != nil || l.bytes.Load() != moduleBytes {
+				t.Errorf("in the end %d bytes, want those of the whole module: %v", l.bytes.Load(), err)
+			}
+			g.want(m)
+		})
+	}
+}
+
+// TestAPatchMayTakeManyRounds as long as each brings some of it.
+func TestAPatchMayTakeManyRounds(t *testing.T) {
+	reg, l := startLine(t)
+	old := text(moduleBytes)
+	m := bytes.Clone(old)
+	copy(m[100_000:], module(4, 300_000))
+	patch := packed(t, m, old)
+	for _, blob := range [][]byte{old, patch} {
+		pushBlob(t, reg.Addr(), blob)
+	}
 	g := newGateway(t, t.TempDir(), l.ref())
 	if err := g.bring(old); err != nil {
 		t.Fatal(err)
 	}
-	dead := true
 	l.set(func(a *answer) {
-		if dead && strings.HasSuffix(a.req.URL.Path, string(digestOf(patch))) {
-			a.cut = -1
+		if a.cut = 50_000; a.ask%2 == 0 {
+			a.plainly(http.StatusForbidden) // ends the round
 		}
 	})
-	for range 3 {
-		if err := g.bring(m, patchOf(digestOf(old), patch)); err == nil || l.bytes.Load() > 0 {
-			t.Fatalf("%d bytes over a dead line: %v", l.bytes.Load(), err)
+	rounds := 0
+	for err := errors.New("not yet"); err != nil; rounds++ {
+		if err = g.bring(m, patchOf(digestOf(old), patch)); rounds > 10 {
+			t.Fatal(err)
 		}
-	}
-	if err := g.bring(m, patchOf(digestOf(old), patch)); err != nil || l.bytes.Load() != moduleBytes {
-		t.Errorf("in the end %d bytes, want those of the whole module: %v", l.bytes.Load(), err)
 	}
 	g.want(m)
-}
-
-// TestPatchingTakesTheMemoryOfBothModules, and what is only compressed a window.
-func TestPatchingTakesTheMemoryOfBothModules(t *testing.T) {
-	const size = 12 << 20
-	old := text(size)
-	m := edited(old)
-	patch := packed(t, m, old, zstd.WithWindowSize(64<<20))
-	plain := packed(t, m, nil)
-	taken := func(do func()) uint64 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		do()
-		runtime.ReadMemStats(&after)
-		return after.TotalAlloc - before.TotalAlloc
+	if got := l.bytes.Load(); got != int64(len(patch)) || rounds < 5 {
+		t.Errorf("%d bytes came in %d rounds, the patch has %d", got, rounds, len(patch))
 	}
-	got := taken(func() {
-		if out, err := fleetsync.ApplyPatch(patch, old, size); err != nil || !bytes.Equal(out, m) {
-			t.Errorf("patch: %d bytes, %v", len(out), err)
-		}
-	})
-	if got > size+2<<20 {
-		t.Errorf("a patch takes %d bytes beside the old module, the module has %d", got, size)
-	}
-	got = taken(func() {
-		if err := fleetsync.Inflate(bytes.NewReader(plain), size, 0, io.Discard); err != nil {
-			t.Error(err)
-		}
-	})
-	if got > 10<<20 {
-		t.Errorf("decompressing takes %d bytes", got)
-	}
-	got = taken(func() {
-		bomb := packed(t, make([]byte, 64<<20), nil, zstd.WithWindowSize(64<<20))
-		runtime.GC()
-		if err := fleetsync.Inflate(bytes.NewReader(bomb), size, 0, io.Discard); err == nil {
-			t.Error("a bomb is no error")
-		}
-	})
-	t.Logf("with making the bomb: %d MiB", got>>20)
-}
-
-func TestInflateGoesOnInTheMiddle(t *testing.T) {
-	m := text(100_000)
-	plain := packed(t, m, nil)
-	for _, from := range []int64{0, 1, 50_000, int64(len(m)) - 1} {
-		var out bytes.Buffer
-		if err := fleetsync.Inflate(bytes.NewReader(plain), int64(len(m)), from, &out); err != nil || !bytes.Equal(out.Bytes(), m[from:]) {
-			t.Errorf("from %d: %d bytes, %v", from, out.Len(), err)
-		}
-	}
-	full := errors.New("the disk is full")
-	if err := fleetsync.Inflate(bytes.NewReader(plain), int64(len(m)), 0, failing{full}); !errors.Is(err, full) {
-		t.Errorf("a cache that fails: %v", err)
-	}
-}
-
-type failing struct{ err error }
-
-func (f failing) Write([]byte) (int, error) { return 0, f.err }
-
-// FuzzPatch gives frames of strangers to both ways of making a module: they give
-// that many bytes or an error, and take no more memory than that.
-func FuzzPatch(f *testing.F) {
-	old := text(4000)
-	m := edited(old)
-	f.Add(packed(f, m, old), len(m))
-	f.Add(packed(f, m, nil), len(m))
-	f.Add(packed(f, m, nil), len(m)-1)
-	f.Add(append(packed(f, m, nil), packed(f, m, nil)...), len(m))
-	f.Add(packed(f, make([]byte, 1<<20), nil), 100)
-	f.Fuzz(func(t *testing.T, patch []byte, size int) {
-		size &= 1<<16 - 1
-		out, err := fleetsync.ApplyPatch(patch, old, int64(size))
-		if err == nil && len(out) != size {
-			t.Errorf("%d bytes of %d", len(out), size)
-		}
-		var w bytes.Buffer
-		err = fleetsync.Inflate(bytes.NewReader(patch), int64(size), 0, &w)
-		if err == nil && w.Len() != size || w.Len() > size+1 {
-			t.Errorf("decompressed: %d bytes of %d, %v", w.Len(), size, err)
-		}
-	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -15,7 +16,7 @@ import (
 )
 
 const (
-	patchTries  = 3        // rounds in which a patch may meet a bad line
+	patchTries  = 3        // rounds that bring nothing of a patch
 	patchMemory = 64 << 20 // bytes that 3 times a module may have: itself, what it is patched from and some
 )
 
@@ -64,6 +65,7 @@ func (p *Puller) modules(ctx context.Context, chosen []candidate, functions []ag
 	if err := p.sweep(keep); err != nil {
 		return err
 	}
+	maps.DeleteFunc(p.badPatches, func(d agent.Digest, _ int) bool { return !slices.Contains(next.Blobs, d) })
 	routes, err := p.routes(functions, patches)
 	if err != nil || len(routes) == 0 {
 		return err
@@ -141,8 +143,11 @@ func (p *Puller) fetchModule(ctx context.Context, w *route) error {
 		if err == nil || ctx.Err() != nil || errors.Is(err, agent.ErrFull) || errors.As(err, new(*busyError)) {
 			return err
 		}
-		if !errors.As(err, new(permanentError)) && !errors.Is(err, ErrDamaged) && !errors.Is(err, errPatch) {
-			p.badPatches[w.fn.Digest]++ // the line: the module would meet it as well
+		if !errors.Is(err, errAbsent) && !errors.Is(err, ErrDamaged) && !errors.Is(err, errPatch) {
+			// The line or the login: the module would meet it as well.
+			if begun, unread := p.cache.Unfinished(); unread != nil || w.patch.Size-begun[agent.Digest(w.patch.Digest)] >= w.left {
+				p.badPatches[w.fn.Digest]++
+			}
 			return err
 		}
 		p.badPatches[w.fn.Digest] = patchTries

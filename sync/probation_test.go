@@ -269,8 +269,8 @@ func TestProbationGoesOnAfterARestart(t *testing.T) {
 		if app := w.wantApp(t, "overheat", "probation", "1.1.0"); time.Until(app.Until) > 6*time.Minute {
 			t.Errorf("after a restart it ends in %s", time.Until(app.Until))
 		}
+		w.is("overheat@1.1.0", of(5, 0)) // since it started
 		w.begin()
-		w.is("overheat@1.1.0", of(5, 0))
 		<-time.After(time.Minute)
 		w.wantApp(t, "overheat", "probation", "1.1.0")
 		w.is("overheat@1.1.0", of(5, 1))
@@ -486,11 +486,16 @@ func TestRevokedOnProbationGoesBackAtOnce(t *testing.T) {
 // revoke takes a version back, of which assignments go to 1.0.0.
 func (w *watched) revoke(app, version string) {
 	w.t.Helper()
+	w.revokeFor(app, version, "1.0.0")
+}
+
+func (w *watched) revokeFor(app, version, replacement string) {
+	w.t.Helper()
 	repo, err := fleetsync.OpenFleet(w.t.Context(), w.access())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	plan, err := repo.Revoke(agent.AppVersion{Name: app, Version: version}, "1.0.0")
+	plan, err := repo.Revoke(agent.AppVersion{Name: app, Version: version}, replacement)
 	if err == nil {
 		_, err = repo.Push(w.t.Context(), plan, nil)
 	}
@@ -515,6 +520,8 @@ func TestStateOfAVersionIsWhereItsProbationWants(t *testing.T) {
 		}
 		where := func() (place, from string) {
 			t.Helper()
+			w.bench.run.mu.Lock()
+			defer w.bench.run.mu.Unlock()
 			fn := w.bench.run.now.Functions[0]
 			return fn.StateSpace, fn.StateFrom
 		}

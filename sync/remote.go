@@ -102,7 +102,7 @@ func (s *remoteStore) get(ctx context.Context, path string, header http.Header) 
 	resp, err := s.repo.Client.Do(req)
 	if err != nil {
 		cancel(nil)
-		return nil, err
+		return nil, s.advise(err)
 	}
 	resp.Body = newIdleBody(resp.Body, s.idle, cancel)
 	return resp, nil
@@ -162,7 +162,7 @@ func (s *remoteStore) position(resp *http.Response, d ocispec.Descriptor, offset
 func refused(resp *http.Response) error {
 	switch resp.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden: // some answer 403 for what is not there
-		return permanent(fmt.Errorf("registry answered %s: check the reference, and log in with docker login %s, or give the agent a docker config.json", resp.Status, resp.Request.URL.Host))
+		return permanent(fmt.Errorf("registry answered %s: "+loginAdvice, resp.Status, resp.Request.URL.Host))
 	}
 	err := fmt.Errorf("registry answered %s", resp.Status)
 	if pause := retryAfter(resp); pause > 0 {
@@ -175,11 +175,12 @@ func refused(resp *http.Response) error {
 }
 
 func (s *remoteStore) has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
-	return s.repo.Blobs().Exists(ctx, d)
+	there, err := s.repo.Blobs().Exists(ctx, d)
+	return there, s.advise(err)
 }
 
 func (s *remoteStore) push(ctx context.Context, d ocispec.Descriptor, data []byte) error {
-	return s.repo.Blobs().Push(ctx, d, bytes.NewReader(data))
+	return s.advise(s.repo.Blobs().Push(ctx, d, bytes.NewReader(data)))
 }
 
 func (s *remoteStore) resolve(ctx context.Context, tag string) (agent.Digest, error) {
@@ -187,7 +188,7 @@ func (s *remoteStore) resolve(ctx context.Context, tag string) (agent.Digest, er
 	if errors.Is(err, errdef.ErrNotFound) {
 		return "", nil
 	}
-	return agent.Digest(d.Digest), err
+	return agent.Digest(d.Digest), s.advise(err)
 }
 
 func (s *remoteStore) tagManifest(ctx context.Context, d ocispec.Descriptor, data []byte, tag string, was agent.Digest) error {
@@ -198,5 +199,5 @@ func (s *remoteStore) tagManifest(ctx context.Context, d ocispec.Descriptor, dat
 	if now != was {
 		return ErrMoved
 	}
-	return s.repo.Manifests().PushReference(ctx, d, bytes.NewReader(data), tag)
+	return s.advise(s.repo.Manifests().PushReference(ctx, d, bytes.NewReader(data), tag))
 }

@@ -188,6 +188,9 @@ func (r *FleetRepo) App(v agent.AppVersion) (*App, error) { return r.docs.app(v)
 // Publication counts what was published here; it grows each time.
 func (r *FleetRepo) Publication() int64 { return r.signed.Version() }
 
+// Fingerprint is of the first root, which devices are given: 64 hex digits.
+func (r *FleetRepo) Fingerprint() (string, error) { return trust.Fingerprint(r.keys.root) }
+
 // Manifest is the digest of what the tag points at.
 func (r *FleetRepo) Manifest() agent.Digest { return r.live.digest }
 

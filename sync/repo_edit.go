@@ -15,15 +15,27 @@ import (
 // revision is counted, its assignments keep their order.
 func (r *FleetRepo) Edit(change func(*Fleet) error) (*Plan, error) {
 	p := r.plan()
-	p.fleet = r.Fleet()
+	return p, r.Assign(p, change)
+}
+
+// Assign has a plan publish what change makes of the published fleet document, in
+// place of what the plan made of it.
+func (r *FleetRepo) Assign(p *Plan, change func(*Fleet) error) error {
+	p.fleet, p.fleetFile = r.Fleet(), ""
+	if data, there := r.docs[fleetFile]; there {
+		p.docs[fleetFile] = data
+	}
 	if err := change(p.fleet); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.edited(r); err != nil {
-		return nil, err
+		return err
+	}
+	if p.app != nil {
+		p.unassigned = !p.fleet.assigns(p.app.version())
 	}
 	p.prune()
-	return p, p.complete()
+	return p.complete()
 }
 
 // edited checks the fleet document of the plan as if it were in a file.
@@ -92,7 +104,7 @@ type RotateOptions struct {
 }
 
 // Rotate plans to hand a role over to new keys, with all roles that its keys sign
-// for, root excepted. The keys are made by Push. The root's keys must be there.
+// for, root excepted. The keys are made by Push; the root's must be there.
 func (r *FleetRepo) Rotate(role trust.Role, opts RotateOptions) (*Plan, error) {
 	roles := []trust.Role{trust.RoleTargets, trust.RoleFleet, trust.RoleSnapshot, trust.RoleTimestamp}
 	old := r.signed.Signers(role)
@@ -108,9 +120,16 @@ func (r *FleetRepo) Rotate(role trust.Role, opts RotateOptions) (*Plan, error) {
 			return !slices.Equal(r.signed.Signers(other).Keys, old.Keys)
 		})
 	}
+	ring, err := r.ring()
+	if err == nil { // before new keys are made that nothing would use
+		err = r.signed.CanSign(ring, trust.RoleRoot)
+	}
+	if err != nil {
+		return nil, err
+	}
 	to := trust.Signers{Threshold: old.Threshold}
 	for _, name := range old.Keys {
-		to.Keys = append(to.Keys, r.keys.freeName(name))
+		to.Keys = append(to.Keys, r.keys.freeName(name, to.Keys))
 	}
 	p := r.plan()
 	p.rekeyed = fmt.Sprintf("%s signed by the new key %s", joinRoles(roles), strings.Join(to.Keys, ", "))

@@ -105,7 +105,7 @@ func TestRevokeTakesAReplacement(t *testing.T) {
 		r := rollout(b)
 		bad := agent.AppVersion{Name: "overheat", Version: "1.1.0"}
 		_, err := r.Revoke(bad, "")
-		wantErr(t, err, "overheat@1.1.0 is assigned by assignment 1 of the fleet: say what those devices run instead, another version or none")
+		wantErr(t, err, "overheat@1.1.0 is assigned by assignment 1 of the fleet: say with --replace what its devices run instead, another version or none")
 		_, err = r.Revoke(bad, "1.1.0")
 		wantErr(t, err, "cannot replace itself")
 		_, err = r.Revoke(bad, "9.0.0")
@@ -166,6 +166,36 @@ func TestRotate(t *testing.T) {
 	_, err = fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Access: b.access(), AppFile: b.app("overheat", "6.6.6", 5, 5000)})
 	wantErr(t, err, "release-2.pem")
 	check(t, b.puller(b.ref)) // a device with the first root follows
+}
+
+func TestRotateManyRootKeys(t *testing.T) {
+	b := newBench(t, "oci-layout:"+t.TempDir()+"/plant")
+	access := fleetsync.Access{Ref: b.ref, Keys: t.TempDir() + "/keys"}
+	if _, err := fleetsync.InitFleet(t.Context(), fleetsync.InitOptions{Access: access, RootKeys: 3, Threshold: 2}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := fleetsync.OpenFleet(t.Context(), access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.Rotate(trust.RoleRoot, fleetsync.RotateOptions{})
+	wantLines(t, p.Diff(), "keys: + root signed by the new key root-4, root-5, root-6")
+	push(t, r, p, err)
+
+	for _, name := range []string{"root-5.pem", "root-6.pem"} {
+		if err := os.Remove(filepath.Join(access.Keys, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := filepath.Glob(access.Keys + "/*.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Rotate(trust.RoleTargets, fleetsync.RotateOptions{})
+	wantErr(t, err, "1 of 2 signatures cannot be made", "root-5.pem", "root-6.pem")
+	if after, _ := filepath.Glob(access.Keys + "/*.pem"); !slices.Equal(before, after) {
+		t.Errorf("a rotation that was refused left keys: %v, before: %v", after, before)
+	}
 }
 
 func TestEncryptedKeys(t *testing.T) {

@@ -78,7 +78,7 @@ func newKeys(dir string, note KeysNote) (*keysFolder, error) {
 		return nil, err
 	}
 	if unfinished == nil || noted && was != note || !noted && len(there) > 0 {
-		return nil, fmt.Errorf("%s holds the keys of %s already: name another folder", dir, cmp.Or("fleet "+was.Name, "a fleet"))
+		return nil, fmt.Errorf("%s holds the keys of %s already: name another folder with --keys, or another fleet with --name", dir, cmp.Or("fleet "+was.Name, "a fleet"))
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the keys folder: %w", err)

@@ -37,6 +37,14 @@ type Plan struct {
 // Warnings are things that work otherwise than written, or soon no more.
 func (p *Plan) Warnings() []string { return p.warnings }
 
+// App is the version that it publishes, zero if none.
+func (p *Plan) App() agent.AppVersion {
+	if p.app == nil {
+		return agent.AppVersion{}
+	}
+	return p.app.version()
+}
+
 // Revision is the fleet document's, once the plan is pushed.
 func (p *Plan) Revision() int64 {
 	if p.fleet == nil {

@@ -76,6 +76,20 @@ func OnlineTopic(fleet, device string) string {
 	return topicPrefix + fleet + "/" + device + "/online"
 }
 
+// ReportOf is what fleet sync has to say in the report of a device.
+func ReportOf(device string, s agent.SyncStatus) Report {
+	r := Report{
+		Device: device, Fleet: s.Fleet, Revision: s.Revision, Root: s.Root, Checked: s.Checked, Expires: s.Expires,
+		Error: s.Error, Apps: s.Apps,
+	}
+	for _, app := range s.Apps { // they say it themselves
+		if app.Reason != "" {
+			r.Error = strings.Trim(strings.Replace(r.Error, app.Reason, "", 1), "; ")
+		}
+	}
+	return r
+}
+
 // Encode gives a report as it is sent: JSON of at most 2,000 bytes. Long texts are
 // cut, and of many apps those that are well are left out first.
 func (r Report) Encode() []byte {

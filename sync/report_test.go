@@ -44,14 +44,24 @@ func TestReportIsSmallWhateverItTells(t *testing.T) {
 		long.Apps = append(long.Apps, agent.AppStatus{Name: fmt.Sprint("app", i), Version: "1.0.0", State: state, Reason: strings.Repeat("<é\x00", 1000)})
 	}
 	data = long.Encode()
-	back, err = fleetsync.ParseReport(data)
-	if err != nil || len(data) > 2000 {
+	if _, err = fleetsync.ParseReport(data); err != nil || len(data) > 2000 {
 		t.Fatalf("%d bytes, %v", len(data), err)
 	}
 	long.Device = "gw1"
 	data = long.Encode()
 	if back, err = fleetsync.ParseReport(data); err != nil || len(data) > 2000 || back.Left+len(back.Apps) != 102 || back.Apps[len(back.Apps)-1].State != "quarantined" {
 		t.Errorf("%d bytes, %v, %d apps and %d left out: %+v", len(data), err, len(back.Apps), back.Left, back.Apps)
+	}
+}
+
+// What apps say themselves is not said again as an error.
+func TestReportOfSaysThingsOnce(t *testing.T) {
+	held := "a@2 cannot run here; a target is missing"
+	r := fleetsync.ReportOf("gw7", agent.SyncStatus{
+		Fleet: "west", Revision: 4, Error: "no route; " + held, Apps: []agent.AppStatus{{Name: "a", State: "held", Reason: held}},
+	})
+	if r.Error != "no route" || r.Device != "gw7" || r.Fleet != "west" || r.Revision != 4 || len(r.Apps) != 1 {
+		t.Errorf("%+v", r)
 	}
 }
 

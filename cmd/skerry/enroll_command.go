@@ -86,7 +86,7 @@ func (e *enroller) run() error {
 	if e.opts.claim != nil && !strings.HasPrefix(e.claim, claimMark) {
 		en.use(e.opts.claim, e.claim)
 	}
-	en.told("this device is %s (id: %s); its identity is in %s/%s", id.ID, id.From, en.data, identityDir)
+	en.told("this device is %s (id: %s); its identity is in %s/%s: start the agent, or start it again", id.ID, id.From, en.data, identityDir)
 	if e.csr != "" {
 		if err := en.request(id.ID, e.csr); err != nil {
 			return err

@@ -7,13 +7,16 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/skerry-edge/skerry/internal/testbed"
+	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
 // sign writes a certificate for a request to a file, by an authority of its own.
@@ -37,9 +40,11 @@ func sign(t *testing.T, file string, request *x509.CertificateRequest) {
 // A gateway that has a claim and no configuration of its own enrols when it starts, and
 // reports to its fleet with the credentials that the claim has.
 func TestADeviceEnrolsWhenItStarts(t *testing.T) {
-	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{Users: map[string]string{"dev-gw9": canary + "claim", "ops": "ops"}})
+	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{
+		Users: map[string]string{"gw9": canary + "claim", "ops": "ops", "ci": "ci"}, Config: "acl_file " + documentedRights(t, "west") + "\n",
+	})
 	c := someClaim()
-	c.One, c.ID, c.Broker.URL, c.Broker.CA = true, "gw9", broker.URL, ""
+	c.One, c.ID, c.Broker.URL, c.Broker.CA, c.Broker.Username = true, "gw9", broker.URL, "", "%i"
 	text, err := c.encode()
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +64,17 @@ func TestADeviceEnrolsWhenItStarts(t *testing.T) {
 		t.Errorf("seen is %s", seen)
 	}
 	leaks(t, "the report", seen)
+	r.write("ci", "ci\n")
+	hint := fleetsync.Hint{Revision: 3}
+	if err := publishHint(t.Context(), brokerAccess{URL: broker.URL, Username: "ci", PasswordFile: r.path("ci")}, "west", hint); err != nil {
+		t.Fatal(err)
+	}
+	testbed.Eventually(t, time.Minute, "the hint is known", func() error {
+		if seen, err = status(); err == nil && !strings.Contains(seen, `"hinted": 3`) {
+			err = errors.New(seen)
+		}
+		return err
+	})
 	if _, err := os.Stat(r.path("claim")); err == nil {
 		t.Error("a claim for one device is still there after its use")
 	}
@@ -71,6 +87,25 @@ func TestADeviceEnrolsWhenItStarts(t *testing.T) {
 	if s := r.status(); s.Device != "gw9" {
 		t.Errorf("the device is %s", s.Device)
 	}
+}
+
+// documentedRights is a file of the rights that docs/fleet.md shows for mosquitto.
+func documentedRights(t *testing.T, fleet string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/fleet.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```\n# devices\n")
+	rights, _, _ := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("docs/fleet.md has no rights for mosquitto")
+	}
+	path := filepath.Join(t.TempDir(), "rights")
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(rights, "plant-west", fleet)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // A person enrols a device, and sees who it is.

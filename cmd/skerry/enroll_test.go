@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -47,127 +46,6 @@ func enrolmentOf(t *testing.T, data string, m machine) (*enrolment, *[]string) {
 		data: data, root: m.root(t), now: func() (time.Time, bool) { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), true },
 		told: func(format string, args ...any) { *told = append(*told, fmt.Sprintf(format, args...)) },
 	}, told
-}
-
-func TestIDsAreDerived(t *testing.T) {
-	dmi := "4C4C4544-0051-3510-8052-B4C04F4A3132\n"
-	mac := machine{"sys/class/net/eth0/device/x": "", "sys/class/net/eth0/address": "b8:27:eb:00:00:01\n", "sys/class/net/eth0/addr_assign_type": "0\n"}
-	for _, tt := range []struct {
-		m        machine
-		source   string
-		id, from string
-	}{
-		{pi("10000000a1b2c3d4", "c1"), "", "10000000a1b2c3d4", "serial"},
-		{pi("10000000A1B2C3D4", "c1"), "", "10000000a1b2c3d4", "serial"},
-		{machine{"sys/firmware/devicetree/base/serial-number": "abc-123\x00"}, "", "abc-123", "serial"},
-		{machine{"sys/class/dmi/id/product_uuid": dmi, "etc/machine-id": "0123456789abcdef0123456789abcdef\n"}, "", "4c4c4544-0051-3510-8052-b4c04f4a3132", "product"},
-		{pi("0000000000000000", "c1"), "", "1f84a753f93146ef82c985388812db07", "machine-id"},
-		{pi("10000000a1b2c3d4", "c1"), "machine-id", "1f84a753f93146ef82c985388812db07", "machine-id"},
-		{machine{"sys/class/dmi/id/product_uuid": "03000200-0400-0500-0006-000700080009\n"}, "", "", ""},
-		{machine{"sys/class/dmi/id/product_uuid": "ffffffff-ffff-ffff-ffff-ffffffffffff\n"}, "", "", ""},
-		{machine{"proc/device-tree/serial-number": "To be filled by O.E.M.\n"}, "", "", ""},
-		{machine{"proc/device-tree/serial-number": "a b c d e f g\n"}, "", "", ""},
-		{machine{"etc/machine-id": "uninitialized\n"}, "", "", ""},
-		{machine{"etc/machine-id": ""}, "machine-id", "", ""},
-		{mac, "", "", ""},
-	} {
-		id, from, err := deriveID(tt.m.root(t), tt.source)
-		if id != tt.id || from != tt.from || (err == nil) != (tt.id != "") {
-			t.Errorf("%v: %q from %q, %v; want %q", tt.m, id, from, err, tt.id)
-		}
-	}
-	mac["sys/class/net/veth0/address"] = "0a:00:00:00:00:01\n"
-	mac["sys/class/net/usb0/device/x"], mac["sys/class/net/usb0/address"], mac["sys/class/net/usb0/addr_assign_type"] = "", "0a:00:00:00:00:02\n", "1\n"
-	if h := readHardware(mac.root(t)); !reflect.DeepEqual(h, hardware{MACs: []string{"b8:27:eb:00:00:01"}}) {
-		t.Errorf("the hardware is %+v: addresses that are made up count", h)
-	}
-}
-
-func TestHardwareDiffers(t *testing.T) {
-	for _, tt := range []struct {
-		was, is hardware
-		differs bool
-	}{
-		{hardware{Serial: "a1", Card: "c1"}, hardware{Serial: "a1", Card: "c2"}, false}, // its card was replaced
-		{hardware{Serial: "a1", Card: "c1"}, hardware{Serial: "a2", Card: "c1"}, true},  // its card is in another board
-		{hardware{Product: "p1", MACs: []string{"m1"}}, hardware{MACs: []string{"m1", "m2"}}, false},
-		{hardware{Product: "p1", MACs: []string{"m1"}}, hardware{MACs: []string{"m2"}}, true}, // who may not read the first
-		{hardware{Product: "p1"}, hardware{Product: "p2", Card: "c1"}, true},
-		{hardware{Card: "c1"}, hardware{Card: "c2"}, true},
-		{hardware{Serial: "a1"}, hardware{Product: "p1"}, false}, // nobody can tell
-		{hardware{}, hardware{Serial: "a1"}, false},
-	} {
-		if got := tt.was.differs(tt.is); (got != "") != tt.differs {
-			t.Errorf("%+v and then %+v: %q", tt.was, tt.is, got)
-		}
-	}
-}
-
-// someClaim is one for a fleet with a broker.
-func someClaim() *claim {
-	return &claim{
-		Fleet: "west", Labels: []string{"site=west", "hw=pi5"},
-		Broker: claimBroker{URL: "mqtts://hub.example", Username: "dev-%i", Password: canary + "claim", CA: "pem"},
-	}
-}
-
-func TestClaimsAreWords(t *testing.T) {
-	c := someClaim()
-	c.Expires = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	text, err := c.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	folded := strings.ReplaceAll(text, "e", "e\r\n ")
-	for _, given := range []string{text, text + "\n", folded} {
-		if back, err := parseClaim(given); err != nil || !reflect.DeepEqual(back, c) {
-			t.Errorf("came back as %+v, %v", back, err)
-		}
-	}
-	for _, bad := range []string{"", "x", text[:len(text)-1], text[:len(text)/2], strings.Replace(text, "e", "f", 1), strings.Replace(text, "claim-1", "claim-2", 1), strings.Repeat("a", 100_000)} {
-		if _, err := parseClaim(bad); err == nil {
-			t.Errorf("%.40s is taken", bad)
-		} else {
-			leaks(t, "an error", err.Error())
-		}
-	}
-	for want, change := range map[string]func(*claim){
-		"names no registry":       func(c *claim) { c.Broker = claimBroker{} },
-		"an id is for one":        func(c *claim) { c.ID = "gw7" },
-		"id is 1 to 64":           func(c *claim) { c.ID, c.One = "gw 7", true },
-		"fleet is 1 to 64":        func(c *claim) { c.Fleet = "../x" },
-		"root of keys":            func(c *claim) { c.Registry = claimRegistry{Ref: "oci://h/f", Root: "{}"} },
-		"has more than one line":  func(c *claim) { c.Broker.Password = "a\nb" },
-		"another release of sker": func(c *claim) { c.Labels = nil },
-	} {
-		c := someClaim()
-		change(c)
-		text, err := c.encode()
-		if strings.HasPrefix(want, "another") {
-			data := []byte(`{"v":2}`)
-			text = strings.Join([]string{claimMark, "eyJ2IjoyfQ", claimSum(data)}, ":")
-		}
-		if err == nil {
-			_, err = parseClaim(text)
-		}
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %s", err, want)
-		}
-	}
-}
-
-func FuzzClaim(f *testing.F) {
-	text, err := someClaim().encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(text)
-	f.Add(claimMark + "::")
-	f.Fuzz(func(t *testing.T, text string) {
-		if c, err := parseClaim(text); err == nil && c.check() != nil {
-			t.Error("a claim that is taken is refused")
-		}
-	})
 }
 
 // A claim becomes files that only the agent reads, and a part of its configuration.

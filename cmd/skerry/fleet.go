@@ -67,7 +67,11 @@ func (p *fleetFlags) open(cmd *cobra.Command) (*fleetsync.FleetRepo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fleetsync.OpenFleet(cmd.Context(), access)
+	repo, err := fleetsync.OpenFleet(cmd.Context(), access)
+	if errors.Is(err, fleetsync.ErrNoKeys) {
+		err = usageError{err}
+	}
+	return repo, err
 }
 
 // access finds the folder of keys.

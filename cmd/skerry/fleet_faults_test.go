@@ -64,7 +64,7 @@ func (f *fleetRig) well(v int) {
 // TestFleetUpdateOnAFullDisk fills the disk while an update comes: what ran runs on,
 // and once there is room the update comes, without help.
 func TestFleetUpdateOnAFullDisk(t *testing.T) {
-	f := newFleetRig(t, "limits: {disk: 48MiB}")
+	f := newFleetRig(t, "limits: {disk: 48MiB}", 1, 3)
 	data := (&uplinkRig{rig: f.rig}).onSmallDisk("64m")
 	f.well(1)
 	f.link.Set(slowly)
@@ -87,7 +87,7 @@ func (f *fleetRig) blob(digest string) string {
 // TestFleetUpdateFromASickRegistry: a module that is damaged on the registry's disk
 // and mended, and a registry that is started again in mid-download.
 func TestFleetUpdateFromASickRegistry(t *testing.T) {
-	f := newFleetRig(t, "")
+	f := newFleetRig(t, "", 1, 3)
 	f.start()
 	f.well(1)
 	module := marked(t, 3, "out/", 2)
@@ -99,7 +99,8 @@ func TestFleetUpdateFromASickRegistry(t *testing.T) {
 	overwriteFile(t, path, module)
 	f.gets(500_000)
 	f.registry.Stop()
-	f.stays(1, "connect")
+	wait(time.Second)
+	f.stays(1)
 	f.registry.Restart()
 	f.well(3)
 }
@@ -107,7 +108,7 @@ func TestFleetUpdateFromASickRegistry(t *testing.T) {
 // TestFleetWithDamagedPins starts with files of what was accepted and of what runs that
 // are empty, cut off or garbled, and then with such values in all their copies.
 func TestFleetWithDamagedPins(t *testing.T) {
-	f := newFleetRig(t, "")
+	f := newFleetRig(t, "", 1, 2)
 	f.start()
 	f.well(1)
 	f.assign(2) // so that both files of each pin are there

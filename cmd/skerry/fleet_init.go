@@ -67,6 +67,10 @@ func (p *fleetFlags) initOptions(opts *fleetsync.InitOptions) error {
 	if opts.RootKeys < 1 || opts.RootKeys > 16 || opts.Threshold < 1 || opts.Threshold > opts.RootKeys {
 		return usageError{fmt.Errorf("%d of %d root keys: 1 to 16 keys, and as many of them as must sign", opts.Threshold, opts.RootKeys)}
 	}
+	var err error
+	if p.to, err = fromAnywhere(p.to); err != nil {
+		return usageError{err}
+	}
 	name, err := fleetsync.RefName(p.to)
 	if err != nil {
 		return usageError{err}
@@ -81,6 +85,17 @@ func (p *fleetFlags) initOptions(opts *fleetsync.InitOptions) error {
 	}
 	opts.Access, err = p.access()
 	return err
+}
+
+// fromAnywhere makes a reference to a folder one that holds in other folders too: it
+// is noted with the keys and in the devices' configuration.
+func fromAnywhere(ref string) (string, error) {
+	dir, isDir := strings.CutPrefix(ref, layoutScheme)
+	if !isDir || dir == "" {
+		return ref, nil
+	}
+	dir, err := filepath.Abs(dir)
+	return layoutScheme + dir, err
 }
 
 // deviceYAML is a configuration for the fleet's devices.
@@ -99,12 +114,12 @@ registry:
 `, made.Name, made.Ref, made.Fingerprint)
 	fmt.Fprintf(&b, "    %s\n", strings.TrimSpace(string(made.Root)))
 	b.WriteString(`
-# To be woken and to report (docs/fleet.md), name a broker: url, or one of those below.
+# To be woken and to report (docs/fleet.md), add a url, or the name of a broker below.
 fleet: {name: `+made.Name+`}
 
-# Where the sensors are; or broker: {listen: "0.0.0.0:1883", …} for one of its own.
-brokers:
-  - {name: plant, url: "tcp://localhost:1883"}
+# Where the sensors are: brokers to connect to, or one of its own.
+# brokers: [{name: plant, url: "tcp://192.0.2.7:1883"}]
+# broker: {listen: "0.0.0.0:1883", users: [{name: sensors, password_file: sensors.password}]}
 `)
 	return []byte(b.String())
 }

@@ -22,7 +22,7 @@ func TestFleetKill9(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("TEST_KILLS")); err == nil {
 		kills = n
 	}
-	f := newFleetRig(t, "")
+	f := newFleetRig(t, "", 1, 2, 3, 4)
 	f.link.Set(testbed.Link{Rate: 4 << 20, CutDown: 100_000, Loss: 0.001, Stall: 300 * time.Millisecond})
 	f.start()
 	f.running(2)
@@ -55,7 +55,10 @@ func TestFleetKill9(t *testing.T) {
 		began := time.Now()
 		f.start()
 		f.eventually("a version runs again", func(s agent.Status) bool { return len(s.Functions) == 2 })
-		recovery = append(recovery, time.Since(began))
+		took := time.Since(began)
+		if recovery = append(recovery, took); took > 5*time.Second {
+			t.Logf("it took %s from start to running:\n%s", took, f.proc.Output())
+		}
 	}
 	f.runs(target)
 	f.books.sees(target)

@@ -96,7 +96,8 @@ type fleetRig struct {
 	versions map[string]string // functions and their modules, by "ledger@1.0.1"
 }
 
-func newFleetRig(t *testing.T, gateway string) *fleetRig {
+// newFleetRig publishes some of the versions, and assigns the 1st.
+func newFleetRig(t *testing.T, gateway string, versions ...int) *fleetRig {
 	t.Helper()
 	f := &fleetRig{
 		registry: testbed.StartRegistry(t, testbed.RegistryOptions{}), broker: testbed.StartMosquitto(t, testbed.MosquittoOptions{}),
@@ -112,7 +113,7 @@ brokers: [{name: plant, url: '%s'}]
 targets: [{name: central, kind: cloudevents, url: '%s', in_flight: %d}]
 registry: {ref: 'oci://%s/acme/fleet:latest', root_file: root.json, poll: 1s}
 %s`, f.broker.URL, f.books.URL, centralJobs, testbed.Addr(f.link.Port), gateway))
-	for v := 1; v <= markedVersions; v++ {
+	for _, v := range versions {
 		f.publishMarked(v)
 	}
 	f.assign(1)
@@ -210,10 +211,10 @@ type marks struct {
 	t     *testing.T
 	plant *testbed.Plant
 	mu    sync.Mutex
-	epoch int          // of the newest assignment
-	seen  int          // of the newest mark that came
-	least map[int]int  // by number of the second function: the oldest epoch that may run it
-	came  map[int]int  // by number of the second function: how often its follow-up came
+	epoch int         // of the newest assignment
+	seen  int         // of the newest mark that came
+	least map[int]int // by number of the second function: the oldest epoch that may run it
+	came  map[int]int // by number of the second function: how often its follow-up came
 	ids   map[string]int
 	total [markedVersions + 1]int // follow-ups by version
 }

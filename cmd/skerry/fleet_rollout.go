@@ -13,14 +13,14 @@ import (
 )
 
 // editing makes a command that edits the published fleet document.
-func editing(cmd *cobra.Command, edit func(f *fleetsync.Fleet, words []string) error) *cobra.Command {
+func editing(cmd *cobra.Command, edit func(repo *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error) *cobra.Command {
 	var p fleetFlags
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
 		repo, err := p.open(cmd)
 		if err != nil {
 			return err
 		}
-		plan, err := repo.Edit(func(f *fleetsync.Fleet) error { return edit(f, words) })
+		plan, err := repo.Edit(func(f *fleetsync.Fleet) error { return edit(repo, f, words) })
 		if err != nil {
 			return err
 		}
@@ -42,19 +42,24 @@ the others of its app, for all devices. At 100 percent those that it leaves
 without effect go.`,
 		Example: "  skerry fleet promote overheat 1.4.0 --percent 10\n  skerry fleet promote overheat 1.4.0",
 		Args:    words(2, "an app and its version"),
-	}, func(f *fleetsync.Fleet, words []string) error {
+	}, func(repo *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error {
 		n, err := parsePercent(percent)
 		if err != nil {
 			return usageError{fmt.Errorf("--percent %s: %w", percent, err)}
 		}
-		return promote(f, agent.AppVersion{Name: words[0], Version: words[1]}, n)
+		v := agent.AppVersion{Name: words[0], Version: words[1]}
+		if _, err := repo.App(v); err != nil {
+			return usageError{err}
+		}
+		promote(f, v, n)
+		return nil
 	})
 	cmd.Flags().StringVar(&percent, "percent", percent, "of the devices that the assignment selects")
 	return cmd
 }
 
 // promote sets the percentage of the assignments of a version.
-func promote(f *fleetsync.Fleet, v agent.AppVersion, percent float64) error {
+func promote(f *fleetsync.Fleet, v agent.AppVersion, percent float64) {
 	named := func(a fleetsync.Assignment) bool { return a.App == v.Name && a.Version == v.Version }
 	if !slices.ContainsFunc(f.Assignments, named) {
 		at := slices.IndexFunc(f.Assignments, func(a fleetsync.Assignment) bool { return a.App == v.Name })
@@ -81,7 +86,6 @@ func promote(f *fleetsync.Fleet, v agent.AppVersion, percent float64) error {
 		}
 	}
 	f.Assignments = out
-	return nil
 }
 
 func fleetPauseCommand() *cobra.Command {
@@ -92,7 +96,7 @@ func fleetPauseCommand() *cobra.Command {
 skerry fleet resume. A version that is revoked stops all the same.`,
 		Example: "  skerry fleet pause\n  skerry fleet pause overheat",
 		Args:    args(0, 1),
-	}, func(f *fleetsync.Fleet, words []string) error { return setPaused(f, words, true) })
+	}, func(_ *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error { return setPaused(f, words, true) })
 }
 
 func fleetResumeCommand() *cobra.Command {
@@ -101,7 +105,7 @@ func fleetResumeCommand() *cobra.Command {
 		Short:   "End a pause",
 		Example: "  skerry fleet resume overheat",
 		Args:    args(0, 1),
-	}, func(f *fleetsync.Fleet, words []string) error { return setPaused(f, words, false) })
+	}, func(_ *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error { return setPaused(f, words, false) })
 }
 
 func setPaused(f *fleetsync.Fleet, app []string, paused bool) error {
@@ -228,7 +232,7 @@ that name it need a replacement: another version, or none.`,
 			}
 			plan, err := repo.Revoke(agent.AppVersion{Name: words[0], Version: words[1]}, replace)
 			if err != nil {
-				return err
+				return usageError{err}
 			}
 			return p.finish(cmd, repo, plan)
 		},

@@ -33,8 +33,12 @@ func fleetShowCommand() *cobra.Command {
 			}
 			if p.output == "json" {
 				file, expires := repo.Expires()
+				root, err := repo.Fingerprint()
+				if err != nil {
+					return err
+				}
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{
-					"ref": repo.Ref(), "publication": repo.Publication(), "manifest": repo.Manifest(),
+					"ref": repo.Ref(), "root": root, "publication": repo.Publication(), "manifest": repo.Manifest(),
 					"expires": expires, "expires_file": file, "fleet": repo.Fleet(), "apps": appNames(repo.Apps()),
 				})
 			}
@@ -56,7 +60,12 @@ func appNames(apps []agent.AppVersion) []string {
 func printFleet(w io.Writer, repo *fleetsync.FleetRepo) error {
 	fleet := repo.Fleet()
 	_, expires := repo.Expires()
+	root, err := repo.Fingerprint()
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "fleet %s at %s\n", repo.Name(), repo.Ref())
+	fmt.Fprintf(w, "  root sha256 %s\n", root)
 	fmt.Fprintf(w, "  revision %d, publication %d, signed until %s\n", fleet.Metadata.Revision, repo.Publication(), expires.Format(time.DateOnly))
 	if fleet.Paused {
 		fmt.Fprintln(w, "  PAUSED: every device keeps what it runs")

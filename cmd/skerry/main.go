@@ -116,9 +116,9 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	meant := "see skerry --help"
+	meant := "see " + cmd.CommandPath() + " --help"
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		meant = "did you mean skerry " + near[0] + "?"
+		meant = "did you mean " + cmd.CommandPath() + " " + near[0] + "?"
 	}
 	return usageError{fmt.Errorf("there is no command %q: %s", args[0], meant)}
 }

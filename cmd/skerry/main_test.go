@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(env *testscript.Env) error {
 		env.Setenv("EXAMPLES", examples)
+		env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config")) // where fleets' keys go
 		return nil
 	}})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,6 +19,7 @@ import (
 func publishCommand() *cobra.Command {
 	var p fleetFlags
 	var noStart bool
+	var percent string
 	cmd := &cobra.Command{
 		Use:   "publish app.yaml [fleet.yaml]",
 		Short: "Sign an app, and who runs it, and put them into the fleet's registry",
@@ -31,8 +33,10 @@ a function gains marked, and a person is asked, unless --yes.
 
 With a fleet document, that decides which devices run which version. Without
 one, the first publish of an app gives it to every device, and later ones move
-its only unconditional assignment to the new version.`,
+its only unconditional assignment to the new version. With --percent a part of
+the devices gets it, and the others keep theirs (skerry fleet promote then).`,
 		Example: `  skerry publish app.yaml
+  skerry publish app.yaml --percent 10
   skerry publish app.yaml fleet.yaml --yes --hint mqtts://hub.example:8883
   skerry publish fleet.yaml --fleet plant-west`,
 		Args: args(1, 2),
@@ -50,6 +54,9 @@ its only unconditional assignment to the new version.`,
 				return err
 			}
 			plan, err := repo.Plan(app, fleet, checks)
+			if err == nil && percent != "" {
+				err = assignPart(repo, plan, app, fleet, percent)
+			}
 			if err != nil {
 				return manifestError(err)
 			}
@@ -58,8 +65,24 @@ its only unconditional assignment to the new version.`,
 	}
 	p.flags(cmd)
 	p.asking(cmd)
+	cmd.Flags().StringVar(&percent, "percent", "", "give the version to so many of the devices, before what they are assigned now")
 	cmd.Flags().BoolVar(&noStart, "no-start", false, "do not try whether each function starts")
 	return cmd
+}
+
+// assignPart gives the plan's app to a part of the devices.
+func assignPart(repo *fleetsync.FleetRepo, plan *fleetsync.Plan, app, fleet, percent string) error {
+	n, err := parsePercent(percent)
+	switch {
+	case err != nil:
+		return usageError{fmt.Errorf("--percent %s: %w", percent, err)}
+	case fleet != "" || app == "":
+		return usageError{errors.New("--percent is for an app without a fleet document: write percent into its assignments there")}
+	}
+	return repo.Assign(plan, func(f *fleetsync.Fleet) error {
+		promote(f, plan.App(), n)
+		return nil
+	})
 }
 
 func printPublished(w io.Writer, r *fleetsync.PublishResult, output string) error {
@@ -81,7 +104,11 @@ func printPublished(w io.Writer, r *fleetsync.PublishResult, output string) erro
 	for _, m := range r.Modules {
 		fmt.Fprintf(&b, "  %s  %s  %s\n", m.Function, m.Digest, agent.BytesText(m.Size))
 		for _, patch := range m.Patches {
-			fmt.Fprintf(&b, "    patch of %s  %s\n", agent.Digest(patch.From).Short(), agent.BytesText(patch.Size))
+			what := "compressed"
+			if !patch.Whole() {
+				what = "patch of " + agent.Digest(patch.From).Short()
+			}
+			fmt.Fprintf(&b, "    %s  %s\n", what, agent.BytesText(patch.Size))
 		}
 	}
 	if r.Unassigned {

@@ -20,13 +20,12 @@ import (
 func (d *device) report() fleetsync.Report {
 	s := d.status()
 	now, sure := wallClock()
-	r := fleetsync.Report{
-		Device: s.Device, Time: now, ClockSure: sure, Agent: version, Started: s.Started,
-		Arch: runtime.GOARCH, Engine: "compiler", Fleet: cmp.Or(s.Sync.Fleet, d.cfg.Fleet.Name), Revision: s.Sync.Revision,
-		Generation: s.Generation, Root: s.Sync.Root, Checked: s.Sync.Checked, Expires: s.Sync.Expires,
-		Error: joinSentences(syncError(&s.Sync), s.Store.Error), Apps: s.Sync.Apps, Dead: s.Store.Dead,
-		Disk: fleetsync.ReportDisk{Free: freeBytes(d.cfg.Data), Used: s.Store.JournalBytes, Quota: s.Store.QuotaBytes, Low: isLow(s.Store, false)},
-	}
+	r := fleetsync.ReportOf(s.Device, s.Sync)
+	r.Time, r.ClockSure, r.Started, r.Agent = now, sure, s.Started, version
+	r.Arch, r.Engine, r.Generation, r.Dead = runtime.GOARCH, "compiler", s.Generation, s.Store.Dead
+	r.Fleet = cmp.Or(r.Fleet, d.cfg.Fleet.Name)
+	r.Error = joinSentences(r.Error, s.Store.Error)
+	r.Disk = fleetsync.ReportDisk{Free: freeBytes(d.cfg.Data), Used: s.Store.JournalBytes, Quota: s.Store.QuotaBytes, Low: isLow(s.Store, false)}
 	if wasm.Interpreted() {
 		r.Engine = "interpreter"
 	}
@@ -57,17 +56,6 @@ func runningApps(names []string) (apps []agent.AppStatus) {
 		apps = append(apps, agent.AppStatus{Name: name, Version: running, State: "good"})
 	}
 	return apps
-}
-
-// syncError is what is wrong beside what the apps say.
-func syncError(s *agent.SyncStatus) string {
-	text := s.Error
-	for _, app := range s.Apps {
-		if app.Reason != "" {
-			text = strings.Trim(strings.Replace(text, app.Reason, "", 1), "; ")
-		}
-	}
-	return text
 }
 
 // joinSentences joins those that are not empty.

@@ -138,11 +138,9 @@ func (w *world) step(ctx context.Context, name string, percent float64, target s
 func (w *world) reports() []Report {
 	var out []Report
 	for _, d := range w.devices {
-		s := d.pull.Status()
-		out = append(out, Report{Online: !d.isAway(), Report: fleetsync.Report{
-			Device: d.id, Labels: d.labels, Time: w.now(), ClockSure: true, Agent: "simulated", Started: w.start, Arch: w.is.Arch, Engine: "compiler",
-			Fleet: FleetName, Revision: s.Revision, Generation: uint64(max(s.Revision, 0)), Root: s.Root, Checked: s.Checked, Expires: s.Expires, Apps: s.Apps,
-		}})
+		r := fleetsync.ReportOf(d.id, d.pull.Status())
+		r.Labels, r.Time, r.ClockSure, r.Agent, r.Started = d.labels, w.now(), true, "simulated", w.start
+		out = append(out, Report{Report: r, Online: !d.isAway()})
 	}
 	return out
 }

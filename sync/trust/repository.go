@@ -155,6 +155,11 @@ func (r *Repository) Signers(role Role) Signers {
 	return s
 }
 
+// CanSign names the key files that ring lacks to sign for a role as it is signed now.
+func (r *Repository) CanSign(ring *Keyring, role Role) error {
+	return r.signers[role].suffices(ring)
+}
+
 // Rotate hands roles over to other signers, whose keys must be in ring. Devices
 // forget what was signed by keys that a role has no more.
 func (r *Repository) Rotate(ring *Keyring, to Signers, roles ...Role) error {

@@ -173,6 +173,9 @@ func (s *signing) signatures(role Role, payload []byte) ([]metadata.Signature, e
 	var list []metadata.Signature
 	done := map[string]bool{}
 	for _, set := range sets {
+		if err := set.suffices(s.ring); err != nil {
+			return nil, err
+		}
 		have := 0
 		for _, k := range set.keys {
 			key := s.ring.byID(k.id)
@@ -189,9 +192,6 @@ func (s *signing) signatures(role Role, payload []byte) ([]metadata.Signature, e
 			}
 			done[k.id] = true
 			list = append(list, metadata.Signature{KeyID: k.id, Signature: sig})
-		}
-		if have < set.threshold {
-			return nil, fmt.Errorf("%d of %d signatures cannot be made, because %s lacks %s", set.threshold-have, set.threshold, s.ring.dir, set.missing(s.ring))
 		}
 	}
 	return list, nil

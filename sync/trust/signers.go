@@ -76,15 +76,18 @@ func (s signerSet) publicKeys(into map[string]*metadata.Key) map[string]*metadat
 	return into
 }
 
-// missing lists the files of keys that ring does not hold.
-func (s signerSet) missing(ring *Keyring) string {
-	var files []string
+// suffices names the files of the keys that ring lacks for as many signatures as it takes.
+func (s signerSet) suffices(ring *Keyring) error {
+	var lacks []string
 	for _, k := range s.keys {
 		if ring.byID(k.id) == nil {
-			files = append(files, fmt.Sprintf("%s.pem (key %.8s…)", k.name, k.id))
+			lacks = append(lacks, fmt.Sprintf("%s.pem (key %.8s…)", k.name, k.id))
 		}
 	}
-	return strings.Join(files, ", ")
+	if have := len(s.keys) - len(lacks); have < s.threshold {
+		return fmt.Errorf("%d of %d signatures cannot be made, because %s lacks %s", s.threshold-have, s.threshold, ring.dir, strings.Join(lacks, ", "))
+	}
+	return nil
 }
 
 // signersOf reads from signed files who signs for each role.

@@ -1,0 +1,310 @@
+package fleetsync_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/secure-systems-lab/go-securesystemslib/cjson"
+
+	"github.com/skerry-edge/skerry/internal/testbed"
+	fleetsync "github.com/skerry-edge/skerry/sync"
+	"github.com/skerry-edge/skerry/sync/trust"
+)
+
+// siege is a fleet in a docker-registry that somebody else writes to as well, and on
+// whose line he sits. It has a threshold of two root keys and a rollout key of its
+// own, and three publications: a device accepted the second.
+type siege struct {
+	*bench
+	proxy             *proxy
+	registry          *testbed.Registry
+	addr, tag         string // of the registry itself
+	p                 *fleetsync.Puller
+	now               time.Time // by the device's clock; zero: it is right
+	first, live, next papers
+}
+
+// papers are a publication's files by name.
+type papers map[string][]byte
+
+const besieged = "overheat@1.1.0" // what the device runs
+
+var sieges atomic.Int64
+
+func newSiege(t *testing.T, reg *testbed.Registry, front *proxy) *siege {
+	t.Helper()
+	s := &siege{proxy: front, registry: reg, addr: reg.Addr(), tag: fmt.Sprintf("siege-%d", sieges.Add(1))}
+	s.bench = newBench(t, front.ref("acme/fleet")+":"+s.tag)
+	keys := filepath.Join(t.TempDir(), "keys")
+	made, err := fleetsync.InitFleet(t.Context(), fleetsync.InitOptions{Access: fleetsync.Access{Ref: s.ref, Keys: keys}, RootKeys: 2, Threshold: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.keys[s.ref], s.roots[keys] = keys, made.Root
+	s.rotate(trust.RoleFleet, fleetsync.RotateOptions{Split: true})
+	s.first = s.release("1.0.0", 1)
+	s.live = s.release("1.1.0", 2)
+	s.p = s.device()
+	check(t, s.p)
+	s.run.want(t, besieged)
+	s.next = s.release("1.2.0", 3)
+	return s
+}
+
+// device is the gateway after a start.
+func (s *siege) device() *fleetsync.Puller {
+	return s.pullerOptions(s.ref, device(), fleetsync.PullerOptions{Now: func() time.Time {
+		if s.now.IsZero() {
+			return time.Now()
+		}
+		return s.now
+	}})
+}
+
+func (s *siege) rotate(role trust.Role, opts fleetsync.RotateOptions) {
+	s.t.Helper()
+	s.edit(func(r *fleetsync.FleetRepo) (*fleetsync.Plan, error) { return r.Rotate(role, opts) })
+}
+
+func (s *siege) release(version string, seed uint64) papers {
+	s.t.Helper()
+	s.publish(s.app("overheat", version, seed, 60_000), "")
+	return s.published()
+}
+
+// request asks the registry itself, which must answer so.
+func (s *siege) request(method, path string, body []byte, want int) []byte {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.addr+"/v2/acme/fleet/"+path, bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header = http.Header{"Accept": {ocispec.MediaTypeImageManifest}, "Content-Type": {ocispec.MediaTypeImageManifest}}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != want {
+		s.t.Fatalf("%s %s: %s, %v\n%s", method, path, resp.Status, err, data)
+	}
+	return data
+}
+
+// published are the files that the tag points at.
+func (s *siege) published() papers {
+	s.t.Helper()
+	var m ocispec.Manifest
+	if err := json.Unmarshal(s.request(http.MethodGet, "manifests/"+s.tag, nil, http.StatusOK), &m); err != nil {
+		s.t.Fatal(err)
+	}
+	out := papers{}
+	for _, l := range m.Layers {
+		data := l.Data
+		if len(data) == 0 {
+			data = s.request(http.MethodGet, "blobs/"+l.Digest.String(), nil, http.StatusOK)
+		}
+		out[l.Annotations[ocispec.AnnotationTitle]] = data
+	}
+	return out
+}
+
+// put has the tag point at other files, whose digests are right.
+func (s *siege) put(files papers) {
+	s.t.Helper()
+	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: "application/vnd.skerry.fleet.v2", Config: ocispec.DescriptorEmptyJSON}
+	m.SchemaVersion = 2
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		data := files[name]
+		l := ocispec.Descriptor{
+			MediaType: "application/json", Digest: ocispec.DescriptorEmptyJSON.Digest, Size: int64(len(data)), Data: data,
+			Annotations: map[string]string{ocispec.AnnotationTitle: name},
+		}
+		l.Digest = ocispec.DescriptorEmptyJSON.Digest.Algorithm().FromBytes(data)
+		if pushBlob(s.t, s.addr, data); len(data) > 16<<10 {
+			l.Data = nil
+		}
+		m.Layers = append(m.Layers, l)
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.request(http.MethodPut, "manifests/"+s.tag, data, http.StatusCreated)
+}
+
+// refused holds that two rounds, a start and a round after it end with why and with
+// these words in Status, and change nothing: neither what runs nor what is trusted.
+func (s *siege) refused(why error, words ...string) {
+	s.t.Helper()
+	pin, _ := s.cache.Pinned("trust")
+	times := s.run.times
+	again := s.device()
+	for round, p := range []*fleetsync.Puller{s.p, s.p, again} {
+		if p == again {
+			restore(s.t, again)
+			times = s.run.times
+		}
+		err := p.Check(s.t.Context())
+		if why != nil && !errors.Is(err, why) {
+			s.t.Errorf("round %d: %v, want: %v", round, err, why)
+		}
+		wantErr(s.t, errors.New(p.Status().Error), words...)
+		s.run.want(s.t, besieged)
+		if s.run.times != times {
+			s.t.Errorf("round %d applied something", round)
+		}
+	}
+	if now, _ := s.cache.Pinned("trust"); !bytes.Equal(now, pin) {
+		s.t.Error("what is trusted has changed")
+	}
+	s.t.Logf("told: %s", s.p.Status().Error)
+}
+
+// heals holds that the next honest round is all it takes.
+func (s *siege) heals(files papers) {
+	s.t.Helper()
+	s.put(files)
+	check(s.t, s.p)
+	s.run.want(s.t, "overheat@1.2.0")
+	wantFine(s.t, s.p)
+	if !s.p.Status().Verified {
+		s.t.Errorf("status %+v", s.p.Status())
+	}
+}
+
+// with are the files with some changed.
+func (f papers) with(name string, data []byte) papers {
+	out := maps.Clone(f)
+	out[name] = data
+	return out
+}
+
+// newest is the last version of a role's file, and the file.
+func (f papers) newest(role string) (version int64, data []byte) {
+	for n := int64(1); n < 100; n++ {
+		if d, ok := f[numbered(n, role)]; ok {
+			version, data = n, d
+		}
+	}
+	return version, data
+}
+
+func numbered(version int64, role string) string { return fmt.Sprintf("%d.%s.json", version, role) }
+
+type object = map[string]any
+
+// forge changes what a file says and signs it with keys of the folder, as a thief.
+func (s *siege) forge(file []byte, change func(signed object), keys ...string) []byte {
+	s.t.Helper()
+	var m object
+	d := json.NewDecoder(bytes.NewReader(file))
+	d.UseNumber()
+	if err := d.Decode(&m); err != nil {
+		s.t.Fatal(err)
+	}
+	signed := m["signed"].(object)
+	change(signed)
+	payload, err := cjson.EncodeCanonical(signed)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	signatures := []any{}
+	for _, name := range keys {
+		id, key := s.stolen(name)
+		signatures = append(signatures, object{"keyid": id, "sig": hex.EncodeToString(ed25519.Sign(key, payload))})
+	}
+	data, err := json.Marshal(object{"signed": signed, "signatures": signatures})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return data
+}
+
+// stolen is a private key of the folder, and its name in signatures.
+func (s *siege) stolen(name string) (id string, key ed25519.PrivateKey) {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.keys[s.ref], name+".pem"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	secret, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	key = secret.(ed25519.PrivateKey)
+	public := hex.EncodeToString(key.Public().(ed25519.PublicKey))
+	type root struct {
+		Signed struct {
+			Keys map[string]struct{ Keyval struct{ Public string } }
+		}
+	}
+	for file, data := range s.next {
+		var r root
+		if json.Unmarshal(data, &r) != nil || !strings.HasSuffix(file, ".json") {
+			continue
+		}
+		for id, k := range r.Signed.Keys {
+			if k.Keyval.Public == public {
+				return id, key
+			}
+		}
+	}
+	s.t.Fatalf("no root has the key %s", name)
+	return "", nil
+}
+
+// entry lists a file in another one.
+func entry(version int64, file []byte) object {
+	sum := sha256.Sum256(file)
+	return object{"version": version, "length": len(file), "hashes": object{"sha256": hex.EncodeToString(sum[:])}}
+}
+
+// relist are the files with another one of a role, listed and signed by whoever stole
+// the rollout key.
+func (s *siege) relist(files papers, role string, version int64, file []byte) papers {
+	s.t.Helper()
+	n, snapshot := files.newest("snapshot")
+	snapshot = s.forge(snapshot, func(signed object) {
+		signed["meta"].(object)[role+".json"] = entry(version, file)
+	}, "rollout")
+	return files.with(numbered(version, role), file).with(numbered(n, "snapshot"), snapshot).
+		with("timestamp.json", s.forge(files["timestamp.json"], func(signed object) {
+			signed["meta"].(object)["snapshot.json"] = entry(n, snapshot)
+		}, "rollout"))
+}
+
+// resign are the files with what somebody makes of a role's newest, signed with a key.
+func (s *siege) resign(files papers, role, key string, change func(signed object)) papers {
+	s.t.Helper()
+	n, file := files.newest(role)
+	return s.relist(files, role, n, s.forge(file, change, key))
+}
+
+// document are the files with another document, which its rightful key signed.
+func (s *siege) document(files papers, role, key, name string, data []byte) papers {
+	s.t.Helper()
+	return s.resign(files, role, key, func(signed object) {
+		signed["targets"].(object)[name] = object{"length": len(data), "hashes": entry(1, data)["hashes"]}
+	}).with(name, data)
+}
