@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Writes bin/lean.mod: go.mod with copies of two modules that look up no method by
-# its name while they run. One such call is enough for the linker to keep all
+# Writes bin/lean.mod: go.mod with a copy of expr that looks up no method by its name
+# while it runs. One such call is enough for the linker to keep all
 # exported methods of all types, 2.9 MB. Nobody misses them: expressions call no
-# methods (internal/when refuses them), and descriptors of services are not printed.
+# methods (internal/when refuses them).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 GO=${GO:-go}
@@ -32,13 +32,11 @@ rm -rf "$copies" bin/lean.*
 mkdir -p "$copies"
 cp go.mod bin/lean.new
 copy github.com/expr-lang/expr
-copy google.golang.org/protobuf
 change expr/vm/runtime/runtime.go 'if v.NumMethod() > 0 {' 'if false {'
 change expr/vm/runtime/runtime.go 'v.Method(method.Index)' 'reflect.Value{}'
 change expr/builtin/lib.go 'if v.NumMethod() > 0 {' 'if false {'
 change expr/checker/nature/utils.go 's.rType.Method(s.idx)' 'reflect.Method{}'
 change expr/checker/info.go 'base.MethodByName(name.Value)' '(reflect.Method{}), false'
 change expr/compiler/compiler.go '_, ok = callee.Node.Type().MethodByName(prop.Value); ok' '_ = prop; false'
-change protobuf/internal/descfmt/stringer.go '{rv.MethodByName("Methods"), "Methods"},' ''
 cp go.sum bin/lean.sum
 mv bin/lean.new bin/lean.mod

@@ -75,6 +75,8 @@ type Agent struct {
 	applying sync.Mutex
 	removed  map[string]removal // by function; guarded by applying
 	applied  chan struct{}      // closed by the first Apply
+	begun    chan struct{}      // closed when functions can be started
+	ended    chan struct{}      // and when they cannot any more
 	once     sync.Once
 	current  atomic.Pointer[deployed]
 }
@@ -93,6 +95,7 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	a := &Agent{store: store, loader: loader, sources: sources, opts: opts, start: make(chan func(context.Context))}
 	a.hash = hashKey
 	a.applied, a.removed = make(chan struct{}), map[string]removal{}
+	a.begun, a.ended = make(chan struct{}), make(chan struct{})
 	a.spillNow, a.spaces = make(chan struct{}, 1), map[string]*space{}
 	a.copying = make(chan struct{}, 1)
 	a.ledger.bySlot = map[string]*pending{}
@@ -172,6 +175,8 @@ func (a *Agent) runSources(ctx context.Context) error {
 func (a *Agent) runFunctions(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
+	defer close(a.ended)
+	close(a.begun)
 	for {
 		select {
 		case run := <-a.start:

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -25,7 +26,8 @@ func (a *Agent) deployment(d Deployment) *deployed {
 // Apply replaces what runs by d: whole, or not at all. A function that changed
 // is loaded before anything is switched; events that wait for it then run in
 // the new one. Nothing is lost and no order is broken by it. Run must be
-// running. A *LoadError names every function that cannot be loaded.
+// running. A *LoadError names every function that cannot be loaded. Once d is kept,
+// the end of ctx ends nothing of it any more.
 func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 	a.applying.Lock()
 	defer a.applying.Unlock()
@@ -34,6 +36,9 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 	fresh, err := a.prepare(ctx, old, next)
 	if err == nil {
 		err = a.copyFits(fresh)
+	}
+	if err == nil && len(fresh) > 0 && !await(ctx, a.begun) {
+		err = ctx.Err()
 	}
 	if err == nil && d.Keep != nil {
 		err = d.Keep()
@@ -58,13 +63,13 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 		fn.retire()
 		if next.functions[name] == nil {
 			a.removed[name] = removal{fn.stopped, fn.buried, fn.App(), fn.StateSpace}
-			if err := a.begin(ctx, func(ctx context.Context) { a.bury(ctx, fn) }); err != nil {
+			if err := a.begin(func(ctx context.Context) { a.bury(ctx, fn) }); err != nil {
 				return err
 			}
 		}
 	}
 	for _, fn := range fresh {
-		if err := a.begin(ctx, fn.run); err != nil {
+		if err := a.begin(fn.run); err != nil {
 			return err
 		}
 	}
@@ -76,12 +81,12 @@ func (a *Agent) Apply(ctx context.Context, d Deployment) error {
 }
 
 // begin has Run run f.
-func (a *Agent) begin(ctx context.Context, f func(context.Context)) error {
+func (a *Agent) begin(f func(context.Context)) error {
 	select {
 	case a.start <- f:
 		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("apply: %w", ctx.Err())
+	case <-a.ended:
+		return errors.New("apply: the agent ends")
 	}
 }
 

@@ -76,8 +76,11 @@ func checkDescriptor(d ocispec.Descriptor, limit int64) error {
 	if !digestForm.MatchString(d.Digest.String()) {
 		return fmt.Errorf("%.80q is no sha256 digest", d.Digest)
 	}
-	if d.Size < 1 || d.Size > limit {
-		return fmt.Errorf("%d bytes, where 1 to %d are allowed", d.Size, limit)
+	if d.Size < 1 {
+		return fmt.Errorf("a document has 1 byte or more, not %d", d.Size)
+	}
+	if d.Size > limit {
+		return fmt.Errorf("%w (%d bytes, where %d are allowed)", trust.ErrTooLarge, d.Size, limit)
 	}
 	return nil
 }

@@ -2,12 +2,12 @@ package fleetsync
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/sync/trust"
 )
 
 // HistoryEntry is something that was published.
@@ -20,8 +20,8 @@ type HistoryEntry struct {
 	Changes     []Change     `json:"changes,omitempty"` // to the one before it; none if that is not kept
 }
 
-// History lists the last n publications, the newest first. They are for people:
-// all but the newest, which OpenFleet verified, are told as the registry has them.
+// History lists the last n publications, the newest first. Each was signed by the
+// fleet's keys of its time, else it is an error: a rollback signs them again.
 func (r *FleetRepo) History(ctx context.Context, n int) ([]HistoryEntry, error) {
 	var out []HistoryEntry
 	var newer published
@@ -39,7 +39,7 @@ func (r *FleetRepo) History(ctx context.Context, n int) ([]HistoryEntry, error) 
 				return nil, fmt.Errorf("read publication %d: %w", number, err)
 			}
 		}
-		entry, docs, err := readPublication(ctx, at)
+		entry, docs, err := r.publication(ctx, at, number)
 		if err != nil {
 			return nil, fmt.Errorf("read publication %d: %w", number, err)
 		}
@@ -51,29 +51,21 @@ func (r *FleetRepo) History(ctx context.Context, n int) ([]HistoryEntry, error) 
 	return out[:min(n, len(out))], nil
 }
 
-// readPublication reads the documents of a manifest, without verifying them.
-func readPublication(ctx context.Context, at *artefact) (HistoryEntry, documents, error) {
-	entry := HistoryEntry{Manifest: at.digest}
-	data, err := at.File(ctx, "timestamp.json", maxDocument)
-	if err != nil {
+// publication verifies and reads a manifest. Its signatures may have expired since.
+func (r *FleetRepo) publication(ctx context.Context, at *artefact, number int64) (HistoryEntry, documents, error) {
+	entry := HistoryEntry{Publication: number, Manifest: at.digest}
+	signed, err := trust.Verify(ctx, r.keys.root, trust.State{}, at, r.access.now())
+	if err != nil && !errors.Is(err, trust.ErrExpired) {
 		return entry, nil, err
 	}
-	var stamp struct {
-		Signed struct {
-			Version int64     `json:"version"`
-			Issued  time.Time `json:"x-issued"`
-		} `json:"signed"`
+	if signed.Version != number {
+		return entry, nil, fmt.Errorf("its tag names publication %d: somebody moved it", signed.Version)
 	}
-	if err := json.Unmarshal(data, &stamp); err != nil {
-		return entry, nil, fmt.Errorf("timestamp.json: %w", err)
-	}
-	entry.Publication, entry.Issued = stamp.Signed.Version, stamp.Signed.Issued
+	entry.Issued = signed.Issued
 	docs := documents{}
-	for file := range at.layers {
-		if _, _, app := splitAppFile(file); app || file == fleetFile {
-			if docs[file], err = at.File(ctx, file, maxDocument); err != nil {
-				return entry, nil, err
-			}
+	for file := range signed.Documents {
+		if docs[file], err = signed.Document(ctx, file); err != nil {
+			return entry, nil, err
 		}
 	}
 	if data, there := docs[fleetFile]; there {

@@ -155,6 +155,11 @@ func (p *Puller) fetchModule(ctx context.Context, w *route) error {
 		if err := p.cache.DeleteBlob(agent.Digest(w.patch.Digest)); err != nil {
 			return fmt.Errorf("delete a patch: %w", err)
 		}
+		if errors.Is(err, errPatch) { // what it has made of the module is nothing to go on with
+			if err := p.cache.DeleteBlob(w.fn.Digest); err != nil {
+				return fmt.Errorf("delete what a patch made: %w", err)
+			}
+		}
 		w.left += w.fn.Size
 	}
 	d := ocispec.Descriptor{MediaType: typeWasm, Digest: digest.Digest(w.fn.Digest), Size: w.fn.Size}

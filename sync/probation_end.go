@@ -2,6 +2,7 @@ package fleetsync
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -24,13 +25,25 @@ func (p *Puller) decide(ctx context.Context) {
 			err = p.complain(ctx, s, o.why)
 		default:
 			err = p.goBack(ctx, s, o.why)
+			if errors.Is(err, errNothingBefore) {
+				err = p.complain(ctx, s, o.why+"; "+oneLine(err))
+			}
 		}
 		if err != nil && ctx.Err() == nil {
-			p.opts.Log.Error("an app stays on probation", "app", s.App, "version", s.Version, "why", o.why, "err", oneLine(err))
-			p.mu.Lock()
-			o.probe.again, o.probe.trouble = p.opts.Time().Add(backAgain), strings.TrimPrefix(o.why+"; "+oneLine(err), "; ")
-			p.mu.Unlock()
+			p.stuck(o, oneLine(err))
 		}
+	}
+}
+
+// stuck notes that what a gate decided cannot be done now. It is told once.
+func (p *Puller) stuck(o outcome, why string) {
+	trouble := strings.TrimPrefix(o.why+"; "+why, "; ")
+	p.mu.Lock()
+	told := o.probe.trouble == trouble
+	o.probe.again, o.probe.trouble = p.opts.Time().Add(backAgain), trouble
+	p.mu.Unlock()
+	if !told {
+		p.opts.Log.Error("an app stays on probation; it is tried again each minute", "app", o.probe.app, "why", trouble)
 	}
 }
 
@@ -39,15 +52,21 @@ func (p *Puller) prove(ctx context.Context, s standing) error {
 	s.Good = append([]agent.Digest{s.Digest}, slices.DeleteFunc(slices.Clone(s.Good), func(d agent.Digest) bool { return d == s.Digest })...)
 	s.Good = s.Good[:min(maxGood, len(s.Good))]
 	s.Since = p.opts.Time()
-	p.opts.Log.Info("an app passed its health gate", "app", s.App, "version", s.Version)
-	return p.endTrial(ctx, s)
+	err := p.endTrial(ctx, s)
+	if err == nil {
+		p.opts.Log.Info("an app passed its health gate", "app", s.App, "version", s.Version)
+	}
+	return err
 }
 
 // complain ends a probation badly, of what runs on all the same.
 func (p *Puller) complain(ctx context.Context, s standing, why string) error {
 	s.Failed, s.Since = why, p.opts.Time()
-	p.opts.Log.Error("an app failed its health gate, and runs on", "app", s.App, "version", s.Version, "why", why)
-	return p.endTrial(ctx, s)
+	err := p.endTrial(ctx, s)
+	if err == nil {
+		p.opts.Log.Error("an app failed its health gate, and runs on", "app", s.App, "version", s.Version, "why", why)
+	}
+	return err
 }
 
 // endTrial keeps what runs.
@@ -59,12 +78,12 @@ func (p *Puller) endTrial(ctx context.Context, s standing) error {
 	next.drop(last)
 	next.Previous = p.now.before(next.Blobs, len(p.now.Previous))
 	if moved {
-		return p.switchTo(ctx, &next) // the agent may let the original of the state go
+		return p.switchTo(ctx, &next, s.App) // the agent may let the original of the state go
 	}
 	if err := next.write(p.cache); err != nil {
 		return err
 	}
-	return p.replace(&next)
+	return p.replace(&next, p.runs)
 }
 
 // drop takes modules out that nothing needs but what they were kept for.

@@ -177,7 +177,7 @@ func TestBadReleaseGoesBackByItself(t *testing.T) {
 		app := w.wantApp(t, "overheat", "quarantined", "1.0.0")
 		if app.Wanted != "1.1.0" || app.Reason != "overheat@1.1.0 failed here and is held back, overheat@1.0.0 runs on: "+
 			"30 of 100 runs of function f failed (30 %), where 10 % are allowed; the last error: error: no such sensor; "+
-			"it is not tried again: publish another version, or run skerry sync --retry" {
+			"it is not tried again: publish another version, or run skerry sync --retry overheat" {
 			t.Errorf("status %+v", app)
 		}
 		if err := os.Rename(w.dir+"-away", w.dir); err != nil {

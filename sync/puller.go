@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -199,13 +200,17 @@ func (p *Puller) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for refused := (refusals{}); ; {
+	refused := p.unfetched(chosen)
+	if p.retreat(refused.lack) {
+		return p.resume(ctx)
+	}
+	for {
 		run, err := p.rerun(ctx, kept, chosen, refused)
 		if err == nil {
 			p.current = kept.Device == p.device.print() && len(run.Chosen) == len(kept.Chosen) && !unstarted(kept.Held)
 			return nil
 		}
-		if ctx.Err() != nil || run == nil || !refused.learn(err, run.Chosen) {
+		if ctx.Err() != nil || !refused.learn(err, run.Chosen) {
 			return err
 		}
 		if p.retreat(refused.lack) {
@@ -214,29 +219,46 @@ func (p *Puller) resume(ctx context.Context) error {
 	}
 }
 
-// rerun applies what runs again of kept. Of an error in applying it, it gives
-// what was applied.
+// rerun applies what runs again of kept, which it gives.
 func (p *Puller) rerun(ctx context.Context, kept *pinned, chosen []candidate, refused refusals) (*pinned, error) {
 	run, chosen := p.restorable(kept, chosen, refused)
 	p.tellHeld(run.Held)
 	if len(chosen) == 0 && len(kept.Chosen) > 0 && p.runs == nil { // see bring
-		return nil, fmt.Errorf("run the kept deployment: %s", reasons(run.Held))
+		return run, fmt.Errorf("run the kept deployment: %s", reasons(run.Held))
 	}
-	deployment, warnings, err := bind(run.Revision, run.Chosen, apps(chosen), &p.device)
+	warnings, err := p.start(ctx, run, chosen, nil)
 	if err != nil {
-		return nil, fmt.Errorf("run the kept deployment: %w", err)
-	}
-	for _, fn := range withModules(deployment.Functions) {
-		if !p.cache.HasBlob(fn.Digest) {
-			return nil, fmt.Errorf("run the kept deployment: module %s of %s is not in the cache; it is fetched when the registry answers", fn.Digest.Short(), fn.Name)
-		}
-	}
-	run.place(&deployment)
-	if err := p.apply.Apply(ctx, deployment); err != nil {
-		return run, fmt.Errorf("apply the kept deployment: %w", err)
+		return run, fmt.Errorf("run the kept deployment: %w", err)
 	}
 	p.applied(run, warnings)
 	return run, nil
+}
+
+// unfetched are the versions of which the cache lost a module.
+func (p *Puller) unfetched(chosen []candidate) refusals {
+	lost := refusals{}
+	for _, c := range chosen {
+		if c.wrong != nil {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.app.Functions)) {
+			if d := agent.Digest(c.app.Functions[name].Module.Digest); !p.cache.HasBlob(d) {
+				lost[c.version] = &startError{fmt.Sprintf("module %s of function %s is not in the cache; it is fetched when the registry answers", d.Short(), name), true}
+			}
+		}
+	}
+	return lost
+}
+
+// start applies a choice. Keep is a Deployment's.
+func (p *Puller) start(ctx context.Context, run *pinned, chosen []candidate, keep func() error) (warnings []string, err error) {
+	deployment, warnings, err := bind(run.Revision, run.Chosen, apps(chosen), &p.device)
+	if err != nil {
+		return nil, err
+	}
+	run.place(&deployment)
+	deployment.Keep = keep
+	return warnings, p.apply.Apply(ctx, deployment)
 }
 
 // restorable is the part of kept that fits the device. The pin itself stays as
@@ -246,6 +268,9 @@ func (p *Puller) restorable(kept *pinned, chosen []candidate, refused refusals) 
 	run.Held = slices.Clone(kept.Held)
 	if kept.Device != p.device.print() {
 		for i := range run.Held {
+			if run.Held[i].Refused {
+				continue
+			}
 			run.Held[i].Reason += "; the device was changed since, and it is tried again when the registry answers"
 		}
 	}

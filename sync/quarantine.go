@@ -20,7 +20,7 @@ func (p *pinned) refusals(wanted []candidate) quarantine {
 		s, _ := p.standing(c.version.Name)
 		d := fingerprint(c.document)
 		if at := slices.IndexFunc(s.Refused, func(r refusal) bool { return r.Digest == d }); at >= 0 {
-			out[c.version] = &refusedError{s.Refused[at].Why, s.Refused[at].At}
+			out[c.version] = &refusedError{c.version.Name, s.Refused[at].Why, s.Refused[at].At}
 		}
 	}
 	return out
@@ -38,12 +38,13 @@ func (q quarantine) and(fits func(*App) error) func(*App) error {
 
 // refusedError says that a version failed here, and is not tried again.
 type refusedError struct {
+	app string
 	why string
 	at  time.Time // zero: now
 }
 
 func (e *refusedError) Error() string {
-	return e.why + "; it is not tried again: publish another version, or run skerry sync --retry"
+	return e.why + "; it is not tried again: publish another version, or run skerry sync --retry " + e.app
 }
 
 // because says why h is held back, and what comes of it.

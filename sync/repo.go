@@ -48,7 +48,8 @@ type FleetRepo struct {
 	raw    []byte            // its manifest
 	signed *trust.Repository // what it holds; never changed
 	docs   documents
-	fleet  *Fleet // nil before the first publish
+	fleet  *Fleet // nil before the first publish, and if it cannot be read
+	unread error  // why it cannot
 }
 
 // publisher is a carrier that can be written to.
@@ -153,12 +154,15 @@ func advice(err error) string {
 func (r *FleetRepo) adopt(live *artefact, raw []byte, signed *trust.Repository) error {
 	docs := documents(signed.Documents())
 	var fleet *Fleet
+	r.unread = nil
 	if data, there := docs[fleetFile]; there {
+		// A thief of its key may have written it: that must not keep its owner out.
 		var err error
-		if fleet, err = parsePublishedFleet(data); err != nil {
-			return fmt.Errorf("read what is published: %w", err)
+		if fleet, err = parsePublishedFleet(data); err == nil {
+			r.keys.note.Name = fleet.Metadata.Name
+		} else {
+			r.unread = fmt.Errorf("the fleet document that is published cannot be read, so publish a whole one: skerry publish fleet.yaml (%w)", err)
 		}
-		r.keys.note.Name = fleet.Metadata.Name
 	}
 	r.live, r.raw, r.signed, r.docs, r.fleet = live, raw, signed, docs, fleet
 	return nil
@@ -170,8 +174,12 @@ func (r *FleetRepo) Ref() string { return r.ref.String() }
 // Name is the fleet's.
 func (r *FleetRepo) Name() string { return r.keys.note.Name }
 
-// Fleet is a copy of the published fleet document; before the first publish one
-// of revision 0 without assignments.
+// Unread is why the published fleet document cannot be read; nil if it can. It cannot
+// be edited then, only replaced.
+func (r *FleetRepo) Unread() error { return r.unread }
+
+// Fleet is a copy of the published fleet document; before the first publish, and if
+// it cannot be read, one of revision 0 without assignments.
 func (r *FleetRepo) Fleet() *Fleet {
 	if r.fleet == nil {
 		return &Fleet{APIVersion: apiVersion, Kind: "Fleet", Metadata: FleetMetadata{Name: r.Name()}}

@@ -21,6 +21,9 @@ func (r *FleetRepo) Edit(change func(*Fleet) error) (*Plan, error) {
 // Assign has a plan publish what change makes of the published fleet document, in
 // place of what the plan made of it.
 func (r *FleetRepo) Assign(p *Plan, change func(*Fleet) error) error {
+	if r.unread != nil {
+		return r.unread
+	}
 	p.fleet, p.fleetFile = r.Fleet(), ""
 	if data, there := r.docs[fleetFile]; there {
 		p.docs[fleetFile] = data

@@ -126,7 +126,7 @@ func TestRevokeTakesAReplacement(t *testing.T) {
 			t.Errorf("%v, %+v", r.Apps(), r.Fleet())
 		}
 		_, err = r.Plan(b.app("overheat", "1.1.0", 9, 5000), "", fleetsync.Checks{})
-		wantErr(t, err, "overheat@1.1.0 was revoked: bump metadata.version in ")
+		wantErr(t, err, "metadata.version: overheat@1.1.0 was revoked: bump it")
 		_, err = r.Revoke(bad, "")
 		wantErr(t, err, "overheat@1.1.0 was revoked; published of it: 1.0.0")
 	})

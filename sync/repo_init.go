@@ -77,7 +77,7 @@ func newKeys(dir string, note KeysNote) (*keysFolder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if unfinished == nil || noted && was != note || !noted && len(there) > 0 {
+	if unfinished == nil || len(there) > 0 && (!noted || was != note) { // a note alone is of one that got nowhere
 		return nil, fmt.Errorf("%s holds the keys of %s already: name another folder with --keys, or another fleet with --name", dir, cmp.Or("fleet "+was.Name, "a fleet"))
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -60,6 +60,9 @@ func openKeys(dir string) (*keysFolder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the keys folder: %w", err)
 	}
+	if _, err := trust.Fingerprint(k.root); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w; take the folder from its backup", k.file(keysRoot), err)
+	}
 	if err := k.readJSON(keysNote, &k.note); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -30,12 +30,26 @@ type Plan struct {
 	docs       documents // to be, but for the patches of app
 	rekey      func(*trust.Repository) error
 	rekeyed    string // what rekey does, for people
+	wasPaused  bool // the fleet, before
 	unassigned bool
 	warnings   []string
 }
 
 // Warnings are things that work otherwise than written, or soon no more.
-func (p *Plan) Warnings() []string { return p.warnings }
+func (p *Plan) Warnings() []string { return slices.Concat(p.paused(), p.warnings) }
+
+// paused tells who goes on to run what he has, though something else is published.
+func (p *Plan) paused() []string {
+	switch {
+	case p.fleet == nil || p.Unchanged():
+		return nil
+	case p.fleet.Paused && p.wasPaused:
+		return []string{"the fleet is paused: every device keeps the versions it runs until skerry fleet resume"}
+	case p.app != nil && p.fleet.holds(p.app.Metadata.Name):
+		return []string{fmt.Sprintf("%s is paused: its devices keep the version they run until skerry fleet resume %[1]s", p.app.Metadata.Name)}
+	}
+	return nil
+}
 
 // App is the version that it publishes, zero if none.
 func (p *Plan) App() agent.AppVersion {
@@ -62,7 +76,7 @@ func (p *Plan) Unchanged() bool {
 func (r *FleetRepo) plan() *Plan {
 	p := &Plan{from: r.live.digest, base: r.docs, docs: r.docs.clone()}
 	if r.fleet != nil {
-		p.fleet = r.fleet.clone()
+		p.fleet, p.wasPaused = r.fleet.clone(), r.fleet.Paused
 	}
 	return p
 }
@@ -123,7 +137,7 @@ func (p *Plan) readApp(ref reference, checks *Checks) error {
 func (p *Plan) addApp() error {
 	v := p.app.version()
 	if p.docs.revoked(appFile(v)) {
-		return fmt.Errorf("%s@%s was revoked: bump metadata.version in %s", v.Name, v.Version, p.appFile)
+		return p.taken("was revoked")
 	}
 	if p.docs.has(v) {
 		was, err := p.docs.app(v)
@@ -131,13 +145,19 @@ func (p *Plan) addApp() error {
 			return fmt.Errorf("read what is published: %w", err)
 		}
 		if !sameApp(was, p.app) {
-			return fmt.Errorf("%s@%s is published already, with other content: bump metadata.version in %s", v.Name, v.Version, p.appFile)
+			return p.taken("is published already, with other content")
 		}
 		return nil
 	}
 	data, err := json.Marshal(p.app)
 	p.docs[appFile(v)] = data
 	return err
+}
+
+// taken refuses a version that cannot be published.
+func (p *Plan) taken(why string) error {
+	m := p.app.Metadata
+	return &DocumentError{File: p.appFile, Path: "metadata.version", Reason: fmt.Sprintf("%s@%s %s: bump it", m.Name, m.Version, why)}
 }
 
 // sameApp compares two documents but for what publishing makes of them.
@@ -169,6 +189,9 @@ func (a *App) version() agent.AppVersion {
 func (p *Plan) nextFleet(r *FleetRepo) error {
 	if p.fleetFile != "" {
 		return p.replaceFleet(r)
+	}
+	if r.unread != nil {
+		return r.unread
 	}
 	m := p.app.Metadata
 	if p.fleet == nil {

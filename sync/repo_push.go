@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/sync/trust"
@@ -121,13 +124,10 @@ func (s *pushing) publish(ctx context.Context, blobs []blob) error {
 	if err := s.keep(ctx); err != nil {
 		return err
 	}
-	if err := s.to.tagManifest(ctx, desc, data, s.ref.tag, s.live.digest); err != nil {
+	if err := s.moveTag(ctx, desc, data); err != nil {
 		return err
 	}
 	s.result.Bytes += desc.Size
-	if now, err := s.to.resolve(ctx, s.ref.tag); err == nil && now != agent.Digest(desc.Digest) {
-		return fmt.Errorf("%w (at the same moment: theirs is what is published)", ErrMoved)
-	}
 	live, err := readArtefact(s.to, manifest{digest: agent.Digest(desc.Digest), data: data})
 	if err == nil {
 		err = s.adopt(live, data, s.next)
@@ -135,8 +135,26 @@ func (s *pushing) publish(ctx context.Context, blobs []blob) error {
 	if err == nil {
 		err = s.keys.remember(s.next.State())
 	}
-	if err != nil { // it is published all the same
+	if err != nil && !readOnly(err) { // it is published all the same
 		s.plan.warnings = append(s.plan.warnings, err.Error())
+	}
+	return nil
+}
+
+// moveTag publishes, and looks whether somebody else did so at the same moment:
+// registries move a tag whatever it points at. Who looked before this move makes his
+// own within about the time that this one took; so the second look waits for longer.
+func (s *pushing) moveTag(ctx context.Context, desc ocispec.Descriptor, data []byte) error {
+	began := time.Now()
+	if err := s.to.tagManifest(ctx, desc, data, s.ref.tag, s.live.digest); err != nil {
+		return err
+	}
+	select {
+	case <-time.After(4 * time.Since(began)):
+	case <-ctx.Done(): // it is published
+	}
+	if now, err := s.to.resolve(ctx, s.ref.tag); err == nil && now != agent.Digest(desc.Digest) {
+		return fmt.Errorf("%w (at the same moment: theirs is what is published)", ErrMoved)
 	}
 	return nil
 }
@@ -163,7 +181,7 @@ func (s *pushing) keep(ctx context.Context) error {
 func (s *pushing) done() PublishResult {
 	out := s.result
 	out.Ref, out.Digest, out.Fleet, out.Publication = s.ref.String(), s.live.digest, s.Name(), s.signed.Version()
-	out.Revision, out.Unassigned, out.Warnings = s.Fleet().Metadata.Revision, s.plan.unassigned, s.plan.warnings
+	out.Revision, out.Unassigned, out.Warnings = s.Fleet().Metadata.Revision, s.plan.unassigned, s.plan.Warnings()
 	if app := s.plan.app; app != nil {
 		out.App, out.Version = app.Metadata.Name, app.Metadata.Version
 		for _, m := range s.plan.modules {

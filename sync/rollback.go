@@ -9,7 +9,7 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 )
 
-var errNothingBefore = errors.New("no version that ran before is kept here")
+var errNothingBefore = errors.New("there is no version to go back to")
 
 // back is what is kept, with an app as it was before its probation. Lacks is why.
 func (p *Puller) back(s standing, lacks error) (*pinned, error) {
@@ -19,8 +19,12 @@ func (p *Puller) back(s standing, lacks error) (*pinned, error) {
 		return nil, errNothingBefore
 	}
 	last := agent.AppVersion{Name: s.App, Version: t.Last.Version}
-	if p.revoked(last) {
-		return nil, fmt.Errorf("%s@%s: %w", last.Name, last.Version, errRevoked)
+	before := parseCandidate(last, t.Document, p.opts.Checks)
+	if before.wrong == nil {
+		before.wrong = p.fits(before.app)
+	}
+	if before.wrong != nil {
+		return nil, fmt.Errorf("%w: %s@%s: %w", errNothingBefore, last.Name, last.Version, before.wrong)
 	}
 	next := *p.now
 	next.Chosen, next.Apps = slices.Clone(next.Chosen), slices.Clone(next.Apps)
@@ -45,13 +49,16 @@ func (p *Puller) back(s standing, lacks error) (*pinned, error) {
 // goBack returns an app that failed its gate to what ran before, in one Apply and
 // without the registry.
 func (p *Puller) goBack(ctx context.Context, s standing, why string) error {
-	next, err := p.back(s, &refusedError{why, p.opts.Time()})
+	next, err := p.back(s, &refusedError{s.App, why, p.opts.Time()})
 	if err != nil {
-		return fmt.Errorf("return to the version before: %w", err)
+		return err
+	}
+	if err := p.switchTo(ctx, next, s.App); err != nil {
+		return fmt.Errorf("return to %s@%s: %w", s.App, s.Trial.Last.Version, err)
 	}
 	p.opts.Log.Error("an app failed its health gate, and the version before it runs again",
 		"app", s.App, "failed", s.Version, "runs", s.Trial.Last.Version, "why", why)
-	return p.switchTo(ctx, next)
+	return nil
 }
 
 // retreat goes back, in what is kept, from versions on probation that did not start,
@@ -95,7 +102,7 @@ func (r refusals) lack(v agent.AppVersion) error {
 	case why.again:
 		return why
 	}
-	return &refusedError{why: why.text}
+	return &refusedError{app: v.Name, why: why.text}
 }
 
 // restarted notes that the agent has started while apps are on probation. One with which it
@@ -108,8 +115,9 @@ func (p *Puller) restarted() {
 			continue
 		}
 		t := *s.Trial
-		if t.Runs++; t.Runs > maxUnclean {
-			lacks[agent.AppVersion{Name: s.App, Version: s.Version}] = &refusedError{fmt.Sprintf("the agent ended %d times in disorder while it ran", t.Runs-1), p.opts.Time()}
+		g := t.Health.gate()
+		if t.Runs++; t.Runs > maxUnclean && !g.keep {
+			lacks[agent.AppVersion{Name: s.App, Version: s.Version}] = &refusedError{s.App, fmt.Sprintf("the agent ended %d times in disorder while it ran", t.Runs-1), p.opts.Time()}
 		}
 		s.Trial = &t
 		now.stand(s)
@@ -140,36 +148,35 @@ func (p *Puller) ended() {
 	p.note(p.opts.Health())
 }
 
-// switchTo applies and keeps another choice of what is kept here.
-func (p *Puller) switchTo(ctx context.Context, next *pinned) error {
-	chosen, err := next.candidates(p.opts.Checks)
+// switchTo applies and keeps another choice of what is kept here, for the sake of app.
+// What else cannot run now is left out, as at a start.
+func (p *Puller) switchTo(ctx context.Context, next *pinned, app string) error {
+	kept, err := next.candidates(p.opts.Checks)
 	if err != nil {
 		return err
 	}
-	for _, c := range chosen {
-		if c.wrong != nil {
-			return c.wrong
+	for refused := (refusals{}); ; {
+		run, chosen := p.restorable(next, kept, refused)
+		if !slices.ContainsFunc(run.Chosen, func(v agent.AppVersion) bool { return v.Name == app }) {
+			return errors.New(reasons(slices.DeleteFunc(run.Held, func(h heldBack) bool { return h.Want.Name != app })))
+		}
+		_, err := p.start(ctx, run, chosen, func() error { return next.write(p.cache) })
+		if err == nil {
+			return p.replace(next, run)
+		}
+		if ctx.Err() != nil || !refused.learn(err, run.Chosen) {
+			return err
 		}
 	}
-	deployment, _, err := bind(next.Revision, next.Chosen, apps(chosen), &p.device)
-	if err != nil {
-		return err
-	}
-	next.place(&deployment)
-	deployment.Keep = func() error { return next.write(p.cache) }
-	if err := p.apply.Apply(ctx, deployment); err != nil {
-		return err
-	}
-	return p.replace(next)
 }
 
-// replace makes next what runs, which was chosen here.
-func (p *Puller) replace(next *pinned) error {
+// replace makes next, which was chosen here, what is kept, and run what runs of it.
+func (p *Puller) replace(next, run *pinned) error {
 	p.now = next
 	if p.fetched != nil { // what waits to be tried is looked at anew
 		p.fetched, p.current = nil, false
 	}
-	p.applied(next, nil)
+	p.applied(run, nil)
 	return p.sweep(next.wanted())
 }
 

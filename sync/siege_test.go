@@ -40,6 +40,7 @@ type siege struct {
 	p                 *fleetsync.Puller
 	now               time.Time // by the device's clock; zero: it is right
 	first, live, next papers
+	honest            bool // what is attacked is not the signatures
 }
 
 // papers are a publication's files by name.
@@ -67,6 +68,20 @@ func newSiege(t *testing.T, reg *testbed.Registry, front *proxy) *siege {
 	s.run.want(t, besieged)
 	s.next = s.release("1.2.0", 3)
 	return s
+}
+
+// in is the same siege for another test, of a device as it was at its beginning. Who
+// publishes or changes keys takes a siege of his own.
+func (s *siege) in(t *testing.T) *siege {
+	t.Helper()
+	b := *s.bench
+	b.t, b.cache, b.run, b.log = t, s.cache.clone(), &runner{}, &bytes.Buffer{}
+	other := *s
+	other.bench = &b
+	other.p = other.device()
+	restore(t, other.p)
+	other.run.want(t, besieged)
+	return &other
 }
 
 // device is the gateway after a start.
@@ -156,6 +171,9 @@ func (s *siege) put(files papers) {
 // these words in Status, and change nothing: neither what runs nor what is trusted.
 func (s *siege) refused(why error, words ...string) {
 	s.t.Helper()
+	if s.honest {
+		_ = s.p.Check(s.t.Context()) // what is signed is the fleet's own, and accepted as such
+	}
 	pin, _ := s.cache.Pinned("trust")
 	times := s.run.times
 	again := s.device()

@@ -10,6 +10,15 @@ import (
 
 const envPrefix = "SKERRY_"
 
+// commandEnv are variables of commands that need no configuration.
+var commandEnv = []string{keysEnv, passphraseEnv, passphraseFileEnv}
+
+const (
+	keysEnv           = "SKERRY_KEYS"            // folder of a fleet's keys
+	passphraseEnv     = "SKERRY_PASSPHRASE"      // of the keys
+	passphraseFileEnv = "SKERRY_PASSPHRASE_FILE" // whose first line is that
+)
+
 // envKeys lists the keys that an environment variable can set: all that do not
 // stand in a list of sections.
 func envKeys() [][]string {
@@ -53,7 +62,7 @@ func (c *Config) warnAboutEnv(environ []string) {
 	for _, key := range envKeys() {
 		known = append(known, envName(key))
 	}
-	used := slices.Clone(known)
+	used := append(slices.Clone(known), commandEnv...)
 	for _, s := range c.Secrets {
 		used = append(used, s.Env)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -41,7 +42,7 @@ skerry-claim. Whoever has the claim has the credentials: treat it like a passwor
 			"  skerry fleet claim --many --valid 720h --label site=west --out skerry-claim",
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := m.make()
+			c, err := m.make(cmd.Context())
 			if err != nil {
 				return usageError{err}
 			}
@@ -71,8 +72,8 @@ skerry-claim. Whoever has the claim has the credentials: treat it like a passwor
 }
 
 // make reads what the flags name. It asks nobody.
-func (m *claimMaker) make() (*claim, error) {
-	access, err := m.access()
+func (m *claimMaker) make(ctx context.Context) (*claim, error) {
+	access, err := m.access(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	fleetsync "github.com/skerry-edge/skerry/sync"
 )
@@ -47,7 +45,7 @@ type fleetFlags struct {
 
 func (p *fleetFlags) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&p.keys, "keys", os.Getenv("SKERRY_KEYS"), "folder of the fleet's keys; also from SKERRY_KEYS")
+	f.StringVar(&p.keys, "keys", os.Getenv(keysEnv), "folder of the fleet's keys; also from SKERRY_KEYS")
 	f.StringVar(&p.fleet, "fleet", "", "name of the fleet, where there are several in ~/.config/skerry/fleets")
 	f.StringVar(&p.to, "to", os.Getenv("SKERRY_REGISTRY_REF"), "reference, if it is not the one the fleet was begun with; also from SKERRY_REGISTRY_REF")
 	f.StringVar(&p.caFile, "ca-file", "", "PEM file of the authorities to trust instead of the system's")
@@ -63,7 +61,7 @@ func (p *fleetFlags) asking(cmd *cobra.Command) {
 
 // open reads what is published.
 func (p *fleetFlags) open(cmd *cobra.Command) (*fleetsync.FleetRepo, error) {
-	access, err := p.access()
+	access, err := p.access(cmd.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +73,8 @@ func (p *fleetFlags) open(cmd *cobra.Command) (*fleetsync.FleetRepo, error) {
 }
 
 // access finds the folder of keys.
-func (p *fleetFlags) access() (fleetsync.Access, error) {
-	a := fleetsync.Access{Ref: p.to, Keys: p.keys, PlainHTTP: p.plainHTTP, Passphrase: passphrase}
+func (p *fleetFlags) access(ctx context.Context) (fleetsync.Access, error) {
+	a := fleetsync.Access{Ref: p.to, Keys: p.keys, PlainHTTP: p.plainHTTP, Passphrase: passphrases(ctx)}
 	if err := checkOutput(p.output); err != nil {
 		return a, err
 	}
@@ -158,63 +156,32 @@ func findKeys(name, ref string) (string, error) {
 	return "", fmt.Errorf("no fleet in %s is published to %s: say which with --fleet, one of %s, or name the folder with --keys", dir, ref, strings.Join(names, ", "))
 }
 
-// passphrase gets that of a key file: from the file or the value that the
-// environment names, or from the person in front; twice for a new key.
-func passphrase(file string) ([]byte, error) {
-	if path := os.Getenv("SKERRY_PASSPHRASE_FILE"); path != "" {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("SKERRY_PASSPHRASE_FILE: %w", err)
-		}
-		return bytes.TrimRight(text, "\r\n"), nil
-	}
-	if text := os.Getenv("SKERRY_PASSPHRASE"); text != "" {
-		return []byte(text), nil
-	}
-	in := int(os.Stdin.Fd())
-	if !term.IsTerminal(in) {
-		return nil, fmt.Errorf("the key %s has a passphrase: give it in SKERRY_PASSPHRASE_FILE, or run this on a terminal", file)
-	}
-	first, err := askHidden(in, "passphrase of "+file+": ")
-	if _, statErr := os.Stat(file); err != nil || statErr == nil {
-		return first, err
-	}
-	if len(first) == 0 {
-		return nil, errors.New("an empty passphrase protects nothing: write one, or leave --passphrase out")
-	}
-	again, err := askHidden(in, "again: ")
-	if err == nil && !bytes.Equal(first, again) {
-		err = errors.New("the two differ: run it again")
-	}
-	return first, err
-}
-
-func askHidden(in int, prompt string) ([]byte, error) {
-	fmt.Fprint(os.Stderr, prompt)
-	defer fmt.Fprintln(os.Stderr)
-	text, err := term.ReadPassword(in)
-	if err != nil {
-		return nil, fmt.Errorf("read the passphrase: %w", err)
-	}
-	return text, nil
-}
-
 // finish shows a plan, asks, publishes it, and tells the devices.
 func (p *fleetFlags) finish(cmd *cobra.Command, repo *fleetsync.FleetRepo, plan *fleetsync.Plan) error {
+	asks := !plan.Unchanged() && !p.yes
 	if p.output == "text" {
 		printPlan(cmd.OutOrStdout(), plan)
+	} else if asks {
+		printPlan(cmd.ErrOrStderr(), plan)
 	}
-	if !plan.Unchanged() && !p.yes {
+	noted := len(plan.Warnings())
+	if asks {
 		if err := confirm(cmd, fmt.Sprintf("publish this to %s?", repo.Ref())); err != nil {
 			return err
 		}
 	}
 	result, err := repo.Push(cmd.Context(), plan, p.progress(cmd))
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted: run it again, and see with skerry fleet show what is published")
+	}
 	if err != nil {
 		return err
 	}
 	if err := printPublished(cmd.OutOrStdout(), &result, p.output); err != nil {
 		return err
+	}
+	if p.output == "text" {
+		printNotes(cmd.OutOrStdout(), result.Warnings[noted:])
 	}
 	if p.hint.URL == "" || result.Unchanged {
 		return nil
@@ -242,25 +209,13 @@ func printPlan(w io.Writer, plan *fleetsync.Plan) {
 	if gained > 0 {
 		fmt.Fprintf(w, "A function may do what it may not do now: see %s marked GAINED.\n", counted(gained, "line"))
 	}
-	for _, text := range plan.Warnings() {
-		fmt.Fprintf(w, "note: %s\n", text)
-	}
+	printNotes(w, plan.Warnings())
 }
 
-// confirm asks the person in front.
-func confirm(cmd *cobra.Command, question string) error {
-	if !isTerminal(os.Stdin) {
-		return usageError{errors.New("nobody is there to be asked: read the changes above, and run it again with --yes")}
+func printNotes(w io.Writer, notes []string) {
+	for _, text := range notes {
+		fmt.Fprintf(w, "note: %s\n", text)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", question)
-	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("nothing was published")
-	}
-	return nil
 }
 
 // progressBars shows a bar for each step.

@@ -16,8 +16,10 @@ import (
 	"github.com/skerry-edge/skerry/internal/testbed"
 )
 
-// slowly is a link over which 3 MB take some seconds.
-var slowly = testbed.Link{Rate: 2 << 20, CutDown: 100_000}
+// slowly is a link over which the padding takes some seconds.
+var slowly = testbed.Link{Rate: 1 << 20, CutDown: 100_000}
+
+const padding = 1_500_000
 
 // gets waits until n more bytes have come over the link.
 func (f *fleetRig) gets(n int64) {
@@ -64,7 +66,7 @@ func (f *fleetRig) well(v int) {
 // TestFleetUpdateOnAFullDisk fills the disk while an update comes: what ran runs on,
 // and once there is room the update comes, without help.
 func TestFleetUpdateOnAFullDisk(t *testing.T) {
-	f := newFleetRig(t, "limits: {disk: 48MiB}", 1, 3)
+	f := newFleetRig(t, "limits: {disk: 48MiB}", padding, 1, 3)
 	data := (&uplinkRig{rig: f.rig}).onSmallDisk("64m")
 	f.well(1)
 	f.link.Set(slowly)
@@ -87,10 +89,10 @@ func (f *fleetRig) blob(digest string) string {
 // TestFleetUpdateFromASickRegistry: a module that is damaged on the registry's disk
 // and mended, and a registry that is started again in mid-download.
 func TestFleetUpdateFromASickRegistry(t *testing.T) {
-	f := newFleetRig(t, "", 1, 3)
+	f := newFleetRig(t, "", padding, 1, 3)
 	f.start()
 	f.well(1)
-	module := marked(t, 3, "out/", 2)
+	module := marked(t, 3, "out/", padding)
 	path := f.blob(digestOfModule(module))
 	overwriteFile(t, path, append(bytes.Clone(module[:len(module)-1]), module[len(module)-1]^1))
 	f.assign(3)
@@ -108,7 +110,7 @@ func TestFleetUpdateFromASickRegistry(t *testing.T) {
 // TestFleetWithDamagedPins starts with files of what was accepted and of what runs that
 // are empty, cut off or garbled, and then with such values in all their copies.
 func TestFleetWithDamagedPins(t *testing.T) {
-	f := newFleetRig(t, "", 1, 2)
+	f := newFleetRig(t, "", 100_000, 1, 2)
 	f.start()
 	f.well(1)
 	f.assign(2) // so that both files of each pin are there

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ every device a new skerry.yaml.`,
 		Args: args(1, 1),
 		RunE: func(cmd *cobra.Command, refs []string) error {
 			p.to = refs[0]
-			if err := p.initOptions(&opts); err != nil {
+			if err := p.initOptions(cmd.Context(), &opts); err != nil {
 				return err
 			}
 			if _, err := os.Stat(deviceConfig); err == nil {
@@ -44,7 +45,7 @@ every device a new skerry.yaml.`,
 			if err != nil {
 				return err
 			}
-			if err := writeNew(deviceConfig, deviceYAML(made)); err != nil {
+			if err := writeNew(deviceConfig, p.deviceYAML(made)); err != nil {
 				return fmt.Errorf("the fleet is made, but the devices' configuration cannot be written: %w", err)
 			}
 			return p.printInit(cmd, made, opts.Keys, deviceConfig)
@@ -52,7 +53,7 @@ every device a new skerry.yaml.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.Name, "name", "", "of the fleet; the last part of the repository, if it is not said")
-	f.StringVar(&p.keys, "keys", os.Getenv("SKERRY_KEYS"), "folder to make for the keys; ~/.config/skerry/fleets/NAME, if it is not said; also from SKERRY_KEYS")
+	f.StringVar(&p.keys, "keys", os.Getenv(keysEnv), "folder to make for the keys; ~/.config/skerry/fleets/NAME, if it is not said; also from SKERRY_KEYS")
 	f.IntVar(&opts.RootKeys, "root-keys", 1, "keys of the root")
 	f.IntVar(&opts.Threshold, "threshold", 1, "how many root keys must sign a change of keys")
 	f.BoolVar(&opts.Encrypt, "passphrase", false, "protect the keys with a passphrase, which is asked for or in SKERRY_PASSPHRASE_FILE")
@@ -63,7 +64,7 @@ every device a new skerry.yaml.`,
 	return cmd
 }
 
-func (p *fleetFlags) initOptions(opts *fleetsync.InitOptions) error {
+func (p *fleetFlags) initOptions(ctx context.Context, opts *fleetsync.InitOptions) error {
 	if opts.RootKeys < 1 || opts.RootKeys > 16 || opts.Threshold < 1 || opts.Threshold > opts.RootKeys {
 		return usageError{fmt.Errorf("%d of %d root keys: 1 to 16 keys, and as many of them as must sign", opts.Threshold, opts.RootKeys)}
 	}
@@ -83,7 +84,7 @@ func (p *fleetFlags) initOptions(opts *fleetsync.InitOptions) error {
 		}
 		p.keys = filepath.Join(dir, opts.Name)
 	}
-	opts.Access, err = p.access()
+	opts.Access, err = p.access(ctx)
 	return err
 }
 
@@ -99,7 +100,7 @@ func fromAnywhere(ref string) (string, error) {
 }
 
 // deviceYAML is a configuration for the fleet's devices.
-func deviceYAML(made fleetsync.InitResult) []byte {
+func (p *fleetFlags) deviceYAML(made fleetsync.InitResult) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# A gateway of the fleet %q. Every key: docs/configuration.md
 device:
@@ -108,20 +109,32 @@ device:
 
 registry:
   ref: %s
-  # The fleet's first root of trust, sha256 %s.
+%s  # The fleet's first root of trust, sha256 %s.
   # It is no secret; who can change it here decides what runs.
   root: |
-`, made.Name, made.Ref, made.Fingerprint)
+`, made.Name, made.Ref, p.deviceAccess(), made.Fingerprint)
 	fmt.Fprintf(&b, "    %s\n", strings.TrimSpace(string(made.Root)))
 	b.WriteString(`
 # To be woken and to report (docs/fleet.md), add a url, or the name of a broker below.
-fleet: {name: `+made.Name+`}
+fleet: {name: ` + made.Name + `}
 
 # Where the sensors are: brokers to connect to, or one of its own.
 # brokers: [{name: plant, url: "tcp://192.0.2.7:1883"}]
 # broker: {listen: "0.0.0.0:1883", users: [{name: sensors, password_file: sensors.password}]}
 `)
 	return []byte(b.String())
+}
+
+// deviceAccess is how devices reach the registry, if not as most do.
+func (p *fleetFlags) deviceAccess() string {
+	var lines string
+	if p.plainHTTP {
+		lines += "  plain_http: true\n"
+	}
+	if p.caFile != "" {
+		lines += fmt.Sprintf("  ca_file: /etc/skerry/registry-ca.pem # a copy of %s on each gateway\n", filepath.Base(p.caFile))
+	}
+	return lines
 }
 
 // writeNew writes a file that must not be there yet.

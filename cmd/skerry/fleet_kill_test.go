@@ -22,7 +22,7 @@ func TestFleetKill9(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("TEST_KILLS")); err == nil {
 		kills = n
 	}
-	f := newFleetRig(t, "", 1, 2, 3, 4)
+	f := newFleetRig(t, "", 3_000_000, 1, 2, 3, 4)
 	f.link.Set(testbed.Link{Rate: 4 << 20, CutDown: 100_000, Loss: 0.001, Stall: 300 * time.Millisecond})
 	f.start()
 	f.running(2)

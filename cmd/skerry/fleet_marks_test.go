@@ -25,11 +25,10 @@ import (
 )
 
 // The marked app is published in four versions, whose functions put a mark of their
-// version on all that they send. The first of its two functions has 3 MB: from the 1st
+// version on all that they send. The first of its two functions has padding: from the 1st
 // version to the 2nd, and from the 3rd to the 4th, it is patched; else it comes whole.
 const (
 	markedVersions = 4
-	markedSize     = 3_000_000
 	firstTwin      = 10_000_000 // numbers of the second function begin there
 )
 
@@ -60,8 +59,8 @@ assignments: [{app: ledger, version: 1.0.%d, health: {window: 1s, onFailure: kee
 `
 
 // marked is a version's ledger.wasm: a mark instead of its media type, another
-// beginning of what it publishes, and padding that no program is in.
-func marked(t *testing.T, version int, out string, padding uint64) []byte {
+// beginning of what it publishes, and so many bytes of padding that no program is in.
+func marked(t *testing.T, version int, out string, padding int) []byte {
 	t.Helper()
 	module, err := os.ReadFile(filepath.Join("..", "..", "internal", "testbed", "ledger", "ledger.wasm"))
 	if err != nil {
@@ -76,8 +75,8 @@ func marked(t *testing.T, version int, out string, padding uint64) []byte {
 	if padding == 0 {
 		return module
 	}
-	section := append([]byte("\x03pad"), make([]byte, markedSize)...)
-	src := rand.NewChaCha8([32]byte{byte(padding)})
+	section := append([]byte("\x03pad"), make([]byte, padding)...)
+	src := rand.NewChaCha8([32]byte{byte(version-1) / 2})
 	_, _ = src.Read(section[4:]) // never fails
 	module = binary.AppendUvarint(append(module, 0), uint64(len(section)))
 	return append(module, section...)
@@ -96,8 +95,8 @@ type fleetRig struct {
 	versions map[string]string // functions and their modules, by "ledger@1.0.1"
 }
 
-// newFleetRig publishes some of the versions, and assigns the 1st.
-func newFleetRig(t *testing.T, gateway string, versions ...int) *fleetRig {
+// newFleetRig publishes some of the versions, with padding, and assigns the 1st.
+func newFleetRig(t *testing.T, gateway string, padding int, versions ...int) *fleetRig {
 	t.Helper()
 	f := &fleetRig{
 		registry: testbed.StartRegistry(t, testbed.RegistryOptions{}), broker: testbed.StartMosquitto(t, testbed.MosquittoOptions{}),
@@ -114,15 +113,15 @@ targets: [{name: central, kind: cloudevents, url: '%s', in_flight: %d}]
 registry: {ref: 'oci://%s/acme/fleet:latest', root_file: root.json, poll: 1s}
 %s`, f.broker.URL, f.books.URL, centralJobs, testbed.Addr(f.link.Port), gateway))
 	for _, v := range versions {
-		f.publishMarked(v)
+		f.publishMarked(v, padding)
 	}
 	f.assign(1)
 	return f
 }
 
-func (f *fleetRig) publishMarked(v int) {
+func (f *fleetRig) publishMarked(v, padding int) {
 	f.t.Helper()
-	f.write("ledger.wasm", string(marked(f.t, v, "out/", uint64(1+(v-1)/2))))
+	f.write("ledger.wasm", string(marked(f.t, v, "out/", padding)))
 	f.write("twin.wasm", string(marked(f.t, v, "twn/", 0)))
 	f.write("app.yaml", fmt.Sprintf(markedApp, v))
 	f.write("fleet.yaml", fmt.Sprintf(markedFleet, v))

@@ -39,7 +39,7 @@ func fleetPromoteCommand() *cobra.Command {
 		Long: `Raise (or lower) the percentage of the assignments of a version. Devices that are
 in stay in when it is raised. A version that no assignment names yet comes before
 the others of its app, for all devices. At 100 percent those that it leaves
-without effect go.`,
+without effect go. An app that is paused stays so: skerry fleet resume.`,
 		Example: "  skerry fleet promote overheat 1.4.0 --percent 10\n  skerry fleet promote overheat 1.4.0",
 		Args:    words(2, "an app and its version"),
 	}, func(repo *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error {
@@ -66,7 +66,8 @@ func promote(f *fleetsync.Fleet, v agent.AppVersion, percent float64) {
 		if at < 0 {
 			at = len(f.Assignments)
 		}
-		f.Assignments = slices.Insert(f.Assignments, at, fleetsync.Assignment{App: v.Name, Version: v.Version})
+		paused := slices.ContainsFunc(f.Assignments, func(a fleetsync.Assignment) bool { return a.App == v.Name && a.Paused })
+		f.Assignments = slices.Insert(f.Assignments, at, fleetsync.Assignment{App: v.Name, Version: v.Version, Paused: paused})
 	}
 	for i := range f.Assignments {
 		if a := &f.Assignments[i]; named(*a) {
@@ -96,7 +97,9 @@ func fleetPauseCommand() *cobra.Command {
 skerry fleet resume. A version that is revoked stops all the same.`,
 		Example: "  skerry fleet pause\n  skerry fleet pause overheat",
 		Args:    args(0, 1),
-	}, func(_ *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error { return setPaused(f, words, true) })
+	}, func(_ *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error {
+		return setPaused(f, words, true)
+	})
 }
 
 func fleetResumeCommand() *cobra.Command {
@@ -105,7 +108,9 @@ func fleetResumeCommand() *cobra.Command {
 		Short:   "End a pause",
 		Example: "  skerry fleet resume overheat",
 		Args:    args(0, 1),
-	}, func(_ *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error { return setPaused(f, words, false) })
+	}, func(_ *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error {
+		return setPaused(f, words, false)
+	})
 }
 
 func setPaused(f *fleetsync.Fleet, app []string, paused bool) error {

@@ -53,6 +53,12 @@ func TestPromote(t *testing.T) {
 			[]string{"overheat | 1.4.0 | 100 % | site=west", "overheat | 1.3.0 | 100 % | all devices"},
 		},
 		{
+			"what is paused stays so",
+			[]fleetsync.Assignment{{App: "overheat", Version: "1.3.2", Paused: true}},
+			1,
+			[]string{"overheat | 1.4.0 | 1 %, paused | all devices", "overheat | 1.3.2 | 100 %, paused | all devices"},
+		},
+		{
 			"for all devices, everything after it of its app goes",
 			[]fleetsync.Assignment{assignment("overheat", "1.4.0", 10, ""), assignment("meter", "2.0.0", 100, ""), assignment("overheat", "1.3.2", 100, "west")},
 			100,

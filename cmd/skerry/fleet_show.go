@@ -70,6 +70,10 @@ func printFleet(w io.Writer, repo *fleetsync.FleetRepo) error {
 	if fleet.Paused {
 		fmt.Fprintln(w, "  PAUSED: every device keeps what it runs")
 	}
+	if err := repo.Unread(); err != nil {
+		_, err = fmt.Fprintln(w, err)
+		return err
+	}
 	if len(fleet.Assignments) == 0 {
 		_, err := fmt.Fprintln(w, "nothing is assigned yet: skerry publish app.yaml")
 		return err

@@ -141,12 +141,18 @@ var fleetKind = regexp.MustCompile(`(?m)^\s*"?kind"?:\s*"?Fleet\b`)
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// progressBar shows how much of the upload is done.
+// progressBar shows how much of a step is done, until all of it is.
 func progressBar(w io.Writer) func(done, total int64) {
+	shown := ""
 	return func(done, total int64) {
 		const width = 40
-		full := int(width * done / max(1, total))
-		fmt.Fprintf(w, "\r  [%-*s] %s of %s", width, stars[:full], agent.BytesText(done), agent.BytesText(total))
+		full := int(width * min(max(done, 0), total) / max(1, total))
+		bar := fmt.Sprintf("\r  [%-*s] %s of %s", width, stars[:full], agent.BytesText(done), agent.BytesText(total))
+		if bar == shown {
+			return
+		}
+		shown = bar
+		fmt.Fprint(w, bar)
 		if done >= total {
 			fmt.Fprintln(w)
 		}

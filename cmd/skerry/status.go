@@ -13,6 +13,7 @@ import (
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/agent/admin"
+	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
 func statusCommand() *cobra.Command {
@@ -77,6 +78,7 @@ func printStatus(w io.Writer, s agent.Status, output string) error {
 }
 
 func printSync(p func(string, ...any), s agent.SyncStatus) {
+	s.Error = fleetsync.ReportOf("", s).Error // without what the apps say themselves
 	switch {
 	case s.Registry == "":
 		p("registry\tnone configured")

@@ -140,6 +140,7 @@ func (w *world) reports() []Report {
 	for _, d := range w.devices {
 		r := fleetsync.ReportOf(d.id, d.pull.Status())
 		r.Labels, r.Time, r.ClockSure, r.Agent, r.Started = d.labels, w.now(), true, "simulated", w.start
+		r.Arch, r.Engine = w.is.Arch, "compiler"
 		out = append(out, Report{Report: r, Online: !d.isAway()})
 	}
 	return out
