@@ -5,7 +5,10 @@ import (
 	"slices"
 )
 
-const maxAssignments = 1000
+const (
+	maxAssignments = 1000
+	maxRevision    = 1 << 53 // the last that every JSON reader has exactly
+)
 
 // fleetCheck holds the rules of a Fleet that its shape does not tell.
 type fleetCheck struct {
@@ -20,8 +23,8 @@ func (c *fleetCheck) all() {
 	} else {
 		c.name("metadata.name", m.Name)
 	}
-	if m.Revision < 0 {
-		c.fail("metadata.revision", "%d is no revision: a whole number from 1, or leave it out", m.Revision)
+	if m.Revision < 0 || m.Revision > maxRevision {
+		c.fail("metadata.revision", "%d is no revision: a whole number from 1 to %d, or leave it out", m.Revision, int64(maxRevision))
 	}
 	if n := len(c.fleet.Assignments); n == 0 || n > maxAssignments {
 		c.fail("assignments", "a fleet has 1 to %d assignments, not %d; start with {app: my-app, version: 1.0.0}", maxAssignments, n)

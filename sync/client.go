@@ -2,6 +2,7 @@ package fleetsync
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -52,26 +53,28 @@ func newClient(opts RegistryOptions, sent func(n int64)) (*auth.Client, error) {
 	return client, withCredentials(client, opts.Credentials)
 }
 
-// withCredentials reads the docker configuration, that in file or the usual one.
-// Without a home directory, as for a system service, there is no usual one, and
+// withCredentials reads the docker configuration, that in file or the usual one, now
+// and each time that a registry asks: a password that was changed counts without a new
+// start. Without a home directory, as for a system service, there is no usual one, and
 // access is anonymous.
 func withCredentials(client *auth.Client, file string) error {
-	if file != "" {
-		store, err := credentials.NewStore(file, credentials.StoreOptions{})
-		if err != nil {
-			return err
+	read := func() (credentials.Store, error) { return credentials.NewStore(file, credentials.StoreOptions{}) }
+	if file == "" {
+		if _, err := os.UserHomeDir(); err != nil && os.Getenv("DOCKER_CONFIG") == "" {
+			return nil
 		}
-		client.Credential = credentials.Credential(store)
-		return nil
+		read = func() (credentials.Store, error) { return credentials.NewStoreFromDocker(credentials.StoreOptions{}) }
 	}
-	if _, err := os.UserHomeDir(); err != nil && os.Getenv("DOCKER_CONFIG") == "" {
-		return nil
-	}
-	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
-	if err != nil {
+	if _, err := read(); err != nil {
 		return err
 	}
-	client.Credential = credentials.Credential(store)
+	client.Credential = func(ctx context.Context, host string) (auth.Credential, error) {
+		store, err := read()
+		if err != nil {
+			return auth.EmptyCredential, fmt.Errorf("read the docker configuration: %w", err)
+		}
+		return credentials.Credential(store)(ctx, host)
+	}
 	return nil
 }
 

@@ -181,6 +181,7 @@ func TestFleetVariantsAreRefused(t *testing.T) {
 	for _, v := range []variant{
 		{"name: plant-west", "name: Plant", `fleet.yaml:3: metadata.name: "Plant" is no name`},
 		{"revision: 43", "revision: -1", "fleet.yaml:3: metadata.revision: -1 is no revision"},
+		{"revision: 43", "revision: 9223372036854775807", "fleet.yaml:3: metadata.revision: 9223372036854775807 is no revision"},
 		{"revision: 43", "revision: 1.5", "fleet.yaml:3: metadata.revision: expected a whole number"},
 		{"pollInterval: 6h", "pollInterval: 6", `fleet.yaml:4: sync.pollInterval: "6" is no duration`},
 		{"jitter: 30m", "keepVersions: 11", "fleet.yaml:4: sync.keepVersions: 11 is out of range: 1 to 10"},

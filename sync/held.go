@@ -112,12 +112,17 @@ func (a *App) modules() []agent.Digest {
 func reasons(held []heldBack) string {
 	list := make([]string, len(held))
 	for i := range held {
-		list[i] = held[i].Reason
-		if next := held[i].next; !next.IsZero() {
-			list[i] += "; it is tried again at " + next.Format(time.RFC3339)
-		}
+		list[i] = held[i].Reason + triedAgain(held[i].next)
 	}
 	return strings.Join(list, "; ")
+}
+
+// triedAgain goes on after the reason of what is held back; at may be zero.
+func triedAgain(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return "; it is tried again at " + at.Format(time.RFC3339)
 }
 
 // oneLine is an error as one line, joined errors one after the other.

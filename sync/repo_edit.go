@@ -2,6 +2,7 @@ package fleetsync
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -55,6 +56,9 @@ func (p *Plan) edited(r *FleetRepo) error {
 	}
 	if string(before) == string(after) {
 		return nil
+	}
+	if len(p.fleet.Assignments) == 0 {
+		return errors.New("the fleet assigns nothing: publish an app first, with skerry publish app.yaml")
 	}
 	if p.fleet, err = ParseFleet(fleetFile, after); err != nil {
 		return err
@@ -131,8 +135,9 @@ func (r *FleetRepo) Rotate(role trust.Role, opts RotateOptions) (*Plan, error) {
 		return nil, err
 	}
 	to := trust.Signers{Threshold: old.Threshold}
+	signing := r.signed.Signers(role).Keys // whose files may be elsewhere
 	for _, name := range old.Keys {
-		to.Keys = append(to.Keys, r.keys.freeName(name, to.Keys))
+		to.Keys = append(to.Keys, r.keys.freeName(name, slices.Concat(to.Keys, signing)))
 	}
 	p := r.plan()
 	p.rekeyed = fmt.Sprintf("%s signed by the new key %s", joinRoles(roles), strings.Join(to.Keys, ", "))

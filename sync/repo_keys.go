@@ -116,15 +116,15 @@ func (k *keysFolder) write(name string, value any) error {
 	return nil
 }
 
-// freeName is the name of a new key in the place of one, beside the other new ones:
+// freeName is the name of a new key in the place of one, other than taken ones:
 // release-2 after release.
-func (k *keysFolder) freeName(name string, others []string) string {
+func (k *keysFolder) freeName(name string, taken []string) string {
 	if i := strings.LastIndexByte(name, '-'); i > 0 && isNumber(name[i+1:]) {
 		name = name[:i]
 	}
 	for n := 1; ; n++ {
 		free := numbered(name, n)
-		if _, err := os.Stat(k.file(free + ".pem")); errors.Is(err, fs.ErrNotExist) && !slices.Contains(others, free) {
+		if _, err := os.Stat(k.file(free + ".pem")); errors.Is(err, fs.ErrNotExist) && !slices.Contains(taken, free) {
 			return free
 		}
 	}

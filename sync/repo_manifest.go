@@ -22,6 +22,9 @@ func manifestOfFiles(files map[string][]byte, fleet *Fleet) (ocispec.Descriptor,
 	config := ocispec.DescriptorEmptyJSON
 	blobs := []blob{{ocispec.Descriptor{MediaType: config.MediaType, Digest: config.Digest, Size: config.Size}, config.Data}}
 	var layers []ocispec.Descriptor
+	if len(files) > maxLayers {
+		return ocispec.Descriptor{}, nil, nil, fmt.Errorf("the fleet would have %d documents, at most %d: split the fleet into repositories", len(files), maxLayers)
+	}
 	inlined := 0
 	for _, f := range inOrder(files, fleet) {
 		data := files[f.name]

@@ -30,7 +30,7 @@ type Plan struct {
 	docs       documents // to be, but for the patches of app
 	rekey      func(*trust.Repository) error
 	rekeyed    string // what rekey does, for people
-	wasPaused  bool // the fleet, before
+	wasPaused  bool   // the fleet, before
 	unassigned bool
 	warnings   []string
 }
@@ -211,6 +211,9 @@ func (p *Plan) nextFleet(r *FleetRepo) error {
 
 // setFleet puts the fleet document among the others.
 func (p *Plan) setFleet(revision int64) error {
+	if revision > maxRevision {
+		return fmt.Errorf("the fleet is at revision %d and none comes after it: begin another fleet, with skerry fleet init", revision-1)
+	}
 	p.fleet.Metadata.Revision = revision
 	data, err := json.Marshal(p.fleet)
 	p.docs[fleetFile] = data

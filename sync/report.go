@@ -84,7 +84,8 @@ func ReportOf(device string, s agent.SyncStatus) Report {
 	}
 	for _, app := range s.Apps { // they say it themselves
 		if app.Reason != "" {
-			r.Error = strings.Trim(strings.Replace(r.Error, app.Reason, "", 1), "; ")
+			r.Error = strings.Replace(r.Error, app.Reason+triedAgain(app.Until), "", 1)
+			r.Error = strings.Trim(strings.ReplaceAll(r.Error, "; ; ", "; "), "; ")
 		}
 	}
 	return r

@@ -38,13 +38,14 @@ func (p *Puller) Check(ctx context.Context) error { return p.check(ctx, p.home) 
 
 // CheckFrom is a Check that takes documents and modules from another place, such
 // as a USB stick: what is good there is good here, and what is older is not. A
-// round that is under way is ended, and what came of it is kept.
+// round that is under way is ended, and what came of it is kept; Run begins it again soon.
 func (p *Puller) CheckFrom(ctx context.Context, from *Registry) error {
 	p.mu.Lock()
 	stop := p.stop
 	p.mu.Unlock()
 	if stop != nil {
 		stop()
+		defer p.Wake()
 	}
 	return p.check(ctx, from)
 }
@@ -59,6 +60,11 @@ func (p *Puller) check(ctx context.Context, from *Registry) error {
 	p.mu.Lock()
 	p.begun, p.stop = p.opts.Time(), cancel
 	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.stop = nil
+	}()
 	if p.reg != from {
 		p.reg, p.fetched = from, nil
 	}

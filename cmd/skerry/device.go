@@ -305,14 +305,25 @@ func (d *device) health() []agent.FunctionStatus {
 	return s.Functions
 }
 
-// reached is the latest time that is known to have come, by when this program was
-// built and by the agent's clock. When documents were signed does not count here: a
-// stolen key could say the year 2100, and no certificate of a registry would be good.
+// reached is the time that signatures and certificates are judged by. When documents
+// were signed does not count here: a stolen key could say the year 2100, and no
+// certificate of a registry would be good.
 func (d *device) reached() time.Time {
-	if now := d.clock.Reached(); now.After(built()) {
-		return now
+	now, right := wallClock()
+	return judgedBy(now, right, d.clock.Reached(), built())
+}
+
+// judgedBy is now while something keeps the clock right, though it was later once: a
+// time server that lied must not stop updates for longer than it lies. Else it is the
+// latest time that is known to have come.
+func judgedBy(now time.Time, right bool, reached, built time.Time) time.Time {
+	if !right {
+		now = reached
 	}
-	return built()
+	if now.Before(built) {
+		return built
+	}
+	return now
 }
 
 // run runs everything until ctx ends: first the sources stop and what they

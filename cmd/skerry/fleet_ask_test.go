@@ -52,6 +52,14 @@ func TestPublishingTellsWhatEndsSoon(t *testing.T) {
 	if _, err := fleetsync.InitFleet(t.Context(), fleetsync.InitOptions{Access: access}); err != nil {
 		t.Fatal(err)
 	}
+	counter := filepath.Join("..", "..", "examples", "counter", "app.yaml")
+	out, err := exec.Command(os.Args[0], "fleet", "pause", "--yes", "--keys", access.Keys).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the fleet assigns nothing: publish an app first") {
+		t.Errorf("a pause of nothing: %v:\n%s", err, out)
+	}
+	if _, err := fleetsync.Publish(t.Context(), fleetsync.PublishOptions{Access: access, AppFile: counter, Checks: publishChecks()}); err != nil {
+		t.Fatal(err)
+	}
 	repo, err := fleetsync.OpenFleet(t.Context(), access)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +74,7 @@ func TestPublishingTellsWhatEndsSoon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(os.Args[0], "fleet", "pause", "--yes", "--keys", access.Keys).CombinedOutput()
+	out, err = exec.Command(os.Args[0], "fleet", "pause", "--yes", "--keys", access.Keys).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "note: the signature of ") {
 		t.Errorf("%v:\n%s", err, out)
 	}

@@ -59,7 +59,11 @@ func newGuarded(t *testing.T, opts testbed.RegistryOptions, ca string) *guarded 
 	config := fmt.Sprintf("data: %s\nadmin: {socket: %s}\nbrokers: [{name: plant, url: '%s'}]\ntargets: [{name: central, kind: cloudevents, url: '%s'}]\n%s",
 		g.path("data"), g.socket, broker.URL, newCentral(t).URL, made)
 	reach := "ref: oci://" + testbed.Addr(g.link.Port) + "/acme/fleet:latest\n  poll: 1s\n  credentials_file: " + g.path("gateway.json")
-	for old, text := range map[string]string{"ref: " + g.ref: reach, "id: gateway-1": "id: gw7"} {
+	changes := map[string]string{"ref: " + g.ref: reach, "id: gateway-1": "id: gw7"}
+	if ca != "" {
+		changes["/etc/skerry/registry-ca.pem"] = ca
+	}
+	for old, text := range changes {
 		if strings.Count(config, old) != 1 {
 			t.Fatalf("the configuration for devices has %q not once:\n%s", old, made)
 		}
@@ -230,8 +234,6 @@ func (g *guarded) wrongPassword() {
 	g.fails([]string{"401", "docker login"}, "fleet", "show")
 	g.login("docker/config.json", publisherUser, g.addr)
 	g.login("gateway.json", gatewayUser, testbed.Addr(g.link.Port))
-	g.proc.Stop()
-	g.start()
 	g.look(7)
 	g.runs(versionName(2))
 }

@@ -58,7 +58,7 @@ func printStatus(w io.Writer, s agent.Status, output string) error {
 	if len(s.Apps) > 0 {
 		apps = strings.Join(s.Apps, ", ")
 	}
-	p("%s\tskerry %s, up %s, generation %d: %s", s.Device, s.Version, since(s.Started), s.Generation, apps)
+	p("%s  skerry %s, up %s, generation %d: %s", s.Device, s.Version, since(s.Started), s.Generation, apps)
 	p("events\t%d in (%s), %d filtered, %d duplicate, %d dropped", s.Events.Events, agent.BytesText(s.Events.Bytes),
 		s.Events.Filtered, s.Events.Duplicates, s.Events.Dropped)
 	p("runs\t%d, %d failed, %d dead-lettered; p50 %s, p99 %s to the durable outcome", s.Events.Invocations,
@@ -108,6 +108,9 @@ func printApps(p func(string, ...any), apps []agent.AppStatus) {
 			}
 		case a.Wanted != "":
 			text += ", " + a.Wanted + " is wanted"
+		}
+		if a.State == "held" && !a.Until.IsZero() {
+			text += ", tried again " + retryText(a.Until)
 		}
 		p("app\t%s %s: %s, since %s ago%s", a.Name, cmp.Or(a.Version, "does not run"), text, since(a.Since), note(a.Reason))
 	}

@@ -61,3 +61,28 @@ func TestStatusTellsWhoSignedWhatRuns(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusTellsOnceWhyAnAppIsHeldBack: in the line of the app.
+func TestStatusTellsOnceWhyAnAppIsHeldBack(t *testing.T) {
+	until := time.Now().Add(90 * time.Second)
+	s := agent.SyncStatus{
+		Registry: "oci://h/fleet:latest", Fleet: "plant", Revision: 42, Checked: time.Now(), Verified: true,
+		Error: "ask h: no route; b@2 failed here; m@3 does not start; it is tried again at " + until.Format(time.RFC3339),
+		Apps: []agent.AppStatus{
+			{Name: "b", Version: "1", Wanted: "2", State: "quarantined", Reason: "b@2 failed here"},
+			{Name: "m", Wanted: "3", State: "held", Reason: "m@3 does not start", Until: until},
+		},
+	}
+	var out bytes.Buffer
+	if err := printStatus(&out, agent.Status{Sync: s}, "text"); err != nil {
+		t.Fatal(err)
+	}
+	for text, n := range map[string]int{
+		"answered 0s ago  (ask h: no route)\n": 1, "b@2 failed here": 1, "m@3 does not start": 1,
+		"m does not run: held, 3 is wanted, tried again in ": 1, "tried again at": 0,
+	} {
+		if got := strings.Count(out.String(), text); got != n {
+			t.Errorf("%q is told %d times, want %d:\n%s", text, got, n, &out)
+		}
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -49,8 +51,8 @@ another; --retry has it tried again all the same.`,
 			}
 			if r.output == "json" {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(status)
-			} else {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), syncLine(&status))
+			} else if refused == "" || status.Fleet != "" {
+				err = printSynced(cmd.OutOrStdout(), &status)
 			}
 			if err == nil && refused != "" {
 				err = errors.New(refused)
@@ -79,11 +81,17 @@ func askable(ask *admin.SyncRequest) error {
 	return nil
 }
 
-func syncLine(s *agent.SyncStatus) string {
+// printSynced tells what the fleet has for the device, and what of it is not good.
+func printSynced(w io.Writer, s *agent.SyncStatus) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	p := func(format string, a ...any) { fmt.Fprintf(t, format+"\n", a...) } // Flush tells of errors
 	if s.Fleet == "" {
-		return "nothing is published for this device yet"
+		p("nothing is published for this device yet")
+	} else {
+		p("fleet %s, revision %d", s.Fleet, s.Revision)
 	}
-	return fmt.Sprintf("fleet %s, revision %d", s.Fleet, s.Revision)
+	printApps(p, s.Apps)
+	return t.Flush()
 }
 
 // Sync implements admin.Sync.
