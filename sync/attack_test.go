@@ -151,7 +151,8 @@ func (s *siege) meddle(f func(*http.Response)) {
 func TestAttacks(t *testing.T) {
 	reg := testbed.StartRegistry(t, testbed.RegistryOptions{})
 	front := newProxy(t, reg.Addr())
-	base, theirs := newSiege(t, reg, front), newSiege(t, reg, front).next
+	base, other := newSiege(t, reg, front), newSiege(t, reg, front)
+	theirs := other.next
 	strangers := []assault{
 		{"another fleet's documents", trust.ErrUnsigned, []string{"another fleet", "compare the fingerprint of registry.root"}, func(s *siege) { s.put(theirs) }},
 		{"another fleet's timestamp", trust.ErrUnsigned, []string{"timestamp.json"}, func(s *siege) {
@@ -168,12 +169,15 @@ func TestAttacks(t *testing.T) {
 			s.heals(s.next)
 		})
 	}
+	t.Run("the clock at 1970", func(t *testing.T) { base.in(t).at1970() })
+	t.Run("zip bomb", func(t *testing.T) { base.in(t).bombed() })
+	t.Run("a revoked key", func(t *testing.T) { other.in(t).withOldKey() })
+	t.Run("fast-forward", func(t *testing.T) { base.in(t).fastForward() })
 }
 
-// A key that was changed signs nothing any more.
-func TestRevokedKey(t *testing.T) {
-	reg := testbed.StartRegistry(t, testbed.RegistryOptions{})
-	s := newSiege(t, reg, newProxy(t, reg.Addr()))
+// withOldKey: a key that was changed signs nothing any more.
+func (s *siege) withOldKey() {
+	s.put(s.next)
 	s.rotate(trust.RoleTargets, fleetsync.RotateOptions{})
 	s.next = s.published()
 	s.put(s.document(s.next, "targets", "release", "apps/evil/1.0.0.json", evil))
@@ -204,30 +208,26 @@ func TestStolenRolloutKeyAssignsNonsense(t *testing.T) {
 	}
 }
 
-// A thief of the rollout key counts versions up as far as it goes, so that all that is
+// fastForward: a thief of the rollout key counts versions up, so that all that is
 // honest looks older; new keys end that.
-func TestFastForward(t *testing.T) {
-	const far = 1 << 52
-	reg := testbed.StartRegistry(t, testbed.RegistryOptions{})
-	s := newSiege(t, reg, newProxy(t, reg.Addr()))
+func (s *siege) fastForward() {
+	const far int64 = 1 << 52
 	_, snapshot := s.live.newest("snapshot")
 	snapshot = s.forge(snapshot, func(signed object) { signed["version"] = far }, "rollout")
 	s.put(s.live.with(numbered(far, "snapshot"), snapshot).with("timestamp.json", s.forge(s.live["timestamp.json"], func(signed object) {
 		signed["version"] = far
 		signed["meta"].(object)["snapshot.json"] = entry(far, snapshot)
 	}, "rollout")))
-	check(t, s.p) // it is signed by the fleet's keys
-	s.run.want(t, besieged)
+	check(s.t, s.p) // it is signed by the fleet's keys
+	s.run.want(s.t, besieged)
 	s.put(s.next)
 	s.refused(trust.ErrRollback, "timestamp.json")
 	s.rotate(trust.RoleTimestamp, fleetsync.RotateOptions{})
 	s.heals(s.published())
 }
 
-// The clock at 1970 keeps no honest update out, on a device that is new either.
-func TestClockAt1970(t *testing.T) {
-	reg := testbed.StartRegistry(t, testbed.RegistryOptions{})
-	s := newSiege(t, reg, newProxy(t, reg.Addr()))
+// at1970: such a clock keeps no honest update out, on a device that is new either.
+func (s *siege) at1970() {
 	s.now = time.Unix(0, 0)
 	s.heals(s.next)
 	s.cache, s.run = newMemory(), &runner{}
@@ -235,10 +235,10 @@ func TestClockAt1970(t *testing.T) {
 	s.heals(s.next)
 }
 
-// A patch that would become 256 MiB takes no memory for them: the module comes whole.
-func TestZipBomb(t *testing.T) {
-	reg := testbed.StartRegistry(t, testbed.RegistryOptions{})
-	s := newSiege(t, reg, newProxy(t, reg.Addr()))
+// bombed: a patch that would become 256 MiB takes no memory for them, and the module
+// comes whole.
+func (s *siege) bombed() {
+	t := s.t
 	var bomb bytes.Buffer
 	enc, err := zstd.NewWriter(&bomb, zstd.WithEncoderConcurrency(1))
 	if err == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"os"
@@ -19,7 +18,8 @@ import (
 const (
 	firstRetry    = 100 * time.Millisecond
 	slowestRetry  = 10 * time.Second
-	longestWait   = time.Minute // obeyed within a round when Retry-After says so; a longer one ends the round
+	longestWait   = time.Minute    // obeyed within a round when Retry-After says so; a longer one ends the round
+	longestBusy   = 24 * time.Hour // obeyed at all: no answer may make a device wait until somebody comes
 	connectWithin = 15 * time.Second
 	answerWithin  = 60 * time.Second
 )
@@ -101,7 +101,7 @@ func retryAfter(resp *http.Response) time.Duration {
 		return 0
 	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.Duration(min(max(n, 0), int64(time.Duration(math.MaxInt64)/time.Second))) * time.Second
+		return time.Duration(min(max(n, 0), int64(longestBusy/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {
@@ -111,7 +111,7 @@ func retryAfter(resp *http.Response) time.Duration {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		now = date // by the registry's clock: this device's may be wrong
 	}
-	return max(at.Sub(now), 0)
+	return min(max(at.Sub(now), 0), longestBusy)
 }
 
 // meter counts the bytes of request bodies as they leave, and takes those of

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -35,17 +37,26 @@ func (c Change) String() string {
 		fmt.Fprintf(&b, "%s@%s: ", c.App, c.Version)
 	}
 	if c.Path != "" {
-		b.WriteString(c.Path + ": ")
+		b.WriteString(harmless(c.Path) + ": ")
 	}
-	switch {
-	case c.Old == "":
-		b.WriteString("+ " + c.New)
-	case c.New == "":
-		b.WriteString("- " + c.Old)
+	switch was, is := harmless(c.Old), harmless(c.New); {
+	case was == "":
+		b.WriteString("+ " + is)
+	case is == "":
+		b.WriteString("- " + was)
 	default:
-		b.WriteString(c.Old + " → " + c.New)
+		b.WriteString(was + " → " + is)
 	}
 	return b.String()
+}
+
+// harmless quotes what would do something to a terminal, such as take back the line
+// that tells what an app gains.
+func harmless(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 // Diff is what the plan changes: of the apps, then of the fleet document, then of

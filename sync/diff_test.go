@@ -110,3 +110,16 @@ func TestDiffOfAnAppThatStaysTheSame(t *testing.T) {
 		t.Errorf("the same again: %v, %v", err, lines(p.Diff()))
 	}
 }
+
+func TestChangesAreOneHarmlessLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"80 °C → 90":             "80 °C → 90",
+		"a\x1b[1A\x1b[2K":        `"a\x1b[1A\x1b[2K"`,
+		"two\nlines":             `"two\nlines"`,
+		"\u202egnp.exe \u009b2K": `"\u202egnp.exe \u009b2K"`,
+	} {
+		if got := (fleetsync.Change{Path: text, Old: text, New: "b"}).String(); got != want+": "+want+" → b" {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/sync/trust"
 )
 
 // Export writes what devices may need into a directory, an OCI image layout: the
@@ -27,10 +28,30 @@ func (r *FleetRepo) Export(ctx context.Context, dir string, progress Progress) e
 		return fmt.Errorf("export: %s holds other files: name an empty directory, or a new one", dir)
 	}
 	e := &exporting{FleetRepo: r, into: &layout{dir: dir, tag: defaultTag}, progress: progress}
+	if err := e.mine(ctx); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
 	if err := e.run(ctx); err != nil {
 		return fmt.Errorf("export to %s: %w", dir, err)
 	}
 	return nil
+}
+
+// mine refuses a directory that holds something else under the tag, such as another
+// fleet. One that is damaged is mended.
+func (e *exporting) mine(ctx context.Context) error {
+	m, err := e.into.manifest(ctx, "")
+	if err != nil {
+		return nil
+	}
+	there, err := readArtefact(e.into, m)
+	if err == nil {
+		_, err = trust.Verify(ctx, e.keys.root, trust.State{}, there, e.access.now())
+		if !errors.Is(err, trust.ErrUnsigned) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s holds something else than this fleet: name an empty directory, or a new one (%w)", e.into.dir, err)
 }
 
 // exporting is one Export.
@@ -44,6 +65,9 @@ type exporting struct {
 const stepExport = "exporting"
 
 func (e *exporting) run(ctx context.Context) error {
+	if e.unread != nil {
+		return e.unread
+	}
 	var modules []moduleFile
 	for _, v := range e.assigned() {
 		app, err := e.App(v)
@@ -78,7 +102,10 @@ func (e *exporting) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.into.tagManifest(ctx, desc, data, defaultTag, was)
+	if err := e.into.tagManifest(ctx, desc, data, defaultTag, was); err != nil {
+		return err
+	}
+	return e.into.settle() // whoever reads that it is done pulls the stick out
 }
 
 // assigned are the versions that assignments name.
@@ -155,6 +182,9 @@ func (e *exporting) put(ctx context.Context, b blob) error {
 // checks that each has its digest and each patch gives its module. Patches whose
 // older module is not there any more are only read.
 func (r *FleetRepo) Verify(ctx context.Context, progress Progress) error {
+	if r.unread != nil {
+		return r.unread
+	}
 	done, total := int64(0), int64(0)
 	var list []AppModule
 	for _, v := range r.assigned() {

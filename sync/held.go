@@ -144,7 +144,8 @@ func (p *Puller) tellHeld(held []heldBack) {
 		} else if h.Since.IsZero() {
 			h.Since = p.opts.Time()
 		}
-		if !slices.ContainsFunc(p.held, func(o heldBack) bool { return o.Reason == h.Reason }) {
+		told := h.Refused && p.runs != nil // when it was refused
+		if !told && !slices.ContainsFunc(p.held, func(o heldBack) bool { return o.Reason == h.Reason }) {
 			p.opts.Log.Warn("app is held back", "app", h.Want.Name, "version", h.Want.Version, "reason", h.Reason)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 	"oras.land/oras-go/v2/content/oci"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -197,6 +198,19 @@ func (l *layout) writeIndex(index ocispec.Index) error {
 		return fmt.Errorf("write OCI layout: %w", err)
 	}
 	if err := writeFile(filepath.Join(l.dir, ocispec.ImageIndexFile), data); err != nil {
+		return fmt.Errorf("write OCI layout: %w", err)
+	}
+	return nil
+}
+
+// settle has all that was written reach the disk, or the stick.
+func (l *layout) settle() error {
+	dir, err := os.Open(l.dir)
+	if err != nil {
+		return fmt.Errorf("write OCI layout: %w", err)
+	}
+	defer dir.Close()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
 		return fmt.Errorf("write OCI layout: %w", err)
 	}
 	return nil

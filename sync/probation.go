@@ -115,7 +115,7 @@ func (p *Puller) outcomes(health []agent.FunctionStatus) (decided []outcome, not
 		if (v == passed || v == failed) && !now.Before(b.again) {
 			decided = append(decided, outcome{b, v, why, b.gate.keep})
 		}
-		note = note || b.elapsed(now)-b.noted >= b.gate.window/notes
+		note = note || b.noted < b.gate.window && b.elapsed(now)-b.noted >= b.gate.window/notes
 	}
 	return decided, note
 }

@@ -35,9 +35,11 @@ func (p *Puller) decide(ctx context.Context) {
 	}
 }
 
-// stuck notes that what a gate decided cannot be done now. It is told once.
+// stuck notes that what a gate decided cannot be done now. It is told once. The next
+// round looks at everything again: the cache may have lost what is to be gone back to.
 func (p *Puller) stuck(o outcome, why string) {
 	trouble := strings.TrimPrefix(o.why+"; "+why, "; ")
+	p.fetched, p.current = nil, false
 	p.mu.Lock()
 	told := o.probe.trouble == trouble
 	o.probe.again, o.probe.trouble = p.opts.Time().Add(backAgain), trouble

@@ -54,7 +54,7 @@ func TestPublishRefuses(t *testing.T) {
 	fleet := func(text string) string {
 		return b.write("fleet.yaml", "apiVersion: skerry/v1\nkind: Fleet\n"+text)
 	}
-	wantErr(t, publish(b.app("overheat", "1.0.0", 9, 5000), ""), "overheat@1.0.0", "bump metadata.version")
+	wantErr(t, publish(b.app("overheat", "1.0.0", 9, 5000), ""), "overheat@1.0.0", "metadata.version", "bump it")
 	wantErr(t, publish("", fleet("metadata: {name: plant, revision: 1}\nassignments: [{app: overheat, version: 1.0.0}]")), "revision 1", "leave it out")
 	wantErr(t, publish("", fleet("metadata: {name: plant}\nassignments: [{app: overheat, version: 3.0.0}]")), "overheat@3.0.0", "not published")
 	wantErr(t, publish("", fleet("metadata: {name: other}\nassignments: [{app: overheat, version: 1.0.0}]")), `"plant"`, `"other"`,

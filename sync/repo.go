@@ -182,7 +182,7 @@ func (r *FleetRepo) Unread() error { return r.unread }
 // it cannot be read, one of revision 0 without assignments.
 func (r *FleetRepo) Fleet() *Fleet {
 	if r.fleet == nil {
-		return &Fleet{APIVersion: apiVersion, Kind: "Fleet", Metadata: FleetMetadata{Name: r.Name()}}
+		return &Fleet{APIVersion: apiVersion, Kind: "Fleet", Metadata: FleetMetadata{Name: r.Name()}, Assignments: []Assignment{}}
 	}
 	return r.fleet.clone()
 }

@@ -141,6 +141,7 @@ func (r *FleetRepo) Rotate(role trust.Role, opts RotateOptions) (*Plan, error) {
 	}
 	p := r.plan()
 	p.rekeyed = fmt.Sprintf("%s signed by the new key %s", joinRoles(roles), strings.Join(to.Keys, ", "))
+	p.warnings = append(p.warnings, "copy the folder "+r.keys.dir+" to a safe place again: without the new key nobody can publish")
 	made := map[string]bool{} // a push may be tried again
 	p.rekey = func(signed *trust.Repository) error {
 		for _, name := range to.Keys {

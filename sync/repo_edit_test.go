@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -129,6 +130,8 @@ func TestRevokeTakesAReplacement(t *testing.T) {
 		wantErr(t, err, "metadata.version: overheat@1.1.0 was revoked: bump it")
 		_, err = r.Revoke(bad, "")
 		wantErr(t, err, "overheat@1.1.0 was revoked; published of it: 1.0.0")
+		_, err = r.Edit(func(f *fleetsync.Fleet) error { f.Assignments[0].Version = "1.1.0"; return nil }) // as a rollback does
+		wantErr(t, err, "assignments[0].version: overheat@1.1.0 was revoked: name another version")
 	})
 }
 
@@ -142,6 +145,9 @@ func TestRotate(t *testing.T) {
 
 	p, err := r.Rotate(trust.RoleTargets, fleetsync.RotateOptions{})
 	wantLines(t, p.Diff(), "keys: + targets, fleet, snapshot, timestamp signed by the new key release-2")
+	if notes := p.Warnings(); len(notes) != 1 || !strings.Contains(notes[0], "copy the folder "+keys+" to a safe place again") {
+		t.Errorf("%q", notes)
+	}
 	push(t, r, p, err)
 	p, err = r.Rotate(trust.RoleFleet, fleetsync.RotateOptions{Split: true})
 	wantLines(t, p.Diff(), "keys: + fleet, snapshot, timestamp signed by the new key rollout")

@@ -139,3 +139,19 @@ func TestRevisionsEnd(t *testing.T) {
 	_, err := b.open().Edit(func(f *fleetsync.Fleet) error { f.Paused = true; return nil })
 	wantErr(t, err, "the fleet is at revision 9007199254740992 and none comes after it: begin another fleet")
 }
+
+// The folder of another fleet, or of something else, is not written over.
+func TestExportKeepsWhatIsAnothers(t *testing.T) {
+	theirs := newBench(t, "oci-layout:"+t.TempDir()+"/theirs")
+	theirs.publish(theirs.app("chiller", "1.0.0", 2, 5000), "")
+	b := newBench(t, "oci-layout:"+t.TempDir()+"/plant")
+	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
+	dir := filepath.Join(t.TempDir(), "stick")
+	if err := theirs.open().Export(t.Context(), dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, b.open().Export(t.Context(), dir, nil), dir+" holds something else than this fleet: name an empty directory, or a new one")
+	if err := theirs.open().Export(t.Context(), dir, nil); err != nil {
+		t.Error(err)
+	}
+}

@@ -41,7 +41,7 @@ func (p *Plan) Warnings() []string { return slices.Concat(p.paused(), p.warnings
 // paused tells who goes on to run what he has, though something else is published.
 func (p *Plan) paused() []string {
 	switch {
-	case p.fleet == nil || p.Unchanged():
+	case p.fleet == nil || p.rekey != nil || p.Unchanged():
 		return nil
 	case p.fleet.Paused && p.wasPaused:
 		return []string{"the fleet is paused: every device keeps the versions it runs until skerry fleet resume"}
@@ -268,11 +268,16 @@ func (p *Plan) complete() error {
 	}
 	for i, a := range p.fleet.Assignments {
 		v := agent.AppVersion{Name: a.App, Version: a.Version}
-		if !p.docs.has(v) && a.Version != versionNone {
-			return &DocumentError{
-				File: cmp.Or(p.fleetFile, fleetFile), Path: fmt.Sprintf("assignments[%d].version", i),
-				Reason: fmt.Sprintf("%s@%s is not published: publish its app file first, or together", a.App, a.Version),
-			}
+		if p.docs.has(v) || a.Version == versionNone {
+			continue
+		}
+		why := "is not published: publish its app file first, or together"
+		if p.docs.revoked(appFile(v)) {
+			why = "was revoked: name another version"
+		}
+		return &DocumentError{
+			File: cmp.Or(p.fleetFile, fleetFile), Path: fmt.Sprintf("assignments[%d].version", i),
+			Reason: fmt.Sprintf("%s@%s %s", a.App, a.Version, why),
 		}
 	}
 	return nil
@@ -282,51 +287,4 @@ func splitAppFile(file string) (name, version string, ok bool) {
 	rest, ok := strings.CutPrefix(file, "apps/")
 	name, version, ok2 := strings.Cut(strings.TrimSuffix(rest, ".json"), "/")
 	return name, version, ok && ok2
-}
-
-// assigns tells whether an assignment names the version.
-func (f *Fleet) assigns(v agent.AppVersion) bool {
-	return slices.ContainsFunc(f.Assignments, func(a Assignment) bool { return a.App == v.Name && a.Version == v.Version })
-}
-
-// names tells whether there is an assignment of the app.
-func (f *Fleet) names(app string) bool {
-	return slices.ContainsFunc(f.Assignments, func(a Assignment) bool { return a.App == app })
-}
-
-// holds tells whether devices were told to keep the version of the app they run.
-func (f *Fleet) holds(app string) bool {
-	return slices.ContainsFunc(f.Assignments, func(a Assignment) bool { return a.App == app && a.Paused })
-}
-
-// only is the assignment of the app, if there is one only and it is for every
-// device; whatever is finer is a person's decision.
-func (f *Fleet) only(app string) *Assignment {
-	var found *Assignment
-	for i := range f.Assignments {
-		a := &f.Assignments[i]
-		if a.App != app {
-			continue
-		}
-		if found != nil {
-			return nil
-		}
-		found = a
-	}
-	if found == nil || !found.forAll() || found.Version == versionNone {
-		return nil
-	}
-	return found
-}
-
-// clone shares nothing with f.
-func (f *Fleet) clone() *Fleet {
-	data, err := json.Marshal(f)
-	if err == nil {
-		var out Fleet
-		if err = json.Unmarshal(data, &out); err == nil {
-			return &out
-		}
-	}
-	panic(err) // a document that was read can be written
 }

@@ -3,6 +3,7 @@ package fleetsync
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skerry-edge/skerry/sync/trust"
@@ -11,14 +12,12 @@ import (
 // renewWithin is how close to its end a signature is renewed by a publish.
 const renewWithin = 183 * 24 * time.Hour
 
-// sign makes the files to be. What expires soon is renewed, if its keys are here.
+// sign makes the files to be. What expires soon is renewed, as far as its keys are here.
 func (s *pushing) sign(ctx context.Context) error {
 	now := s.access.now()
-	next, err := s.signedAgain(ctx, now, now.Add(renewWithin))
+	next, err := s.signedAgain(ctx, now)
 	if err != nil {
-		if next, err = s.signedAgain(ctx, now, time.Time{}); err != nil {
-			return err
-		}
+		return err
 	}
 	s.next = next
 	if file, at := next.Expires(); at.Before(now.Add(renewWithin)) {
@@ -27,7 +26,7 @@ func (s *pushing) sign(ctx context.Context) error {
 	return nil
 }
 
-func (s *pushing) signedAgain(ctx context.Context, now, renew time.Time) (*trust.Repository, error) {
+func (s *pushing) signedAgain(ctx context.Context, now time.Time) (*trust.Repository, error) {
 	next, err := trust.Load(ctx, signedFiles(s.signed.Files()), s.keys.root, trust.State{}, now)
 	if err != nil {
 		return nil, err
@@ -50,12 +49,13 @@ func (s *pushing) signedAgain(ctx context.Context, now, renew time.Time) (*trust
 			return nil, err
 		}
 	}
-	if !renew.IsZero() {
-		next.Extend(renew)
-	}
 	ring, err := s.ring()
 	if err != nil {
 		return nil, err
+	}
+	renewable := slices.DeleteFunc(slices.Clone(trust.Roles), func(role trust.Role) bool { return next.CanSign(ring, role) != nil })
+	if len(renewable) > 0 {
+		next.Extend(now.Add(renewWithin), renewable...)
 	}
 	return next, next.Sign(ring, now)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -295,4 +296,41 @@ func TestExpiredFleetIsPublishedTo(t *testing.T) {
 		t.Fatalf("%+v", res)
 	}
 	wantErr(t, errors.New(res.Warnings[len(res.Warnings)-1]), "the signature of", "and with it all updates: publish again with its keys before")
+}
+
+// TestWhatHasItsKeysIsRenewed publishes with the rollout key alone, when all
+// signatures end soon.
+func TestWhatHasItsKeysIsRenewed(t *testing.T) {
+	b := newBench(t, "oci-layout:"+t.TempDir()+"/fleet")
+	b.publish(b.app("overheat", "1.0.0", 1, 2000), "")
+	access := b.access()
+	repo, err := fleetsync.OpenFleet(t.Context(), access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := repo.Rotate(trust.RoleFleet, fleetsync.RotateOptions{Split: true})
+	if err == nil {
+		_, err = repo.Push(t.Context(), plan, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(access.Keys, "release.pem"), filepath.Join(access.Keys, "release.away")); err != nil {
+		t.Fatal(err)
+	}
+	access.Now = func() time.Time { return time.Now().AddDate(0, 0, 200) }
+	if repo, err = fleetsync.OpenFleet(t.Context(), access); err != nil {
+		t.Fatal(err)
+	}
+	before := repo.Publication()
+	if plan, err = repo.Edit(func(*fleetsync.Fleet) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	res, err := repo.Push(t.Context(), plan, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Publication != before+1 || len(res.Warnings) == 0 || !strings.Contains(res.Warnings[0], "targets.json") {
+		t.Errorf("published %d after %d, warnings %q: what has its key is signed anew, and the rest is told", res.Publication, before, res.Warnings)
+	}
 }

@@ -57,7 +57,8 @@ func (p *Puller) goBack(ctx context.Context, s standing, why string) error {
 		return fmt.Errorf("return to %s@%s: %w", s.App, s.Trial.Last.Version, err)
 	}
 	p.opts.Log.Error("an app failed its health gate, and the version before it runs again",
-		"app", s.App, "failed", s.Version, "runs", s.Trial.Last.Version, "why", why)
+		"app", s.App, "failed", s.Version, "runs", s.Trial.Last.Version, "why", why,
+		"next", "publish another version, or run skerry sync --retry "+s.App)
 	return nil
 }
 

@@ -131,7 +131,9 @@ func (p *Puller) update(ctx context.Context, news *publication, fleet *Fleet) er
 		deployment.Keep = func() error { return next.write(p.cache) }
 		if err = p.apply.Apply(ctx, deployment); err == nil {
 			p.retries.keep(next.Held)
-			return p.settle(next, warnings)
+			err = p.settle(next, warnings)
+			p.fetchBack(ctx)
+			return err
 		}
 		if ctx.Err() != nil || !refused.learn(err, next.Chosen) {
 			return fmt.Errorf("apply fleet %s revision %d: %w", next.Fleet, next.Revision, err)

@@ -64,3 +64,31 @@ func TestLostModuleOnProbationGoesBack(t *testing.T) {
 		w.end()
 	})
 }
+
+// TestLostModuleIsFetchedToGoBackTo, since what is on probation does not stay.
+func TestLostModuleIsFetchedToGoBackTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := updated(t)
+		good := digestOf(module(uint64('1')<<8+uint64('0')+uint64(len("overheat")), 5000))
+		w.lose(good)
+		breaks := func(broken map[string]error) {
+			w.bench.run.mu.Lock()
+			defer w.bench.run.mu.Unlock()
+			w.bench.run.broken = broken
+		}
+		breaks(map[string]error{"overheat@1.0.0": agent.ErrNotFound})
+		w.is("overheat@1.1.0", of(100, 30))
+		<-time.After(30 * time.Second)
+		if app := w.wantApp(t, "overheat", "probation", "1.1.0"); !strings.Contains(app.Reason, "30 of 100 runs") {
+			t.Errorf("status %+v", app)
+		}
+		<-time.After(time.Minute)
+		if !w.cache.HasBlob(good) {
+			t.Fatal("the module is not fetched again")
+		}
+		breaks(nil)
+		<-time.After(time.Minute)
+		w.wantApp(t, "overheat", "quarantined", "1.0.0")
+		w.end()
+	})
+}

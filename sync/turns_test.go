@@ -61,24 +61,35 @@ func TestWakeIsSoonAndSeldom(t *testing.T) {
 	})
 }
 
-// A registry that asks for an hour gets it, whatever wakes the device.
+// A registry that asks for hours gets them, whatever wakes the device; but no more
+// than a day.
 func TestBusyRegistryIsLeftAlone(t *testing.T) {
 	b, _ := stick(t)
 	reg := testbed.StartRegistry(t, testbed.RegistryOptions{})
 	b.ref = "oci://" + reg.Addr() + "/acme/fleet"
 	proxy := newProxy(t, reg.Addr())
 	b.publish(b.app("overheat", "1.0.0", 1, 5000), "")
-	busy := func(resp *http.Response) error {
-		resp.StatusCode, resp.Status = http.StatusServiceUnavailable, "503 Service Unavailable"
-		resp.Header.Set("Retry-After", time.Now().Add(48*time.Hour).UTC().Format(http.TimeFormat))
-		return nil
-	}
-	proxy.meddle.Store(&busy)
 	p := b.pullerOptions(proxy.ref("acme/fleet"), device(), fleetsync.PullerOptions{Poll: time.Minute})
-	if pause := p.Turn(t.Context()); pause < 47*time.Hour || pause > 49*time.Hour {
-		t.Errorf("comes back after %s: %s", pause, p.Status().Error)
+	for _, tt := range []struct {
+		after string
+		want  time.Duration
+	}{
+		{time.Now().Add(12 * time.Hour).UTC().Format(http.TimeFormat), 12 * time.Hour},
+		{"36000", 10 * time.Hour},
+		{"9223372036854775807", 24 * time.Hour},
+		{"Thu, 01 Jan 2099 00:00:00 GMT", 24 * time.Hour},
+	} {
+		busy := func(resp *http.Response) error {
+			resp.StatusCode, resp.Status = http.StatusServiceUnavailable, "503 Service Unavailable"
+			resp.Header.Set("Retry-After", tt.after)
+			return nil
+		}
+		proxy.meddle.Store(&busy)
+		if pause := p.Turn(t.Context()); pause < tt.want-time.Hour || pause > tt.want+time.Hour {
+			t.Errorf("after Retry-After: %s it comes back after %s: %s", tt.after, pause, p.Status().Error)
+		}
+		wantErr(t, errors.New(p.Status().Error), "503", "it wants no request for ")
 	}
-	wantErr(t, errors.New(p.Status().Error), "503", "it wants no request for 4")
 	proxy.meddle.Store(nil)
 	check(t, p)
 }

@@ -74,6 +74,7 @@ func examine(ctx context.Context, path string, named bool) []finding {
 	for _, w := range cfg.Warnings {
 		out = append(out, finding{"config", warning, w, ""})
 	}
+	out = append(out, checkIdentity(cfg.Data, "/")...)
 	fleet, functions := checkRegistry(ctx, &cfg)
 	out = append(out, fleet...)
 	out = append(out, checkAgent(ctx, &cfg)...)

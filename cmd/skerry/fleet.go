@@ -91,6 +91,10 @@ func (p *fleetFlags) access(ctx context.Context) (fleetsync.Access, error) {
 		if a.Keys, err = findKeys(p.fleet, p.to); err != nil {
 			return a, usageError{err}
 		}
+		return a, nil
+	}
+	if note, err := fleetsync.ReadKeys(a.Keys); err == nil && p.fleet != "" && note.Name != p.fleet {
+		return a, usageError{fmt.Errorf("%s has the keys of fleet %s, not of %s: leave out --fleet, or --keys and SKERRY_KEYS", a.Keys, note.Name, p.fleet)}
 	}
 	return a, nil
 }
@@ -158,6 +162,11 @@ func findKeys(name, ref string) (string, error) {
 
 // finish shows a plan, asks, publishes it, and tells the devices.
 func (p *fleetFlags) finish(cmd *cobra.Command, repo *fleetsync.FleetRepo, plan *fleetsync.Plan) error {
+	if p.hint.URL != "" { // before it is too late
+		if _, err := p.hint.client(); err != nil {
+			return err
+		}
+	}
 	asks := !plan.Unchanged() && !p.yes
 	if p.output == "text" {
 		printPlan(cmd.OutOrStdout(), plan)
@@ -183,7 +192,7 @@ func (p *fleetFlags) finish(cmd *cobra.Command, repo *fleetsync.FleetRepo, plan 
 	if p.output == "text" {
 		printNotes(cmd.OutOrStdout(), result.Warnings[noted:])
 	}
-	if p.hint.URL == "" || result.Unchanged {
+	if p.hint.URL == "" {
 		return nil
 	}
 	return publishHint(cmd.Context(), p.hint, repo.Name(), fleetsync.Hint{Revision: result.Revision, Digest: string(result.Digest)})

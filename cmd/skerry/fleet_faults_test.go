@@ -19,7 +19,7 @@ import (
 // slowly is a link over which the padding takes some seconds.
 var slowly = testbed.Link{Rate: 1 << 20, CutDown: 100_000}
 
-const padding = 1_500_000
+const padding = 900_000
 
 // gets waits until n more bytes have come over the link.
 func (f *fleetRig) gets(n int64) {
@@ -71,7 +71,7 @@ func TestFleetUpdateOnAFullDisk(t *testing.T) {
 	f.well(1)
 	f.link.Set(slowly)
 	f.assign(3)
-	f.gets(500_000)
+	f.gets(300_000)
 	fill(t, filepath.Join(data, "filler"))
 	f.stays(1, "disk")
 	if err := os.Remove(filepath.Join(data, "filler")); err != nil {
@@ -99,7 +99,7 @@ func TestFleetUpdateFromASickRegistry(t *testing.T) {
 	f.stays(1, "damaged", digestOfModule(module))
 	f.link.Set(slowly)
 	overwriteFile(t, path, module)
-	f.gets(500_000)
+	f.gets(300_000)
 	f.registry.Stop()
 	wait(time.Second)
 	f.stays(1)

@@ -41,6 +41,9 @@ every device a new skerry.yaml.`,
 			if _, err := os.Stat(deviceConfig); err == nil {
 				return usageError{fmt.Errorf("%s is there already: name another file with --device-config", deviceConfig)}
 			}
+			if _, err := os.Stat(filepath.Dir(deviceConfig)); err != nil {
+				return usageError{fmt.Errorf("--device-config: %w", err)}
+			}
 			made, err := fleetsync.InitFleet(cmd.Context(), opts)
 			if err != nil {
 				return err

@@ -44,6 +44,7 @@ func newGuarded(t *testing.T, opts testbed.RegistryOptions, ca string) *guarded 
 	registry := testbed.StartRegistry(t, opts)
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	g := &guarded{rig: newRig(t, ""), ca: ca, users: opts.Htpasswd != "" || opts.Tokens != nil}
+	noRaceSleep(t)
 	t.Setenv("XDG_CONFIG_HOME", g.path("home"))
 	t.Setenv("DOCKER_CONFIG", g.path("docker"))
 	g.link = testbed.StartProxy(t, registry.Addr())
@@ -165,6 +166,7 @@ func TestFleetOnGuardedRegistries(t *testing.T) {
 	t.Run("TLS", func(t *testing.T) {
 		g := newGuarded(t, testbed.RegistryOptions{CertFile: files.ServerCert, KeyFile: files.ServerKey}, files.CA)
 		g.life()
+		g.looks()
 		other := testbed.NewTLSFiles(t)
 		g.again(files.CA, other.CA, versionName(2), "unknown authority", "registry.ca_file")
 		g.ca = other.CA
@@ -215,13 +217,18 @@ func (g *guarded) life() {
 	g.skerry("revision 7", "fleet", "revoke", "ledger", "1.0.3", "--replace", "1.0.2", "--yes")
 	g.runs(versionName(2))
 	g.fails([]string{"1.0.3"}, "fleet", "promote", "ledger", "1.0.3", "--yes")
-	g.skerry("1.0.2", "fleet", "show")
-	g.skerry("revoke", "fleet", "history")
-	g.skerry("", "fleet", "verify")
 	var shown struct{ Apps []string }
 	if err := json.Unmarshal([]byte(g.skerry("", "fleet", "show", "-o", "json")), &shown); err != nil || slices.Contains(shown.Apps, versionName(3)) {
 		g.t.Errorf("published are %v (%v)", shown.Apps, err)
 	}
+}
+
+// looks has the commands tell what is published.
+func (g *guarded) looks() {
+	g.t.Helper()
+	g.skerry("1.0.2", "fleet", "show")
+	g.skerry("revoke", "fleet", "history")
+	g.skerry("", "fleet", "verify")
 }
 
 // wrongPassword is told by the gateway and by the commands, and is mended without a

@@ -38,8 +38,9 @@ func fleetPromoteCommand() *cobra.Command {
 		Short: "Give a published version to more devices",
 		Long: `Raise (or lower) the percentage of the assignments of a version. Devices that are
 in stay in when it is raised. A version that no assignment names yet comes before
-the others of its app, for all devices. At 100 percent those that it leaves
-without effect go. An app that is paused stays so: skerry fleet resume.`,
+the others of its app, for all devices but those that an assignment names by
+their ids. At 100 percent those that it leaves without effect go. An app that is
+paused stays so: skerry fleet resume.`,
 		Example: "  skerry fleet promote overheat 1.4.0 --percent 10\n  skerry fleet promote overheat 1.4.0",
 		Args:    words(2, "an app and its version"),
 	}, func(repo *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error {
@@ -62,10 +63,7 @@ without effect go. An app that is paused stays so: skerry fleet resume.`,
 func promote(f *fleetsync.Fleet, v agent.AppVersion, percent float64) {
 	named := func(a fleetsync.Assignment) bool { return a.App == v.Name && a.Version == v.Version }
 	if !slices.ContainsFunc(f.Assignments, named) {
-		at := slices.IndexFunc(f.Assignments, func(a fleetsync.Assignment) bool { return a.App == v.Name })
-		if at < 0 {
-			at = len(f.Assignments)
-		}
+		at := newPlace(f.Assignments, v.Name)
 		paused := slices.ContainsFunc(f.Assignments, func(a fleetsync.Assignment) bool { return a.App == v.Name && a.Paused })
 		f.Assignments = slices.Insert(f.Assignments, at, fleetsync.Assignment{App: v.Name, Version: v.Version, Paused: paused})
 	}
@@ -87,6 +85,22 @@ func promote(f *fleetsync.Fleet, v agent.AppVersion, percent float64) {
 		}
 	}
 	f.Assignments = out
+}
+
+// newPlace is where an assignment of an app for all devices goes: before its others,
+// but for those that name devices, which are a person's decision about these.
+func newPlace(list []fleetsync.Assignment, app string) int {
+	at := len(list)
+	for i, a := range list {
+		if a.App != app {
+			continue
+		}
+		if a.Selector == nil || len(a.Selector.Devices) == 0 {
+			return i
+		}
+		at = i + 1
+	}
+	return at
 }
 
 func fleetPauseCommand() *cobra.Command {

@@ -53,6 +53,16 @@ func TestPromote(t *testing.T) {
 			[]string{"overheat | 1.4.0 | 100 % | site=west", "overheat | 1.3.0 | 100 % | all devices"},
 		},
 		{
+			"devices that are named keep what they were given",
+			[]fleetsync.Assignment{
+				{App: "overheat", Version: "1.3.0", Selector: &fleetsync.Selector{Devices: []string{"gw7"}}},
+				{App: "overheat", Version: "1.2.0", Selector: &fleetsync.Selector{Devices: []string{"gw8"}}},
+				assignment("overheat", "1.3.1", 100, "west"), assignment("overheat", "1.3.2", 100, ""),
+			},
+			10,
+			[]string{"overheat | 1.3.0 | 100 % | gw7", "overheat | 1.2.0 | 100 % | gw8", "overheat | 1.4.0 | 10 % | all devices", "overheat | 1.3.1 | 100 % | site=west", "overheat | 1.3.2 | 100 % | all devices"},
+		},
+		{
 			"what is paused stays so",
 			[]fleetsync.Assignment{{App: "overheat", Version: "1.3.2", Paused: true}},
 			1,

@@ -45,8 +45,8 @@ so that a day passes in seconds.
 
 First every device gets the version before (--was, or the same app as 0.0.0),
 then the app comes to one percentage after the other. With a fleet document the
-percentages are those of its assignments of that version. Without an app an
-example is taken.`,
+percentages are those of its assignments of that version, and the version before
+stands for all others. Without an app an example is taken.`,
 		Example: `  skerry fleet sim --devices 1000 --loss 20% --offline 10%
   skerry fleet sim app.yaml fleet.yaml --label site=west:30,east:70 --steps 1,10,100
   skerry fleet sim app.yaml --errors 20% --steps 10 --hold 1h`,
@@ -127,10 +127,11 @@ func (f *simFlags) read(files []string) error {
 		}
 		o.Labels = append(o.Labels, label)
 	}
-	for i, file := range files {
-		*[]*string{&o.App, &o.Fleet}[i] = file
+	var err error
+	if o.App, o.Fleet, err = sortFiles(files); err == nil && o.App == "" && o.Fleet != "" {
+		err = fmt.Errorf("%s says who runs what: name the app.yaml too that is rolled out", o.Fleet)
 	}
-	return nil
+	return err
 }
 
 // parsePercent reads "20%" and "20".

@@ -36,16 +36,25 @@ func (b *brokerAccess) flags(cmd *cobra.Command, named, help string) {
 // connectWithin is how long a command tries to reach a broker.
 const connectWithin = 15 * time.Second
 
-// connected has use talk to the broker. The connection's own log goes nowhere: use
-// tells what is wrong.
-func (b *brokerAccess) connected(ctx context.Context, offer agent.Offer, use func(context.Context, *sensors.MQTT) error) error {
+// client is not connected yet. Its own log goes nowhere: who uses it tells what is
+// wrong. An error is a usageError.
+func (b *brokerAccess) client() (*sensors.MQTT, error) {
 	m, err := sensors.NewMQTT(sensors.MQTTOptions{
 		Name: "cli", Device: "cli", ClientID: "skerry-cli-" + rand.Text()[:12], Clean: true, URL: b.URL,
 		Username: b.Username, PasswordFile: b.PasswordFile, CAFile: b.CAFile, CertFile: b.CertFile, KeyFile: b.KeyFile,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
-		return usageError{err}
+		return nil, usageError{err}
+	}
+	return m, nil
+}
+
+// connected has use talk to the broker.
+func (b *brokerAccess) connected(ctx context.Context, offer agent.Offer, use func(context.Context, *sensors.MQTT) error) error {
+	m, err := b.client()
+	if err != nil {
+		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -78,7 +87,7 @@ func publishHint(ctx context.Context, broker brokerAccess, fleet string, hint fl
 		err = cmp.Or(context.Cause(ctx), errSilent)
 	}
 	if err != nil {
-		return fmt.Errorf("tell the devices that there is something new: %w; they find out at their next look", err)
+		return fmt.Errorf("tell the devices that there is something new: %w; they find out at their next look, or when it is run again", err)
 	}
 	return nil
 }

@@ -51,6 +51,9 @@ func run() int {
 	if err == nil {
 		return exitOK
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
 	fmt.Fprintln(os.Stderr, "skerry:", err)
 	var usage usageError
 	var exit exitError

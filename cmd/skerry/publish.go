@@ -137,7 +137,8 @@ func sortFiles(files []string) (app, fleet string, err error) {
 	return app, fleet, nil
 }
 
-var fleetKind = regexp.MustCompile(`(?m)^\s*"?kind"?:\s*"?Fleet\b`)
+// Also in JSON of one line, as skerry fleet show -o json has it.
+var fleetKind = regexp.MustCompile(`(?m)(?:^|[{,])\s*["']?kind["']?\s*:\s*["']?Fleet\b`)
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 

@@ -82,8 +82,10 @@ func printSync(p func(string, ...any), s agent.SyncStatus) {
 	switch {
 	case s.Registry == "":
 		p("registry\tnone configured")
-	case s.Checked.IsZero():
+	case s.Checked.IsZero() && s.Fleet == "":
 		p("registry\t%s, no answer since the start%s", s.Registry, note(s.Error))
+	case s.Checked.IsZero():
+		p("registry\t%s, no answer since the start: %s at revision %d runs%s", s.Registry, s.Fleet, s.Revision, note(s.Error))
 	default:
 		p("registry\t%s, %s at revision %d, %s, answered %s ago%s", s.Registry, s.Fleet, s.Revision, signedText(s), since(s.Checked), note(s.Error))
 	}

@@ -113,13 +113,6 @@ func (d *device) health() []agent.FunctionStatus {
 	return out
 }
 
-// version is what runs of the rehearsed app, "" for nothing.
-func (d *device) version() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.runs[d.world.app].version
-}
-
 // act does what is due now: one of the puller's turns, with the link as it is now,
 // or a look at what is on probation.
 func (d *device) act(ctx context.Context) {

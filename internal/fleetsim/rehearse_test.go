@@ -112,3 +112,22 @@ func TestABadReleasePutsItselfBack(t *testing.T) {
 	}
 	t.Logf("%d of 100 devices had the release, and each of them went back", refused)
 }
+
+// A fleet document names the version that devices run before, and other apps: no
+// module of them is at hand.
+func TestAFleetDocumentOfOtherVersions(t *testing.T) {
+	opts := options(t, 20)
+	opts.Fleet, opts.Steps = filepath.Join(opts.Dir, "fleet.yaml"), []float64{100}
+	fleet := "apiVersion: skerry/v1\nkind: Fleet\nmetadata: {name: plant}\nassignments:\n" +
+		"  - {app: overheat, version: 1.0.0, percent: 10}\n  - {app: overheat, version: 0.9.3}\n  - {app: meter, version: 2.0.0}\n"
+	if err := os.WriteFile(opts.Fleet, []byte(fleet), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	steps, err := fleetsim.Rehearse(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := steps[len(steps)-1].Versions; got["1.0.0"] != 20 {
+		t.Errorf("%v", got)
+	}
+}

@@ -117,6 +117,11 @@ func (r *rollout) readFleet() error {
 	if !slices.ContainsFunc(r.fleet.Assignments, r.isNew) {
 		return fmt.Errorf("%s assigns %s@%s nowhere: name that version there, or rehearse without a fleet document", r.opts.Fleet, v.Name, v.Version)
 	}
+	for i := range r.fleet.Assignments { // of other versions there is no module: one stands for them
+		if a := &r.fleet.Assignments[i]; !r.isNew(*a) && a.Version != "none" {
+			a.Version = r.was.Metadata.Version
+		}
+	}
 	return nil
 }
 

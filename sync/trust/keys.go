@@ -163,15 +163,6 @@ func OpenKeyring(dir string, passphrase func(file string) ([]byte, error)) (*Key
 	return ring, nil
 }
 
-// Keys lists the keys by name.
-func (k *Keyring) Keys() []Key {
-	list := make([]Key, 0, len(k.keys))
-	for _, key := range k.keys {
-		list = append(list, key.Key)
-	}
-	return list
-}
-
 func readKey(file string) (*privateKey, error) {
 	if err := private(file); err != nil {
 		return nil, err

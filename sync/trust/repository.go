@@ -47,7 +47,8 @@ type Repository struct {
 	signers   map[Role]signerSet // as they will sign next
 	roots     [][]byte           // from the first
 	state     State              // what was signed last
-	renew     time.Time
+	renew     time.Time          // by the next Sign: what expires before
+	renewed   []Role             // of these; of all, if there is none
 }
 
 // New makes an empty repository; Sign then signs its first files, root included.
@@ -176,8 +177,9 @@ func (r *Repository) Rotate(ring *Keyring, to Signers, roles ...Role) error {
 	return nil
 }
 
-// Extend has the next Sign renew every file that expires before that time.
-func (r *Repository) Extend(before time.Time) { r.renew = before }
+// Extend has the next Sign renew every file that expires before that time: of the
+// roles, or of all if none is named.
+func (r *Repository) Extend(before time.Time, roles ...Role) { r.renew, r.renewed = before, roles }
 
 // Files are all files of the repository by name: the roots from the first,
 // timestamp, snapshot, targets, fleet and the documents.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/secure-systems-lab/go-securesystemslib/cjson"
@@ -51,7 +52,7 @@ func (r *Repository) Sign(ring *Keyring, now time.Time) error {
 	if next.Factory == "" {
 		next.Factory = digest(next.Root)
 	}
-	r.state, r.renew = next, time.Time{}
+	r.state, r.renew, r.renewed = next, time.Time{}, nil
 	return nil
 }
 
@@ -107,8 +108,8 @@ func signFile[T metadata.Roles](s *signing, role Role, old []byte, content T) ([
 		return nil, err
 	}
 	head := headOf(old)
-	if s.current[role] && reflect.DeepEqual(substance(head.raw), substance(signed)) &&
-		!head.Expires.Before(s.r.renew) && !(role == RoleTimestamp && s.changed) {
+	ends := head.Expires.Before(s.r.renew) && (len(s.r.renewed) == 0 || slices.Contains(s.r.renewed, role))
+	if s.current[role] && reflect.DeepEqual(substance(head.raw), substance(signed)) && !ends && !(role == RoleTimestamp && s.changed) {
 		return old, nil
 	}
 	s.changed = true
