@@ -44,7 +44,7 @@ func (p *Plan) paused() []string {
 	case p.fleet == nil || p.rekey != nil || p.Unchanged():
 		return nil
 	case p.fleet.Paused && p.wasPaused:
-		return []string{"the fleet is paused: every device keeps the versions it runs until skerry fleet resume"}
+		return []string{"the fleet is paused: every device keeps the versions it runs, unless revoked, until skerry fleet resume"}
 	case p.app != nil && p.fleet.holds(p.app.Metadata.Name):
 		return []string{fmt.Sprintf("%s is paused: its devices keep the version they run until skerry fleet resume %[1]s", p.app.Metadata.Name)}
 	}
