@@ -150,7 +150,7 @@ func firstSignature(file []byte) string {
 // TestFastForward lets the thief of the rollout key count up as far as it goes,
 // so that devices refuse all honest versions, and rotates the key.
 func TestFastForward(t *testing.T) {
-	const top = math.MaxInt64 - 1
+	const top int64 = math.MaxInt64 - 1
 	w := newWorld(t)
 	fleet := w.forge(w.third["3.fleet.json"], func(s object) { s["version"] = top }, "rollout")
 	snapshot := w.forge(w.third["3.snapshot.json"], func(s object) {
