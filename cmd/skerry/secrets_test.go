@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,19 +262,20 @@ telemetry: {target: otel, logs: debug, metrics: 5s}
 // retainedReport is what the device says of itself once all has failed.
 func retainedReport(t *testing.T, c paho.Client) (text string) {
 	t.Helper()
+	var latest atomic.Pointer[string]
+	take := func(_ paho.Client, m paho.Message) {
+		text := string(m.Payload())
+		latest.Store(&text)
+	}
+	if err := token(c.Subscribe("skerry/west/gw7/report", 1, take)); err != nil {
+		t.Fatal(err)
+	}
 	testbed.Eventually(t, 2*time.Minute, "the report", func() error {
-		got := make(chan string, 1)
-		take := func(_ paho.Client, m paho.Message) { got <- string(m.Payload()) }
-		if err := token(c.Subscribe("skerry/west/gw7/report", 1, take)); err != nil {
-			return err
-		}
-		defer c.Unsubscribe("skerry/west/gw7/report").WaitTimeout(time.Second)
-		select {
-		case text = <-got:
-		case <-time.After(time.Second):
+		now := latest.Load()
+		if now == nil {
 			return errors.New("there is none")
 		}
-		if !strings.Contains(text, `"dead_letters":`) || strings.Contains(text, `"dead_letters":0`) {
+		if text = *now; !strings.Contains(text, `"dead_letters":`) || strings.Contains(text, `"dead_letters":0`) {
 			return fmt.Errorf("it is an early one: %s", text)
 		}
 		return nil

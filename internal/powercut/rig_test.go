@@ -55,7 +55,16 @@ func newGateway(t *testing.T, opts options) *gateway {
 	app := cmp.Or(opts.app, filepath.Join("..", "testbed", "ledger", "app.yaml"))
 	keys := filepath.Join(dir, "keys")
 	run(t, binary, "fleet", "init", "oci-layout:"+filepath.Join(dir, "fleet"), "--keys", keys, "--device-config", filepath.Join(dir, "skerry.yaml"))
-	run(t, binary, "publish", app, "--keys", keys, "--yes")
+	// Some events are meant to fail: a health gate would complain of that.
+	fleet := filepath.Join(dir, "fleet.yaml")
+	if err := os.WriteFile(fleet, []byte(`apiVersion: skerry/v1
+kind: Fleet
+metadata: {name: fleet}
+assignments: [{app: ledger, version: 1.0.0, health: {maxErrorPercent: 100}}]
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, binary, "publish", app, fleet, "--keys", keys, "--yes")
 	root, err := os.ReadFile(filepath.Join(keys, "root.json"))
 	if err != nil {
 		t.Fatal(err)
