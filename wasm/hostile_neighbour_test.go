@@ -48,16 +48,13 @@ func TestNeighbourOfHostileFunctions(t *testing.T) {
 			group = attacks[:8]
 		}
 		t.Run(a.name, func(t *testing.T) {
-			var l line
-			l.alone = n.serve(length / 2) // the machine changes: compare with what was just now
-			h := harm(t, s, slices.Repeat([]attack{busy}, len(group)))
-			l.busy = n.serve(length / 2)
-			h.end()
-			h = harm(t, s, group)
-			l.during = n.serve(length)
-			l.pause, l.timer = collectAndWatch(t, length/2)
-			h.end()
-			l.stopped, l.grown = h.late, resident(t)-memory
+			l := measure(t, n, s, group, length)
+			if strict && len(group) == 1 && a.native == nil && quantile(l.during.sent, 0.99) > lateSender {
+				// The other process did not run in its time: that says nothing of the attack.
+				t.Logf("measured again: events were sent up to %v late", quantile(l.during.sent, 0.99))
+				l = measure(t, n, s, group, length)
+			}
+			l.grown = resident(t) - memory
 			if l.during.failed > 0 {
 				t.Errorf("%d events of its neighbour failed", l.during.failed)
 			}
@@ -73,6 +70,24 @@ type line struct {
 	alone, busy, during   latencies
 	stopped, pause, timer time.Duration // stopped so late, the world stopped, a timer late, at most
 	grown                 int64         // bytes
+}
+
+// lateSender is how late events may be sent, at the p99, for a line to count.
+const lateSender = 20 * time.Millisecond
+
+// measure serves the neighbour alone, beside as many busy functions and beside the
+// group, one after the other: the machine changes.
+func measure(t *testing.T, n *neighbour, s *bench, group []attack, length time.Duration) (l line) {
+	l.alone = n.serve(length / 2)
+	h := harm(t, s, slices.Repeat([]attack{busy}, len(group)))
+	l.busy = n.serve(length / 2)
+	h.end()
+	h = harm(t, s, group)
+	l.during = n.serve(length)
+	l.pause, l.timer = collectAndWatch(t, length/2)
+	h.end()
+	l.stopped = h.late
+	return l
 }
 
 // report prints the line and holds the attack to the marks. More attacks than
