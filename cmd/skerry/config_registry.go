@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -97,16 +94,11 @@ func (r *RegistryConfig) root() ([]byte, error) {
 
 // open makes the client of the registry; now is what certificates are judged by.
 func (r *RegistryConfig) open(retries int, now func() time.Time) (*fleetsync.Registry, error) {
-	opts := fleetsync.RegistryOptions{PlainHTTP: r.PlainHTTP, Credentials: r.CredentialsFile, Retries: retries, Now: now}
-	if r.CAFile != "" {
-		pem, err := os.ReadFile(r.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("registry.ca_file: %w", err)
-		}
-		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
-		if !opts.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("registry.ca_file: " + r.CAFile + " holds no certificate in PEM: name the one that signed the registry's")
-		}
+	ca, err := trusting("registry.ca_file", r.CAFile)
+	if err != nil {
+		return nil, err
 	}
-	return fleetsync.NewRegistry(r.Ref, opts)
+	return fleetsync.NewRegistry(r.Ref, fleetsync.RegistryOptions{
+		PlainHTTP: r.PlainHTTP, Credentials: r.CredentialsFile, Retries: retries, Now: now, TLS: ca,
+	})
 }

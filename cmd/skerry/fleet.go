@@ -84,7 +84,7 @@ func (p *fleetFlags) access(ctx context.Context) (fleetsync.Access, error) {
 		}
 	}
 	var err error
-	if a.TLS, err = trusting(p.caFile); err != nil {
+	if a.TLS, err = trusting("--ca-file", p.caFile); err != nil {
 		return a, usageError{err}
 	}
 	if a.Keys == "" {
@@ -99,18 +99,19 @@ func (p *fleetFlags) access(ctx context.Context) (fleetsync.Access, error) {
 	return a, nil
 }
 
-// trusting is a TLS configuration with authorities of one's own; nil for "".
-func trusting(caFile string) (*tls.Config, error) {
+// trusting is a TLS configuration with the authorities in a PEM file that setting
+// names; nil for "".
+func trusting(setting, caFile string) (*tls.Config, error) {
 	if caFile == "" {
 		return nil, nil
 	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, fmt.Errorf("--ca-file: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--ca-file: %s holds no certificate in PEM", caFile)
+		return nil, fmt.Errorf("%s: %s holds no certificate in PEM: name the one that signed the registry's", setting, caFile)
 	}
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }

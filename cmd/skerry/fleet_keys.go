@@ -11,9 +11,8 @@ import (
 )
 
 func fleetRotateCommand() *cobra.Command {
-	var p fleetFlags
 	var opts fleetsync.RotateOptions
-	cmd := &cobra.Command{
+	cmd := planning(&cobra.Command{
 		Use:   "rotate ROLE",
 		Short: "Replace the keys of a role, as after a theft",
 		Long: `Make new keys for a role and have the root say that they count from now on; the old
@@ -25,20 +24,13 @@ With --split those who decide which devices run what get a key of their own,
 rollout.pem: it can be given to a CI job, and cannot publish an app.`,
 		Example: "  skerry fleet rotate targets\n  skerry fleet rotate fleet --split\n  skerry fleet rotate root",
 		Args:    words(1, "a role"),
-		RunE: func(cmd *cobra.Command, words []string) error {
-			repo, err := p.open(cmd)
-			if err != nil {
-				return err
-			}
-			plan, err := repo.Rotate(trust.Role(words[0]), opts)
-			if err != nil {
-				return usageError{err}
-			}
-			return p.finish(cmd, repo, plan)
-		},
-	}
-	p.flags(cmd)
-	p.asking(cmd)
+	}, func(_ *cobra.Command, repo *fleetsync.FleetRepo, words []string) (*fleetsync.Plan, error) {
+		plan, err := repo.Rotate(trust.Role(words[0]), opts)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return plan, nil
+	})
 	cmd.Flags().BoolVar(&opts.Split, "split", false, "give fleet, snapshot and timestamp a key of their own")
 	cmd.Flags().BoolVar(&opts.Encrypt, "passphrase", false, "protect the new keys with a passphrase")
 	return cmd

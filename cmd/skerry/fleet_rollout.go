@@ -12,23 +12,30 @@ import (
 	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
-// editing makes a command that edits the published fleet document.
-func editing(cmd *cobra.Command, edit func(repo *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error) *cobra.Command {
+// planning makes a command that plans what to publish, shows it, asks and publishes it.
+func planning(cmd *cobra.Command, plan func(cmd *cobra.Command, repo *fleetsync.FleetRepo, words []string) (*fleetsync.Plan, error)) *cobra.Command {
 	var p fleetFlags
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
 		repo, err := p.open(cmd)
 		if err != nil {
 			return err
 		}
-		plan, err := repo.Edit(func(f *fleetsync.Fleet) error { return edit(repo, f, words) })
+		planned, err := plan(cmd, repo, words)
 		if err != nil {
 			return err
 		}
-		return p.finish(cmd, repo, plan)
+		return p.finish(cmd, repo, planned)
 	}
 	p.flags(cmd)
 	p.asking(cmd)
 	return cmd
+}
+
+// editing is planning an edit of the published fleet document.
+func editing(cmd *cobra.Command, edit func(repo *fleetsync.FleetRepo, f *fleetsync.Fleet, words []string) error) *cobra.Command {
+	return planning(cmd, func(_ *cobra.Command, repo *fleetsync.FleetRepo, words []string) (*fleetsync.Plan, error) {
+		return repo.Edit(func(f *fleetsync.Fleet) error { return edit(repo, f, words) })
+	})
 }
 
 func fleetPromoteCommand() *cobra.Command {
@@ -151,33 +158,21 @@ func eachOf(f *fleetsync.Fleet, app string, do func(*fleetsync.Assignment)) erro
 }
 
 func fleetRollbackCommand() *cobra.Command {
-	var p fleetFlags
 	var revision int64
-	cmd := &cobra.Command{
+	cmd := planning(&cobra.Command{
 		Use:   "rollback [APP]",
 		Short: "Go back to the assignments of an earlier revision, of one app or of all",
 		Long: `Publish the assignments of the revision before, or of --revision, anew: devices get
 the versions that they had then. Devices that went back by themselves need no help.`,
 		Example: "  skerry fleet rollback overheat\n  skerry fleet rollback --revision 41",
 		Args:    args(0, 1),
-		RunE: func(cmd *cobra.Command, app []string) error {
-			repo, err := p.open(cmd)
-			if err != nil {
-				return err
-			}
-			old, err := earlier(cmd, repo, revision, app)
-			if err != nil {
-				return err
-			}
-			plan, err := repo.Edit(func(f *fleetsync.Fleet) error { return goBack(f, old, app) })
-			if err != nil {
-				return err
-			}
-			return p.finish(cmd, repo, plan)
-		},
-	}
-	p.flags(cmd)
-	p.asking(cmd)
+	}, func(cmd *cobra.Command, repo *fleetsync.FleetRepo, app []string) (*fleetsync.Plan, error) {
+		old, err := earlier(cmd, repo, revision, app)
+		if err != nil {
+			return nil, err
+		}
+		return repo.Edit(func(f *fleetsync.Fleet) error { return goBack(f, old, app) })
+	})
 	cmd.Flags().Int64Var(&revision, "revision", 0, "of the fleet document to go back to; see skerry fleet history")
 	return cmd
 }
@@ -234,9 +229,8 @@ func goBack(f, old *fleetsync.Fleet, app []string) error {
 }
 
 func fleetRevokeCommand() *cobra.Command {
-	var p fleetFlags
 	var replace string
-	cmd := &cobra.Command{
+	cmd := planning(&cobra.Command{
 		Use:   "revoke APP VERSION",
 		Short: "Take a version out of what is signed: no device runs it any more, nor goes back to it",
 		Long: `Take a version out of what is signed, as when it turns out to be dangerous. Devices
@@ -244,20 +238,13 @@ stop it at their next look, also paused ones, and none goes back to it. Assignme
 that name it need a replacement: another version, or none.`,
 		Example: "  skerry fleet revoke overheat 1.3.2\n  skerry fleet revoke overheat 1.4.0 --replace 1.3.1",
 		Args:    words(2, "an app and its version"),
-		RunE: func(cmd *cobra.Command, words []string) error {
-			repo, err := p.open(cmd)
-			if err != nil {
-				return err
-			}
-			plan, err := repo.Revoke(agent.AppVersion{Name: words[0], Version: words[1]}, replace)
-			if err != nil {
-				return usageError{err}
-			}
-			return p.finish(cmd, repo, plan)
-		},
-	}
-	p.flags(cmd)
-	p.asking(cmd)
+	}, func(_ *cobra.Command, repo *fleetsync.FleetRepo, words []string) (*fleetsync.Plan, error) {
+		plan, err := repo.Revoke(agent.AppVersion{Name: words[0], Version: words[1]}, replace)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return plan, nil
+	})
 	cmd.Flags().StringVar(&replace, "replace", "", "version that its devices run instead, or none")
 	return cmd
 }

@@ -3,7 +3,6 @@ package fleetsim
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
@@ -139,7 +138,6 @@ func (d *device) next() time.Time {
 func (d *device) isAway() bool {
 	h := fnv.New64a()
 	span := d.world.now().Unix() / int64(d.world.opts.AwayFor.Seconds())
-	_, _ = fmt.Fprintf(h, "%s %d", d.id, d.world.salt)
-	_ = binary.Write(h, binary.BigEndian, span)
+	_, _ = fmt.Fprintf(h, "%s %d %d", d.id, d.world.salt, span) // a hash takes everything
 	return float64(h.Sum64()%1_000_000)/1_000_000 < d.world.opts.Away
 }

@@ -105,6 +105,9 @@ func Rehearse(ctx context.Context, opts Options) ([]Step, error) {
 	return out, nil
 }
 
+// refresh is how often somebody is told while a step goes on, in real time.
+const refresh = 100 * time.Millisecond
+
 // step waits for what was published to take effect.
 func (w *world) step(ctx context.Context, name string, percent float64, target string) (Step, error) {
 	began := w.now()
@@ -115,15 +118,18 @@ func (w *world) step(ctx context.Context, name string, percent float64, target s
 	if w.opts.Hint {
 		w.wake()
 	}
-	look := func(done bool) Step {
-		s := w.count(name, percent, began)
-		s.Done = done
-		if w.opts.Told != nil {
-			w.opts.Told(s)
-		}
-		return s
+	tell := w.opts.Told
+	if tell == nil {
+		tell = func(Step) {}
 	}
-	if err := w.pass(ctx, w.opts.Hold, func() { look(false) }); err != nil {
+	shown := time.Now()
+	err := w.pass(ctx, w.opts.Hold, func() {
+		if time.Since(shown) >= refresh { // counting asks every device
+			tell(w.count(name, percent, began))
+			shown = time.Now()
+		}
+	})
+	if err != nil {
 		return Step{}, err
 	}
 	if w.opts.Report != nil {
@@ -131,7 +137,10 @@ func (w *world) step(ctx context.Context, name string, percent float64, target s
 			return Step{}, err
 		}
 	}
-	return look(true), nil
+	s := w.count(name, percent, began)
+	s.Done = true
+	tell(s)
+	return s, nil
 }
 
 // reports are what all devices say now.

@@ -87,8 +87,8 @@ func (w *world) wake() {
 	}
 }
 
-// pass lets time go by, and everybody do what is due in it. Each is told after
-// every slot; it may be nil.
+// pass lets time go by, and everybody do what is due in it. Each is called after
+// every slot.
 func (w *world) pass(ctx context.Context, d time.Duration, each func()) error {
 	for end := w.now().Add(d); w.now().Before(end); {
 		if err := ctx.Err(); err != nil {
@@ -112,9 +112,7 @@ func (w *world) pass(ctx context.Context, d time.Duration, each func()) error {
 			}
 		}
 		_ = g.Wait() // none of them fails
-		if each != nil {
-			each()
-		}
+		each()
 	}
 	return nil
 }
