@@ -28,7 +28,7 @@ device: {id: size}
 data: $dir/data
 broker: {listen: "127.0.0.1:0", anonymous: true}
 YAML
-"$dir/skerry" run -c "$dir/skerry.yaml" >"$dir/log" 2>&1 &
+SKERRY_PAGE_LISTEN=127.0.0.1:0 "$dir/skerry" run -c "$dir/skerry.yaml" >"$dir/log" 2>&1 &
 pid=$!
 for ((try = 0; ; try++)); do
 	"$dir/skerry" status -c "$dir/skerry.yaml" >/dev/null 2>&1 && break

@@ -61,7 +61,8 @@ type Agent struct {
 	underway  *underway
 	asides    *asides
 	turns     *turns
-	taps      taps                       // who looks at events
+	taps      listeners[func(*Event)]    // who looks at events
+	watchers  listeners[Watcher]         // who is told what functions do
 	start     chan func(context.Context) // to Run: functions that begin or end
 	spillNow  chan struct{}              // to spill: an event came that has to wait
 
@@ -103,6 +104,9 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	a.remains.done = map[string]deleted{}
 	a.asides, a.underway = newAsides(a), newUnderway(opts.Underway)
 	a.current.Store(a.deployment(Deployment{}))
+	if opts.Watch != nil {
+		a.watchers.add(opts.Watch)
+	}
 	a.committer, a.replacer = newCommitter(a), newReplacer(store, opts.Log)
 	return a
 }

@@ -90,6 +90,7 @@ func (a *Agent) Status(s *Status) {
 		Duplicates: c.duplicates.Load(), Invocations: c.invocations.Load(), Failures: c.failures.Load(),
 		Dead: c.dead.Load(), DeadEvicted: c.deadEvicted.Load(), Dropped: c.dropped.Load(), Followups: c.followups.Load(), Replaced: replaced,
 		Publishes: c.publishes.Load(), P50us: c.latency.percentile(50), P99us: c.latency.percentile(99),
+		Took: c.latency.durations(),
 	}
 	for i := range d.Functions {
 		if fn := d.functions[d.Functions[i].Name]; fn != nil {
@@ -104,7 +105,7 @@ func (fn *function) status() FunctionStatus {
 		Name: fn.Name, Digest: fn.Digest, Invocations: st.invocations.Load(), Failures: st.failures.Load(),
 		Dead: st.dead.Load(), Dropped: st.dropped.Load(), Conflicts: st.conflicts.Load(),
 		ConditionErrors: st.conditionErrors.Load(), Gated: st.gated.Load(), Late: st.late.Load(), Inbox: int(fn.inbox.events.Load()),
-		P50us: st.latency.percentile(50), P99us: st.latency.percentile(99),
+		P50us: st.latency.percentile(50), P99us: st.latency.percentile(99), Took: st.latency.durations(),
 		Fuel: st.fuel.Load(), MemoryBytes: st.memory.Load(), Denied: st.denied.Load(), Workers: len(fn.workers),
 	}
 	s.AsideBytes = fn.inbox.aside.Load()

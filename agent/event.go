@@ -19,6 +19,10 @@ type Event struct {
 	Unsure   bool   // Time may be wrong: nothing had set the wall clock right yet
 	Origin   Origin
 
+	// Trace is the traceparent (W3C Trace Context) that the event came with, "" for
+	// none. What comes of the event has the same.
+	Trace string
+
 	// Answer is told, at most once and from any goroutine, what a trigger made of
 	// the event: the function's result (nil if it set none), or why the event went
 	// to the dead-letter box. A crash forgets it. Nil: nobody asks.

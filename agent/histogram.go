@@ -10,9 +10,13 @@ import (
 // percentile is within 13 % of the truth, from 1 us to over an hour.
 type histogram struct {
 	buckets [256]atomic.Int64
+	sum     atomic.Int64 // ns
 }
 
-func (h *histogram) add(d time.Duration) { h.buckets[bucket(d)].Add(1) }
+func (h *histogram) add(d time.Duration) {
+	h.buckets[bucket(d)].Add(1)
+	h.sum.Add(int64(d))
+}
 
 // bucket numbers microseconds: 0 to 7 exactly, then eight per power of two.
 func bucket(d time.Duration) int {

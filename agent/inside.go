@@ -41,7 +41,7 @@ func (w *worker) tellFailure(o *outcome, notice []byte) {
 	}
 	ev := a.insideEvent("failure", w.fn.Name, json.RawMessage(notice))
 	ev.ID = derivedID(o.event.ID, &w.fn.Function, true, len(o.adds)) + "-failure"
-	ev.Time, ev.Unsure = o.event.Time, o.event.Unsure
+	ev.Time, ev.Unsure, ev.Trace = o.event.Time, o.event.Unsure, o.event.Trace
 	for _, rt := range current.router.match(ev, nil) {
 		if !rt.fn.inbox.hasRoom(recordSize(ev)) {
 			rt.fn.stats.dropped.Add(1)

@@ -107,7 +107,7 @@ func (w *worker) addOutputs(o *outcome, fx *Effects) {
 			Queue: queue, Kind: kind, Key: o.task.key, Function: w.fn.Name, Trigger: o.task.trigger.Name,
 			Event: Event{
 				ID:     derivedID(o.event.ID, &w.fn.Function, o.dead, n),
-				Source: "/" + a.opts.Device + "/" + w.fn.Name, Time: o.event.Time, Unsure: o.event.Unsure,
+				Source: "/" + a.opts.Device + "/" + w.fn.Name, Time: o.event.Time, Unsure: o.event.Unsure, Trace: o.event.Trace,
 			},
 		})
 		n++
@@ -221,9 +221,7 @@ func (a *Agent) settled(o *outcome) {
 	if o.answer != nil {
 		o.answer()
 	}
-	if a.opts.Watch != nil {
-		a.opts.Watch.Settled(&Outcome{o.event, t.trigger.Name, fn.Name, o.dead, o.writes, o.adds})
-	}
+	a.tellSettled(o)
 	fn.inbox.remove(t)
 	if o.survived != nil {
 		a.deaths.forget(*o.survived)

@@ -126,8 +126,8 @@ func (w *worker) invoke(ctx context.Context) error {
 	stats.latency.add(w.inv.Usage.Took)
 	stats.ran(&w.inv.Usage)
 	a.counts.invocations.Add(1)
-	if a.opts.Watch != nil {
-		a.opts.Watch.Ran(w.inv, err)
+	for _, watcher := range a.watchers.all() {
+		(*watcher).Ran(w.inv, err)
 	}
 	for _, line := range w.inv.Effects.Logs {
 		a.opts.Log.Log(ctx, line.Level, "function says", "function", w.fn.Name,

@@ -20,6 +20,9 @@ type Status struct {
 	Sync       SyncStatus       `json:"sync"`
 	Store      StoreStatus      `json:"store"`
 	RSSBytes   int64            `json:"rss_bytes"`
+
+	Page         string `json:"page,omitempty"`           // where browsers find the agent's page; "": nowhere
+	PageReadOnly bool   `json:"page_read_only,omitempty"` // it may be looked at only
 }
 
 // Counts are totals since start.
@@ -38,6 +41,8 @@ type Counts struct {
 	Publishes   int64 `json:"publishes"`    // committed publishes
 	P50us       int64 `json:"p50_us"`       // from offer to durable outcome, of events that ran
 	P99us       int64 `json:"p99_us"`
+
+	Took Durations `json:"-"` // the same
 }
 
 // FunctionStatus is one function's share.
@@ -71,6 +76,8 @@ type FunctionStatus struct {
 	Release         ReleaseCounts    `json:"release"`             // since the version of its app took over
 	Stateless       string           `json:"stateless,omitempty"` // it does not run yet, since the copy of its state is not there: why
 	LastError       string           `json:"last_error,omitempty"`
+
+	Took Durations `json:"-"` // runs
 }
 
 // SourceStatus is one source's state.
@@ -146,6 +153,16 @@ type AppStatus struct {
 	Previous string    `json:"previous,omitempty"` // the last version known to be good, during probation
 	Reason   string    `json:"reason,omitempty"`   // why State is so, for people
 	Until    time.Time `json:"until,omitzero"`     // when probation ends, or what is held back is tried again
+	Progress *Progress `json:"progress,omitempty"` // of the probation that it is on
+}
+
+// Progress is how far a probation is.
+type Progress struct {
+	Left    int64   `json:"left_s"`            // seconds that the agent has to run yet
+	Runs    int64   `json:"runs"`              // of the function that has run least
+	MinRuns int64   `json:"min_runs"`          // of a function; of fewer no percentage is taken
+	Errors  float64 `json:"error_percent"`     // of runs that failed, or of events that failed or wait behind one that did: the worst function's
+	Limit   float64 `json:"max_error_percent"` // above it the app goes back
 }
 
 // StoreStatus is what is on disk.

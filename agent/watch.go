@@ -21,53 +21,77 @@ type Outcome struct {
 	Event             *Event
 	Trigger, Function string
 	Dead              bool // it went to the dead-letter box
+	Kept              bool // something before the function kept it back, or put it aside
 	Writes            []Write
 	Records           []Record // publishes, follow-ups, events for functions, the dead letter
 }
 
-// taps are who looks at the events that come from outside.
-type taps struct {
+// listeners are who is told of something, each by a T.
+type listeners[T any] struct {
 	mu   sync.Mutex
-	list atomic.Pointer[[]*func(*Event)] // nil: nobody
+	list atomic.Pointer[[]*T] // nil: nobody
+}
+
+// add has one told from now on, until remove is called.
+func (l *listeners[T]) add(one T) (remove func()) {
+	at := &one
+	l.change(func(list []*T) []*T { return append(list, at) })
+	return sync.OnceFunc(func() {
+		l.change(func(list []*T) []*T { return slices.DeleteFunc(list, func(o *T) bool { return o == at }) })
+	})
+}
+
+// change puts another list in the place of the one that is read.
+func (l *listeners[T]) change(f func([]*T) []*T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := f(slices.Clone(l.all()))
+	if len(list) == 0 {
+		l.list.Store(nil)
+		return
+	}
+	l.list.Store(&list)
+}
+
+// all costs one load while there is nobody.
+func (l *listeners[T]) all() []*T {
+	list := l.list.Load()
+	if list == nil {
+		return nil
+	}
+	return *list
+}
+
+// Watch has w told what functions do, beside Options.Watch, until stop is called.
+func (a *Agent) Watch(w Watcher) (stop func()) { return a.watchers.add(w) }
+
+// tellSettled tells the watchers of an outcome that is durable.
+func (a *Agent) tellSettled(o *outcome) {
+	list := a.watchers.all()
+	if len(list) == 0 {
+		return
+	}
+	told := &Outcome{o.event, o.task.trigger.Name, o.worker.fn.Name, o.dead, o.passed, o.writes, o.adds}
+	for _, w := range list {
+		(*w).Settled(told)
+	}
 }
 
 // Tap calls f with each event that sources offer, those that no trigger wants
 // included, until stop is called. It is called by the sources and must not wait.
 // It must not change the event, and must copy what it keeps of its data.
-func (a *Agent) Tap(f func(*Event)) (stop func()) {
-	a.taps.change(func(list []*func(*Event)) []*func(*Event) { return append(list, &f) })
-	return sync.OnceFunc(func() {
-		a.taps.change(func(list []*func(*Event)) []*func(*Event) {
-			return slices.DeleteFunc(list, func(g *func(*Event)) bool { return g == &f })
-		})
-	})
-}
+func (a *Agent) Tap(f func(*Event)) (stop func()) { return a.taps.add(f) }
 
-// change puts another list in the place of the one that Offer reads.
-func (t *taps) change(f func([]*func(*Event)) []*func(*Event)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var list []*func(*Event)
-	if old := t.list.Load(); old != nil {
-		list = slices.Clone(*old)
-	}
-	if list = f(list); len(list) == 0 {
-		t.list.Store(nil)
-		return
-	}
-	t.list.Store(&list)
-}
-
-// tapped shows ev to those who look. It costs one load while nobody does.
+// tapped shows ev to those who look.
 func (a *Agent) tapped(ev *Event) {
-	list := a.taps.list.Load()
-	if list == nil {
+	list := a.taps.all()
+	if len(list) == 0 {
 		return
 	}
 	if ev.ID == "" {
 		ev.ID = a.ids.next()
 	}
-	for _, f := range *list {
+	for _, f := range list {
 		(*f)(ev)
 	}
 }

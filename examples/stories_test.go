@@ -1,7 +1,6 @@
 package examples_test
 
 import (
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -10,10 +9,6 @@ import (
 // TestStories plays the events of each story to its apps and compares what they
 // do with effects.jsonl, at two speeds. With -update, effects.jsonl is rewritten.
 func TestStories(t *testing.T) {
-	skerry := filepath.Join(t.TempDir(), "skerry")
-	if out, err := exec.Command("go", "build", "-o", skerry, "../cmd/skerry").CombinedOutput(); err != nil {
-		t.Fatalf("build skerry: %v\n%s", err, out)
-	}
 	stories, err := filepath.Glob("stories/*/*/events.jsonl")
 	if err != nil || len(stories) == 0 {
 		t.Fatalf("there are no stories: %v", err)
@@ -27,10 +22,10 @@ func TestStories(t *testing.T) {
 			}
 			effects := filepath.Join(dir, "effects.jsonl")
 			if *update {
-				play(t, skerry, append(args, "--effects", effects)...)
+				play(t, append(args, "--effects", effects)...)
 			}
-			play(t, skerry, append(args, "--expect", effects)...)
-			play(t, skerry, append(args, "--expect", effects, "--speed", "1000000x")...)
+			play(t, append(args, "--expect", effects)...)
+			play(t, append(args, "--expect", effects, "--speed", "1000000x")...)
 		})
 	}
 }
@@ -46,9 +41,9 @@ func appsOf(t *testing.T, dir string) []string {
 	return apps
 }
 
-func play(t *testing.T, skerry string, args ...string) {
+func play(t *testing.T, args ...string) {
 	t.Helper()
-	if out, err := exec.Command(skerry, args...).CombinedOutput(); err != nil {
-		t.Errorf("skerry %q: %v\n%s", args, err, out)
+	if code, out := run(t, ".", args...); code != 0 {
+		t.Errorf("skerry %q: exit code %d\n%s", args, code, out)
 	}
 }

@@ -40,6 +40,9 @@ type BrokerOptions struct {
 	Users             []User
 	Anonymous         bool // anybody may connect
 
+	Traced bool                         // events have the trace context of what clients publish
+	Follow func(ev *agent.Event) string // the traceparent of a publish of the agent that comes back as an event; nil: none has one
+
 	Path   string // file of sessions and retained messages; "" keeps them in memory only
 	Limits broker.Limits
 	Log    *slog.Logger // nil: slog.Default()
@@ -108,7 +111,7 @@ func (b *Broker) configure() (err error) {
 		return err
 	}
 	if secure {
-		b.tls, err = serverTLS(b.opts.CertFile, b.opts.KeyFile)
+		b.tls, err = ServerTLS(b.opts.CertFile, b.opts.KeyFile)
 	}
 	return err
 }
@@ -264,4 +267,15 @@ func (b *Broker) wants(topic string) bool {
 
 func (b *Broker) event(m *message) *agent.Event {
 	return m.event(b.source, b.opts.Name, time.Now())
+}
+
+// traceOf is the trace context with which a client published m.
+func (b *Broker) traceOf(m *broker.Message) string {
+	if !b.opts.Traced {
+		return ""
+	}
+	if s := validTrace(m.UserProperty(traceParent)); s != "" {
+		return s
+	}
+	return payloadTrace(m.Data)
 }

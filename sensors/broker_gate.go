@@ -27,7 +27,7 @@ func (in inlet) Wants(topic string) bool { return in.b.wants(topic) }
 
 // Offer implements broker.Inlet.
 func (in inlet) Offer(m *broker.Message) {
-	in.run.offer(in.b.event(&message{topic: m.Topic, data: m.Data}), nil)
+	in.run.offer(in.b.event(&message{topic: m.Topic, data: m.Data, trace: in.b.traceOf(m)}), nil)
 }
 
 // Open implements broker.Inlet.
@@ -57,7 +57,7 @@ type gate struct {
 // Keep implements broker.Gate.
 func (g *gate) Keep(m *broker.Message, id uint16, again bool, kept func()) {
 	g.counted(1)
-	ev := g.b.event(&message{topic: m.Topic, data: m.Data, qos: m.QoS, duplicate: again, slot: slot(g.session, id)})
+	ev := g.b.event(&message{topic: m.Topic, data: m.Data, qos: m.QoS, duplicate: again, trace: g.b.traceOf(m), slot: slot(g.session, id)})
 	g.ring.add(ev, func() {
 		g.counted(-1)
 		kept()

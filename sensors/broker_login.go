@@ -106,9 +106,9 @@ func readSome(path string, limit int64) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// serverTLS is a configuration whose certificate is read anew when its files
+// ServerTLS is a configuration whose certificate is read anew when its files
 // change. A new one that cannot be read leaves the old one in use.
-func serverTLS(certFile, keyFile string) (*tls.Config, error) {
+func ServerTLS(certFile, keyFile string) (*tls.Config, error) {
 	cert, err := loadKeyPair(certFile, keyFile)
 	if err != nil {
 		return nil, err

@@ -129,6 +129,9 @@ func (b *Broker) reenter(run *brokerRun, rec *agent.Record) chan error {
 		return nil
 	}
 	again := b.event(&message{topic: ev.Subject, data: ev.Data, qos: ev.QoS})
+	if b.opts.Follow != nil {
+		again.Trace = b.opts.Follow(ev)
+	}
 	if ev.QoS == 0 {
 		run.offer(again, nil)
 		return nil

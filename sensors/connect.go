@@ -44,6 +44,13 @@ func (m *MQTT) Open(ctx context.Context, receive func(*mqtt.Message)) (*mqtt.Con
 	return conn, err
 }
 
+// Dial opens the connection under MQTT, for who greets the broker in another way; the
+// others are for the greeting.
+func (m *MQTT) Dial(ctx context.Context) (c net.Conn, username, password string, err error) {
+	c, password, err = m.dial(ctx)
+	return c, m.to.username, password, err
+}
+
 // dial opens the connection under MQTT; password is for the greeting.
 func (m *MQTT) dial(ctx context.Context) (c net.Conn, password string, err error) {
 	with, err := m.to.access()

@@ -21,6 +21,7 @@ type message struct {
 	qos       uint8
 	retained  bool
 	duplicate bool
+	trace     string // traceparent, or ""
 	slot      string // where a redelivery comes again; "" when there is none
 }
 
@@ -37,6 +38,7 @@ func (m *message) event(source, via string, at time.Time) *agent.Event {
 		Via:         via,
 		QoS:         min(m.qos, 1),
 		Retained:    m.retained,
+		Trace:       m.trace,
 	}
 	if m.qos > 0 && m.slot != "" {
 		ev.Origin = agent.Origin{Slot: m.slot, Hash: hash(m.topic, m.data), Redelivered: m.duplicate}

@@ -123,7 +123,7 @@ func (h *HTTP) configure() (err error) {
 		return fmt.Errorf("other machines reach %s: set a token (token_file), or client certificates (client_ca_file)", o.Listen)
 	}
 	if o.CertFile+o.KeyFile != "" {
-		if h.tls, err = serverTLS(o.CertFile, o.KeyFile); err != nil {
+		if h.tls, err = ServerTLS(o.CertFile, o.KeyFile); err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,7 @@ type cloudEvent struct {
 	Source          string          `json:"source"`
 	Type            string          `json:"type"`
 	Time            string          `json:"time"`
+	TraceParent     string          `json:"traceparent"`
 	DataContentType string          `json:"datacontenttype"`
 	Data            json.RawMessage `json:"data"`
 	DataBase64      *[]byte         `json:"data_base64"`
@@ -72,6 +73,7 @@ func (h *HTTP) event(r *http.Request, path string, body []byte) (*agent.Event, e
 	if err != nil {
 		return nil, err
 	}
+	ev.Trace = requestTrace(r.Header, ev.Trace)
 	ev.Origin = requestOrigin(path, key, ev.Data)
 	return ev, nil
 }
@@ -85,7 +87,7 @@ func headerEvent(head http.Header) *cloudEvent {
 		}
 		return value
 	}
-	return &cloudEvent{SpecVersion: get("Specversion"), ID: get("Id"), Source: get("Source"), Type: get("Type"), Time: get("Time")}
+	return &cloudEvent{SpecVersion: get("Specversion"), ID: get("Id"), Source: get("Source"), Type: get("Type"), Time: get("Time"), TraceParent: get("Traceparent")}
 }
 
 // apply puts the attributes into ev. The id is not the event's: it is unique
@@ -100,7 +102,7 @@ func (ce *cloudEvent) apply(ev *agent.Event, key *string) error {
 			return fmt.Errorf("a CloudEvent has the attribute %s, of 1 to %d bytes without control characters", a.name, maxAttribute)
 		}
 	}
-	ev.Source, ev.Type = ce.Source, ce.Type
+	ev.Source, ev.Type, ev.Trace = ce.Source, ce.Type, ce.TraceParent
 	if *key == "" {
 		*key = ce.Source + "\x00" + ce.ID
 	}

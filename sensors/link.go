@@ -78,6 +78,9 @@ func (l *link) receive(m *mqtt.Message) {
 		topic: m.Topic, data: m.Payload, qos: m.QoS,
 		retained: m.Retained, duplicate: m.Duplicate,
 	}
+	if l.m.opts.Traced {
+		msg.trace = payloadTrace(m.Payload)
+	}
 	if msg.qos == 0 {
 		l.ring.offer(msg.event(l.m.source, l.m.opts.Name, now), nil)
 		return

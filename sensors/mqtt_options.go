@@ -47,6 +47,7 @@ type MQTTOptions struct {
 	KeepAlive time.Duration // between pings, whole seconds; 0 means 30 s
 	MaxPacket int64         // bytes of the largest packet to take in; 0 means 256 KiB
 	Inflight  int           // events not acknowledged yet; 0 means 1000
+	Traced    bool          // events have the trace context of the CloudEvents that they carry
 	Notes     Notes         // nil: subscribe anew after every start
 	Log       *slog.Logger  // nil: slog.Default()
 

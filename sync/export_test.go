@@ -17,3 +17,12 @@ func PublishRaw(ctx context.Context, access Access, change func(docs map[string]
 
 // Covers tells whether a topic filter matches all that another one does.
 var Covers = covers
+
+// RereadBook reads a pin of the history and writes it again.
+func RereadBook(data []byte) ([]byte, error) {
+	b, err := readBook(data)
+	if err != nil {
+		return nil, err
+	}
+	return b.encode(), nil
+}

@@ -19,6 +19,7 @@ type memory struct {
 	blobs map[agent.Digest][]byte
 	begun map[agent.Digest][]byte
 	pins  map[string][]byte
+	wrote map[string]int // how often each was
 	room  int64
 	// lives is how many changes there will be; after that the machine is off.
 	lives int
@@ -141,6 +142,10 @@ func (m *memory) Pin(name string, value []byte) error {
 		return err
 	}
 	m.pins[name] = bytes.Clone(value)
+	if m.wrote == nil {
+		m.wrote = map[string]int{}
+	}
+	m.wrote[name]++
 	return nil
 }
 

@@ -26,24 +26,18 @@ func (p *Puller) fetchBack(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			p.opts.Log.Warn("a module of the version before one on probation cannot be fetched again: there may be no going back to it", "err", oneLine(err))
+			p.opts.Log.Warn("a module of a version before one that runs cannot be fetched again: there may be no going back to it", "err", oneLine(err))
 		}
 	}
 }
 
 func (p *Puller) lostBack() (lost []ocispec.Descriptor) {
 	for i := range p.now.Standings {
-		s := &p.now.Standings[i]
-		if s.Trial == nil || s.Trial.Last == nil {
-			continue
-		}
-		c := parseCandidate(agent.AppVersion{Name: s.App, Version: s.Trial.Last.Version}, s.Trial.Document, p.opts.Checks)
-		if c.wrong != nil {
-			continue // this release cannot go back to it either
-		}
-		for _, name := range slices.Sorted(maps.Keys(c.app.Functions)) {
-			if m := c.app.Functions[name].Module; !p.cache.HasBlob(agent.Digest(m.Digest)) {
-				lost = append(lost, ocispec.Descriptor{MediaType: typeWasm, Digest: digest.Digest(m.Digest), Size: m.Size})
+		for _, c := range p.now.Standings[i].earlier() {
+			for _, name := range slices.Sorted(maps.Keys(c.app.Functions)) {
+				if m := c.app.Functions[name].Module; !p.cache.HasBlob(agent.Digest(m.Digest)) {
+					lost = append(lost, ocispec.Descriptor{MediaType: typeWasm, Digest: digest.Digest(m.Digest), Size: m.Size})
+				}
 			}
 		}
 	}

@@ -24,6 +24,10 @@ type Policy struct {
 
 	Memory  int64         // bytes of a function, in all instances together; 0: no limit
 	Timeout time.Duration // of a function; 0: no limit
+
+	// Rollback lets people at the device take an app back to the version before. For
+	// that one more version of each app is kept.
+	Rollback bool
 }
 
 // allows tells what of an app the owner does not.

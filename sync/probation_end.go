@@ -3,6 +3,7 @@ package fleetsync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -74,6 +75,12 @@ func (p *Puller) complain(ctx context.Context, s standing, why string) error {
 // endTrial keeps what runs.
 func (p *Puller) endTrial(ctx context.Context, s standing) error {
 	moved, last := s.from() != s.Place, s.modules()
+	if t := s.Trial; t.Last != nil {
+		s.Before = p.before(t.Last, t.Document)
+		if s.Before != nil && moved {
+			s.Before.lose(fmt.Sprintf("its state (stateVersion %d) was let go when that of %s (stateVersion %d) had proved itself", t.Last.StateVersion, s.Version, s.StateVersion))
+		}
+	}
 	s.Trial = nil
 	next := *p.now
 	next.stand(s)

@@ -67,6 +67,8 @@ type watched struct {
 	dir string // of the registry
 	p   *fleetsync.Puller
 	end func() // stops it in order
+
+	people bool // may take apps back
 }
 
 func newWatched(t *testing.T) *watched {
@@ -78,7 +80,9 @@ func newWatched(t *testing.T) *watched {
 }
 
 func (w *watched) watchedPuller() *fleetsync.Puller {
-	return w.pullerOptions(w.ref, device(), fleetsync.PullerOptions{Poll: time.Minute, Health: w.health})
+	d := device()
+	d.Policy.Rollback = w.people
+	return w.pullerOptions(w.ref, d, fleetsync.PullerOptions{Poll: time.Minute, Health: w.health})
 }
 
 // begin runs the device, until the test ends.

@@ -57,6 +57,8 @@ type PullerOptions struct {
 	// outlive; nil for time.Now. Time is what pauses are measured by, with a
 	// monotonic reading; nil for time.Now.
 	Now, Time func() time.Time
+	// Sure tells whether Time is right, for what is written down of it; nil: it is.
+	Sure func() bool
 }
 
 // ErrNothingCached reports that this device never had a deployment.
@@ -103,9 +105,12 @@ type Puller struct {
 	busy   time.Time  // the registry wants no request before
 	probes []*probe   // of what runs and is on probation
 	apps   []agent.AppStatus
-	urgent int // who waits for the turn and does not wait for modules to come
+	backTo []string // apps that a person may take back
+	urgent int      // who waits for the turn and does not wait for modules to come
 
 	interrupt context.CancelCauseFunc // of fetching modules; nil: none are
+
+	diary diary
 }
 
 func (o *PullerOptions) fill() {
@@ -118,6 +123,9 @@ func (o *PullerOptions) fill() {
 	}
 	if o.Time == nil {
 		o.Time = time.Now
+	}
+	if o.Sure == nil {
+		o.Sure = func() bool { return true }
 	}
 }
 
@@ -132,6 +140,7 @@ func NewPuller(reg *Registry, cache Cache, apply Applier, device Device, opts Pu
 		turn:    make(chan struct{}, 1),
 		retries: retries{}, badPatches: map[agent.Digest]int{},
 		status: agent.SyncStatus{Registry: reg.String()},
+		diary:  diary{cache: cache, log: opts.Log},
 	}
 }
 
@@ -139,13 +148,17 @@ func NewPuller(reg *Registry, cache Cache, apply Applier, device Device, opts Pu
 // round went and, in the same line, which apps are held back and why.
 func (p *Puller) Status() agent.SyncStatus {
 	now := p.opts.Now()
+	var health []agent.FunctionStatus
+	if p.nextLook() != 0 {
+		health = p.opts.Health()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	status := p.status
 	if held := reasons(p.held); !strings.Contains(status.Error, held) {
 		status.Error = strings.TrimPrefix(status.Error+"; "+held, "; ")
 	}
-	status.Apps = p.appStatus()
+	status.Apps = p.appStatus(health)
 	if note := lateNote(&status, now); note != "" {
 		status.Notes = append(slices.Clip(status.Notes), note)
 	}
@@ -224,6 +237,7 @@ func (p *Puller) rerun(ctx context.Context, kept *pinned, chosen []candidate, re
 	run, chosen := p.restorable(kept, chosen, refused)
 	p.tellHeld(run.Held)
 	if len(chosen) == 0 && len(kept.Chosen) > 0 && p.runs == nil { // see bring
+		p.chronicle(nil)
 		return run, fmt.Errorf("run the kept deployment: %s", reasons(run.Held))
 	}
 	warnings, err := p.start(ctx, run, chosen, nil)
@@ -283,11 +297,13 @@ func (p *Puller) applied(now *pinned, warnings []string) {
 	for _, w := range warnings {
 		p.opts.Log.Warn("deployment runs differently than written", "reason", w)
 	}
+	was := p.runs
 	p.runs = now
 	p.tellHeld(now.Held)
 	p.probing()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.status.Fleet, p.status.Revision = now.Fleet, now.Revision
 	p.tellApps(now)
+	p.mu.Unlock()
+	p.chronicle(was)
 }

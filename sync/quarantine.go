@@ -20,7 +20,7 @@ func (p *pinned) refusals(wanted []candidate) quarantine {
 		s, _ := p.standing(c.version.Name)
 		d := fingerprint(c.document)
 		if at := slices.IndexFunc(s.Refused, func(r refusal) bool { return r.Digest == d }); at >= 0 {
-			out[c.version] = &refusedError{c.version.Name, s.Refused[at].Why, s.Refused[at].At}
+			out[c.version] = s.Refused[at].err(c.version.Name)
 		}
 	}
 	return out
@@ -38,10 +38,13 @@ func (q quarantine) and(fits func(*App) error) func(*App) error {
 
 // refusedError says that a version failed here, and is not tried again.
 type refusedError struct {
-	app string
-	why string
-	at  time.Time // zero: now
+	app    string
+	why    string
+	at     time.Time // zero: now
+	byHand bool
 }
+
+func (r *refusal) err(app string) *refusedError { return &refusedError{app, r.Why, r.At, r.ByHand} }
 
 func (e *refusedError) Error() string {
 	return e.why + "; it is not tried again: publish another version, or run skerry sync --retry " + e.app
@@ -54,6 +57,9 @@ func (h *heldBack) because(lacks error, what string) {
 	verdict := "cannot run on this device"
 	if h.Refused {
 		verdict, h.Since = "failed here", refused.at
+		if refused.byHand {
+			verdict = "was taken back here"
+		}
 	}
 	h.Reason = fmt.Sprintf("%s@%s %s and is %s: %s", h.Want.Name, h.Want.Version, verdict, what, oneLine(lacks))
 }

@@ -80,9 +80,10 @@ func OnlineTopic(fleet, device string) string {
 func ReportOf(device string, s agent.SyncStatus) Report {
 	r := Report{
 		Device: device, Fleet: s.Fleet, Revision: s.Revision, Root: s.Root, Checked: s.Checked, Expires: s.Expires,
-		Error: s.Error, Apps: s.Apps,
+		Error: s.Error, Apps: slices.Clone(s.Apps),
 	}
-	for _, app := range s.Apps { // they say it themselves
+	for i, app := range s.Apps { // they say it themselves
+		r.Apps[i].Progress = nil // it is of the moment, and too long
 		if app.Reason != "" {
 			r.Error = strings.Replace(r.Error, app.Reason+triedAgain(app.Until), "", 1)
 			r.Error = strings.Trim(strings.ReplaceAll(r.Error, "; ; ", "; "), "; ")

@@ -35,7 +35,7 @@ func (p *Puller) back(s standing, lacks error) (*pinned, error) {
 	held := heldBack{Want: left}
 	held.because(lacks, runsOn(last))
 	if refused := (*refusedError)(nil); errors.As(lacks, &refused) {
-		r := refusal{Version: left.Version, Digest: s.Digest, Why: refused.why, At: was.Since}
+		r := refusal{Version: left.Version, Digest: s.Digest, Why: refused.why, At: was.Since, ByHand: refused.byHand}
 		was.Refused = append([]refusal{r}, s.Refused...)[:min(maxRefused, len(s.Refused)+1)]
 	}
 	next.stand(was)
@@ -49,7 +49,7 @@ func (p *Puller) back(s standing, lacks error) (*pinned, error) {
 // goBack returns an app that failed its gate to what ran before, in one Apply and
 // without the registry.
 func (p *Puller) goBack(ctx context.Context, s standing, why string) error {
-	next, err := p.back(s, &refusedError{s.App, why, p.opts.Time()})
+	next, err := p.back(s, &refusedError{app: s.App, why: why, at: p.opts.Time()})
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (p *Puller) restarted() {
 		t := *s.Trial
 		g := t.Health.gate()
 		if t.Runs++; t.Runs > maxUnclean && !g.keep {
-			lacks[agent.AppVersion{Name: s.App, Version: s.Version}] = &refusedError{s.App, fmt.Sprintf("the agent ended %d times in disorder while it ran", t.Runs-1), p.opts.Time()}
+			lacks[agent.AppVersion{Name: s.App, Version: s.Version}] = &refusedError{app: s.App, why: fmt.Sprintf("the agent ended %d times in disorder while it ran", t.Runs-1), at: p.opts.Time()}
 		}
 		s.Trial = &t
 		now.stand(s)
@@ -191,7 +191,7 @@ func (p *Puller) retry(app string) error {
 	p.load()
 	s, _ := p.now.standing(app)
 	if len(s.Refused) == 0 {
-		return fmt.Errorf("no version of app %q failed its health gate here: skerry status lists the apps and how they stand", app)
+		return fmt.Errorf("no version of app %q failed its health gate here, or was taken back: skerry status lists the apps and how they stand", app)
 	}
 	s.Refused = nil
 	next := *p.now

@@ -161,6 +161,7 @@ func (p *Puller) bring(ctx context.Context, next *pinned, chosen []candidate) (a
 		// Restore could start nothing either. To apply an empty deployment would
 		// open the sources, and events would be acknowledged that nothing handles.
 		p.tellHeld(next.Held)
+		p.chronicle(nil)
 		return agent.Deployment{}, nil, fmt.Errorf("fleet %s revision %d: nothing is started: %s", next.Fleet, next.Revision, reasons(next.Held))
 	}
 	deployment, warnings, err := bind(next.Revision, next.Chosen, apps(chosen), &p.device)

@@ -26,6 +26,7 @@ type standing struct {
 	Place        string `json:"place,omitempty"`
 
 	Trial  *trial         `json:"trial,omitempty"`  // nil: not on probation
+	Before *before        `json:"before,omitempty"` // what a person may go back to when it is not; nil: nothing is kept
 	Failed string         `json:"failed,omitempty"` // why it did not pass, and runs on all the same
 	Good   []agent.Digest `json:"good,omitempty"`   // of documents that proved themselves with this state, the newest first
 	// Refused are versions that failed here, the newest first: none is tried again.
@@ -52,6 +53,7 @@ type refusal struct {
 	Digest  agent.Digest `json:"digest"` // of its document
 	Why     string       `json:"why"`
 	At      time.Time    `json:"at"`
+	ByHand  bool         `json:"byHand,omitempty"` // it did not fail: a person went back from it
 }
 
 const (
@@ -116,16 +118,30 @@ func (s standing) gone() standing {
 	return standing{App: s.App, StateVersion: s.StateVersion, Place: s.from(), Refused: s.Refused}
 }
 
+// earlier are the versions that may be gone back to. One that this release cannot read
+// is left out: it cannot go back to it either.
+func (s *standing) earlier() (out []candidate) {
+	add := func(version string, document []byte) {
+		if c := parseCandidate(agent.AppVersion{Name: s.App, Version: version}, document, Checks{}); c.wrong == nil {
+			out = append(out, c)
+		}
+	}
+	if s.Trial != nil && s.Trial.Last != nil {
+		add(s.Trial.Last.Version, s.Trial.Document)
+		out = append(out, s.Trial.Last.earlier()...)
+	}
+	if s.Before != nil && s.Before.Lost == "" {
+		add(s.Before.Version, s.Before.Document)
+	}
+	return out
+}
+
 // modules are those of what may be gone back to.
-func (s *standing) modules() []agent.Digest {
-	if s.Trial == nil || s.Trial.Last == nil {
-		return nil
+func (s *standing) modules() (out []agent.Digest) {
+	for _, c := range s.earlier() {
+		out = append(out, c.app.modules()...)
 	}
-	c := parseCandidate(agent.AppVersion{Name: s.App, Version: s.Trial.Last.Version}, s.Trial.Document, Checks{})
-	if c.wrong != nil {
-		return nil // this release cannot go back to it either
-	}
-	return c.app.modules()
+	return out
 }
 
 // stands is how a version stands that the fleet wants here, or that runs on instead.
@@ -137,6 +153,9 @@ func (p *Puller) stands(v agent.AppVersion, document []byte, health *Health) sta
 			t := *was.Trial
 			t.Health = health
 			was.Trial = &t
+		}
+		if !p.device.Policy.Rollback {
+			was.Before = nil
 		}
 		return was
 	}
@@ -150,6 +169,7 @@ func (p *Puller) stands(v agent.AppVersion, document []byte, health *Health) sta
 		return base.since(s.Since)
 	}
 	if p.opts.Health == nil || shape == base.StateVersion && slices.Contains(base.Good, d) {
+		s.Before = p.before(&base, ground)
 		return s
 	}
 	s.Trial = &trial{Health: health, From: base.Place, Runs: 1}

@@ -1,7 +1,9 @@
 package fleetsync
 
 import (
+	"math"
 	"slices"
+	"time"
 
 	"github.com/skerry-edge/skerry/agent"
 )
@@ -17,7 +19,7 @@ const (
 
 // tellApps keeps for Status how the apps stand that run. The lock is held.
 func (p *Puller) tellApps(run *pinned) {
-	p.apps = nil
+	p.apps, p.backTo = nil, p.backable()
 	for _, v := range run.Chosen {
 		s, _ := p.now.standing(v.Name)
 		app := agent.AppStatus{Name: v.Name, Version: v.Version, State: stateGood, Since: s.Since}
@@ -34,8 +36,9 @@ func (p *Puller) tellApps(run *pinned) {
 	}
 }
 
-// appStatus is how the apps stand that the fleet assigns to this device. The lock is held.
-func (p *Puller) appStatus() []agent.AppStatus {
+// appStatus is how the apps stand that the fleet assigns to this device. Health is of
+// the functions, for those on probation; nil: nobody asked. The lock is held.
+func (p *Puller) appStatus(health []agent.FunctionStatus) []agent.AppStatus {
 	apps, now := slices.Clone(p.apps), p.opts.Time()
 	at := func(name string) *agent.AppStatus {
 		i := slices.IndexFunc(apps, func(a agent.AppStatus) bool { return a.Name == name })
@@ -48,6 +51,9 @@ func (p *Puller) appStatus() []agent.AppStatus {
 	for _, b := range p.probes {
 		app := at(b.app)
 		app.Until, app.Reason = now.Add(b.gate.window-b.elapsed(now)), b.trouble
+		if health != nil {
+			app.Progress = b.progress(health, now)
+		}
 	}
 	for i := range p.held {
 		h := &p.held[i]
@@ -58,4 +64,29 @@ func (p *Puller) appStatus() []agent.AppStatus {
 		}
 	}
 	return apps
+}
+
+// progress is how far a probation is.
+func (b *probe) progress(health []agent.FunctionStatus, now time.Time) *agent.Progress {
+	functions := functionsOf(b.app, health)
+	sums := tallies(functions, b.earlier)
+	out := &agent.Progress{
+		Left: int64(max(0, b.gate.window-b.elapsed(now)).Round(time.Second) / time.Second), MinRuns: b.gate.runs, Limit: b.gate.errors,
+	}
+	for i := range functions {
+		t := sums[functions[i].Name]
+		if i == 0 || t.Runs < out.Runs {
+			out.Runs = t.Runs
+		}
+		lost := t.Dead + functions[i].Release.Blocked
+		out.Errors = max(out.Errors, percent(t.Failures, t.Runs), percent(lost, t.Runs-t.Failures+lost))
+	}
+	return out
+}
+
+func percent(part, all int64) float64 {
+	if all <= 0 {
+		return 0
+	}
+	return math.Round(float64(part)*1000/float64(all)) / 10
 }

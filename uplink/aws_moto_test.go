@@ -189,8 +189,10 @@ func testMotoTrace(t *testing.T, m *testbed.Moto) {
 	cause.Event.ID, cause.Event.Time = "gw7/k3v9x2/00001/0000002a", now
 	followup.Event.ID, followup.Event.Time = cause.Event.ID+"/plant/alarm/0123456789ab/0", now
 	run, delivery, broken := sample(), sample(), sample()
-	run.Event.Data = uplink.Segment(&cause.Event, "plant/alarm", now, now.Add(20*time.Millisecond), "")
-	delivery.Event.Data = uplink.Segment(&followup.Event, "central", now.Add(30*time.Millisecond), now.Add(time.Second), "answered 500")
+	runSpan := uplink.RunSpan(&cause.Event, "plant/alarm", now, now.Add(20*time.Millisecond), "")
+	run.Event.Data = runSpan.Segment()
+	sent := uplink.DeliverySpan(&followup.Event, "central", now.Add(30*time.Millisecond), now.Add(time.Second), 0, "answered 500")
+	delivery.Event.Data = sent.Segment()
 	broken.Event.Data = []byte(`{"id":"0123456789abcdef"}`)
 	target := open(t, motoConfig(m, "xray")).(uplink.Batcher)
 	errs := target.SendBatch(t.Context(), []agent.Record{run, broken, delivery})

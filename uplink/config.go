@@ -91,7 +91,16 @@ type TargetConfig struct {
 	Compile func(text string) (agent.Template, error)                         `key:"-"` // of Path and Payload; text is JSON
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) `key:"-"` // of the link; nil dials without one
 	MQTT    func(TargetConfig) (MQTTClient, error)                            `key:"-"` // the client of a target of kind mqtt; does not connect
+	Follow  func(ev *agent.Event) string                                      `key:"-"` // the traceparent that goes along; nil: the one that came with it
 	Now     func() time.Time                                                  `key:"-"` // nil means time.Now
+}
+
+// follow is never nil.
+func (c *TargetConfig) follow() func(ev *agent.Event) string {
+	if c.Follow != nil {
+		return c.Follow
+	}
+	return func(ev *agent.Event) string { return ev.Trace }
 }
 
 // OptionError is a mistake in one option.

@@ -24,12 +24,13 @@ type httpTarget struct {
 	header  http.Header // of each request; must be cloned before use
 	zip     bool
 	trace   bool
+	follow  func(ev *agent.Event) string
 	dead    bool // what is refused is PERMANENT
 }
 
 // newHTTPTarget takes the options that all HTTP kinds share.
 func newHTTPTarget(c *TargetConfig, p *preset) (Target, error) {
-	t := &httpTarget{preset: *p, trace: c.Trace, zip: c.Compress != ""}
+	t := &httpTarget{preset: *p, trace: c.Trace, follow: c.follow(), zip: c.Compress != ""}
 	if t.preset.write == nil {
 		t.preset.write = writeData
 		t.preset.reserved = append(t.preset.reserved, "idempotency-key", "content-type")
@@ -115,12 +116,15 @@ func (t *httpTarget) message(rec *agent.Record) (*message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &message{rec: rec, event: ev, header: t.header.Clone()}
+	m := &message{rec: rec, event: ev, trace: t.follow(&rec.Event), header: t.header.Clone()}
 	if m.path, err = t.path.of(rec); err != nil {
 		return nil, err
 	}
 	if t.trace {
 		m.header.Set(traceHeader, TraceHeader(&rec.Event))
+	}
+	if m.trace != "" && m.header.Get(parentHeader) == "" {
+		m.header.Set(parentHeader, m.trace)
 	}
 	if err := t.preset.write(m); err != nil || t.preset.limit == 0 {
 		return m, err

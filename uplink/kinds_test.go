@@ -54,7 +54,8 @@ func sampleOf(kind string) agent.Record {
 	rec := sample()
 	if kind == "xray" {
 		ev := rec.Event
-		rec.Event.Data = uplink.Segment(&ev, "plant/alarm", ev.Time, ev.Time.Add(time.Second), "")
+		run := uplink.RunSpan(&ev, "plant/alarm", ev.Time, ev.Time.Add(time.Second), "")
+		rec.Event.Data = run.Segment()
 	}
 	return rec
 }

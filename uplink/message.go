@@ -18,6 +18,7 @@ type message struct {
 	rec    *agent.Record
 	event  *agent.Event // the record's, with the data that the payload template made
 	path   string       // what the path template made, escaped, or ""
+	trace  string       // traceparent that goes along, "" for none
 	header http.Header
 	body   []byte
 }
@@ -77,7 +78,7 @@ func (p *payload) of(rec *agent.Record) (*agent.Event, error) {
 			return nil, refuse("payload: %v", err)
 		}
 		ev = &agent.Event{
-			ID: ev.ID, Source: ev.Source, Type: ev.Type, Subject: ev.Subject, Time: ev.Time, Unsure: ev.Unsure,
+			ID: ev.ID, Source: ev.Source, Type: ev.Type, Subject: ev.Subject, Time: ev.Time, Unsure: ev.Unsure, Trace: ev.Trace,
 			ContentType: "application/json", Data: data,
 		}
 		if !json.Valid(data) {

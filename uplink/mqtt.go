@@ -52,6 +52,7 @@ type mqtt struct {
 	retain  bool
 	payload payload
 	batch   int
+	follow  func(ev *agent.Event) string
 	timeout time.Duration // of the connection, and of the broker's answers to flushBytes
 	turn    chan struct{} // holds one: whoever took it sends
 
@@ -66,7 +67,7 @@ type mqtt struct {
 func newMQTT(c TargetConfig) (Target, error) {
 	t := &mqtt{
 		retain: c.Retain, batch: cmp.Or(c.Batch, defaultBatch),
-		timeout: cmp.Or(c.Timeout, defaultTimeout), turn: make(chan struct{}, 1), ended: map[string]int{},
+		timeout: cmp.Or(c.Timeout, defaultTimeout), follow: c.follow(), turn: make(chan struct{}, 1), ended: map[string]int{},
 	}
 	var err error
 	switch {
@@ -153,7 +154,7 @@ func (t *mqtt) message(rec *agent.Record) (m agent.Record, err error) {
 	if err != nil {
 		return m, err
 	}
-	if m.Event.Data, err = structured(ev); err != nil {
+	if m.Event.Data, err = structured(ev, t.follow(&rec.Event)); err != nil {
 		return m, err
 	}
 	if m.Event.Subject, err = t.topic.of(rec); err != nil {

@@ -23,16 +23,17 @@ type structuredEvent struct {
 	Time            string `json:"time,omitempty"`
 	DataContentType string `json:"datacontenttype,omitempty"`
 	Clock           string `json:"clock,omitempty"` // "untrusted": the time may be wrong
+	TraceParent     string `json:"traceparent,omitempty"`
 	Data            any    `json:"data,omitempty"`
 	DataBase64      []byte `json:"data_base64,omitempty"`
 }
 
 // structured is ev as JSON. The error is PERMANENT.
-func structured(ev *agent.Event) ([]byte, error) {
+func structured(ev *agent.Event, trace string) ([]byte, error) {
 	if ev.ID == "" || ev.Source == "" || ev.Type == "" {
 		return nil, refuse("the event lacks an id, a source or a type, which CloudEvents need")
 	}
-	s := structuredEvent{SpecVersion: "1.0", ID: ev.ID, Source: ev.Source, Type: ev.Type, Subject: ev.Subject, DataContentType: ev.ContentType}
+	s := structuredEvent{SpecVersion: "1.0", ID: ev.ID, Source: ev.Source, Type: ev.Type, Subject: ev.Subject, DataContentType: ev.ContentType, TraceParent: trace}
 	if !ev.Time.IsZero() {
 		s.Time = ev.Time.UTC().Format(time.RFC3339Nano)
 	}

@@ -9,10 +9,11 @@ import (
 )
 
 // Types of the events of records of agent.KindTelemetry that an OTLP target
-// takes. Their data is what OTLPLogs and OTLPMetrics made.
+// takes. Their data is what OTLPLogs, OTLPMetrics and OTLPTraces made.
 const (
 	TypeLogs    = "io.skerry.logs"
 	TypeMetrics = "io.skerry.metrics"
+	TypeTraces  = "io.skerry.traces"
 )
 
 // otlpRow is any receiver of OTLP over HTTP, such as an OpenTelemetry
@@ -63,8 +64,10 @@ func writeOTLP(m *message, resource []OTLPAttr) error {
 		m.body = OTLPLogs(resource, []OTLPLog{eventLog(m.event)})
 	case m.event.Type == TypeMetrics:
 		m.path = "/metrics"
+	case m.event.Type == TypeTraces:
+		m.path = "/traces"
 	case m.event.Type != TypeLogs:
-		return refuse("a target of kind otlp takes logs, metrics and follow-ups, not %q", m.event.Type)
+		return refuse("a target of kind otlp takes logs, metrics, traces and follow-ups, not %q", m.event.Type)
 	}
 	return nil
 }

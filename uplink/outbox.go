@@ -56,6 +56,7 @@ type Options struct {
 	Link       Link                    // that it goes over; nil: nobody counts
 	Past       func(at time.Time) bool // whether a record's Expires is over; nil: by the wall clock
 	State      agent.View              // knows after a restart that the target is paused; nil: it is not
+	Sent       func(Delivery)          // is told what became of each record, at once and under way: it must not wait; nil: nobody
 	Log        *slog.Logger            // nil means slog.Default
 }
 
@@ -73,6 +74,14 @@ type Outbox struct {
 	counts counts
 	note   note
 	pump   *pump // of Run, nil while that does not run
+}
+
+// Delivery is the end of a record's way to its target.
+type Delivery struct {
+	Record     *agent.Record // read only, until the call returns
+	Start, End time.Time     // of the last try
+	Failed     int           // tries before that, since the start of the outbox
+	Fault      string        // why the record is dead, or failed at the far side; "" if it did not
 }
 
 // counts are an Outbox's totals since start.

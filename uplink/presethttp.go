@@ -113,12 +113,15 @@ func writeBinary(m *message) error {
 	if ev.Unsure {
 		h.Set("ce-clock", "untrusted")
 	}
+	if m.trace != "" {
+		h.Set("ce-"+parentHeader, m.trace)
+	}
 	return writeBare(m)
 }
 
 // writeStructured puts all of the event into JSON.
 func writeStructured(m *message) error {
-	text, err := structured(m.event)
+	text, err := structured(m.event, m.trace)
 	if err != nil {
 		return err
 	}
@@ -137,7 +140,7 @@ func joinEvents(all []*message) (*message, error) {
 	}
 	values := make([]json.RawMessage, len(all))
 	for i, one := range all {
-		text, err := structured(one.event)
+		text, err := structured(one.event, one.trace)
 		if err != nil {
 			return nil, err
 		}

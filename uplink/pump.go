@@ -88,6 +88,9 @@ func (p *pump) step(ctx context.Context) (pause time.Duration) {
 // sender sends one job after the other, until there is none.
 func (p *pump) sender(ctx context.Context, j *job) {
 	for j != nil {
+		if p.o.opts.Sent != nil {
+			j.start = time.Now()
+		}
 		j.errs = p.o.send(ctx, j.records())
 		j = p.swap(ctx, j)
 	}

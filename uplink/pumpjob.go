@@ -14,6 +14,7 @@ type job struct {
 	bytes int
 	epoch int // of the breaker, when it was sent
 	errs  []error
+	start time.Time // of sending, if somebody asks for that
 }
 
 // nextJob is what may be sent now: up to a batch of items of one level, or a
@@ -134,6 +135,9 @@ func (p *pump) settle(ctx context.Context, j *job, now time.Time) (went bool) {
 			continue
 		}
 		e := p.outcome(it, err, now)
+		if p.o.opts.Sent != nil && it.settled {
+			p.o.opts.Sent(Delivery{&it.rec, j.start, now, it.tries, it.reason})
+		}
 		went = went && e == nil
 		if e == nil {
 			alive = true

@@ -26,7 +26,7 @@ func TestTraceHeader(t *testing.T) {
 	if len(root) != 2 || root[1] != "Sampled=1" || !regexp.MustCompile(`^Root=1-6b0187c0-[0-9a-f]{24}$`).MatchString(root[0]) {
 		t.Fatal(root)
 	}
-	alarm, mail := segmentID(rootEvent, "plant/alarm"), segmentID(rootEvent+oneRun+"/1", "plant/mail")
+	alarm, mail := spanID(rootEvent, "plant/alarm"), spanID(rootEvent+oneRun+"/1", "plant/mail")
 	for id, parent := range map[string]string{
 		rootEvent + oneRun + "/0":                           alarm,
 		rootEvent + oneRun + "/dead-0":                      alarm,
@@ -66,19 +66,21 @@ func TestSegment(t *testing.T) {
 	ev := event(rootEvent + oneRun + "/0")
 	ev.Subject = "plant/7"
 	end := noon.Add(1500 * time.Microsecond)
-	got := string(Segment(ev, "central", noon, end, "answered 500"))
-	want := `{"name":"central","id":"` + segmentID(ev.ID, "central") + `","trace_id":"` + traceID(ev) +
-		`","parent_id":"` + segmentID(rootEvent, "plant/alarm") + `","start_time":1795262400,"end_time":1795262400.0015,"fault":true,` +
-		`"cause":{"exceptions":[{"id":"` + segmentID(ev.ID, "central\nfault") + `","message":"answered 500"}]},` +
+	delivery := DeliverySpan(ev, "central", noon, end, 0, "answered 500")
+	got := string(delivery.Segment())
+	want := `{"name":"central","id":"` + spanID(ev.ID, "central") + `","trace_id":"` + dashed(traceID(ev)) +
+		`","parent_id":"` + spanID(rootEvent, "plant/alarm") + `","start_time":1795262400,"end_time":1795262400.0015,"fault":true,` +
+		`"cause":{"exceptions":[{"id":"` + spanID(ev.ID, "central\nfault") + `","message":"answered 500"}]},` +
 		`"annotations":{"event":"` + ev.ID + `","subject":"plant/7"}}`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if again := Segment(ev, "central", noon, end, "answered 500"); string(again) != got {
-		t.Errorf("made again: %s", again)
+	if again := DeliverySpan(ev, "central", noon, end, 0, "answered 500"); string(again.Segment()) != got {
+		t.Errorf("made again: %s", again.Segment())
 	}
-	plain := string(Segment(event(rootEvent), "plant/alarm", noon, end, ""))
-	if strings.Contains(plain, "fault") || strings.Contains(plain, "parent_id") || !strings.Contains(plain, segmentID(rootEvent, "plant/alarm")) {
+	run := RunSpan(event(rootEvent), "plant/alarm", noon, end, "")
+	plain := string(run.Segment())
+	if strings.Contains(plain, "fault") || !strings.Contains(plain, `"parent_id":"`+spanID(rootEvent, "")) || !strings.Contains(plain, spanID(rootEvent, "plant/alarm")) {
 		t.Error(plain)
 	}
 }
@@ -89,7 +91,8 @@ func FuzzSegment(f *testing.F) {
 	f.Add(strings.Repeat("ö", 2000), strings.Repeat("/", 70000), "\xff<>&", strings.Repeat("€", 400))
 	name := regexp.MustCompile(`^[A-Za-z0-9 _.:/%&#=+\\@-]{1,200}$`)
 	f.Fuzz(func(t *testing.T, id, subject, function, fault string) {
-		text := Segment(&agent.Event{ID: id, Subject: subject, Time: noon}, function, noon, noon, fault)
+		run := RunSpan(&agent.Event{ID: id, Subject: subject, Time: noon}, function, noon, noon, fault)
+		text := run.Segment()
 		var s struct {
 			Name  string
 			Fault bool

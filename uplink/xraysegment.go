@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/skerry-edge/skerry/agent"
 )
 
 // segment is an X-Ray segment document.
@@ -47,25 +45,21 @@ const (
 	maxFault       = 1000
 )
 
-// Segment is the X-Ray document that says what function did with ev from start
-// to end: an invocation, or, with a target's name as function, the delivery of
-// a follow-up, which is then a child of the invocation that decided it. fault is
-// what went wrong, "" if nothing did. Making it again gives the same ids, so
-// that what is sent twice counts once.
-func Segment(ev *agent.Event, function string, start, end time.Time, fault string) []byte {
-	s := segment{
-		Name: segmentName(function), ID: segmentID(ev.ID, function), TraceID: traceID(ev), ParentID: parentSegment(ev),
-		Start: seconds(start), End: seconds(end), Fault: fault != "",
-		Annotations: map[string]string{"event": shortened(ev.ID, maxAnnotation)},
+// Segment is the span as an X-Ray document.
+func (s *Span) Segment() []byte {
+	doc := segment{
+		Name: segmentName(s.Name), ID: s.ID, TraceID: dashed(s.Trace), ParentID: s.Parent,
+		Start: seconds(s.Start), End: seconds(s.End), Fault: s.Fault != "",
+		Annotations: map[string]string{"event": shortened(s.Event, maxAnnotation)},
 	}
-	if ev.Subject != "" {
-		s.Annotations["subject"] = shortened(ev.Subject, maxAnnotation)
+	if s.Subject != "" {
+		doc.Annotations["subject"] = shortened(s.Subject, maxAnnotation)
 	}
-	if fault != "" {
-		s.Cause = &segmentCause{[]segmentException{{ID: segmentID(ev.ID, function+"\nfault"), Message: shortened(fault, maxFault)}}}
+	if s.Fault != "" {
+		doc.Cause = &segmentCause{[]segmentException{{ID: spanID(s.Event, s.Name+"\nfault"), Message: s.Fault}}}
 	}
 	m := message{header: http.Header{}}
-	if err := m.writeJSON(s); err != nil {
+	if err := m.writeJSON(doc); err != nil {
 		panic("uplink: a segment cannot be written as JSON: " + err.Error()) // every value in it can
 	}
 	return m.body

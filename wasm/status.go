@@ -14,3 +14,15 @@ func (r *Runtime) Warm() map[string]int {
 	}
 	return warm
 }
+
+// Started tells what the instance of the module took to start: fuel, and bytes of
+// memory. Both are 0 where each event has an instance of its own, or the first
+// event starts it.
+func (m *module) Started() (fuel, memory int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.in == nil {
+		return 0, 0
+	}
+	return m.in.started, int64(m.in.pages) * pageBytes
+}

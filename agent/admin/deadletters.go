@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -15,9 +14,6 @@ type Letters interface {
 	Redrive(ctx context.Context, f agent.DeadFilter, data []byte) (int, error)
 	Drop(ctx context.Context, f agent.DeadFilter) (int, error)
 }
-
-// maxRequest bounds what a client may send, bytes.
-const maxRequest = 16 << 20
 
 // letterRequest is the body of POST /v1/deadletters/{list,redrive,drop}.
 type letterRequest struct {
@@ -36,8 +32,7 @@ type letterAnswer struct {
 func serveLetters(mux *http.ServeMux, box Letters) {
 	mux.HandleFunc("POST /v1/deadletters/{action}", func(w http.ResponseWriter, r *http.Request) {
 		var in letterRequest
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
-			http.Error(w, "read the request: "+err.Error(), http.StatusBadRequest)
+		if !read(w, r, maxRequest, &in) {
 			return
 		}
 		var out letterAnswer

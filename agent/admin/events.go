@@ -112,7 +112,7 @@ func kept(ev *agent.Event) *agent.Event {
 	}
 	return &agent.Event{
 		ID: ev.ID, Source: ev.Source, Type: ev.Type, Subject: ev.Subject, Time: ev.Time,
-		ContentType: ev.ContentType, Data: data, Via: ev.Via, QoS: ev.QoS, Retained: ev.Retained, Unsure: ev.Unsure,
+		ContentType: ev.ContentType, Data: data, Via: ev.Via, QoS: ev.QoS, Retained: ev.Retained, Unsure: ev.Unsure, Trace: ev.Trace,
 	}
 }
 

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -37,8 +36,7 @@ func WithSync(h http.Handler, s Sync) http.Handler {
 	mux.Handle("/", h)
 	mux.HandleFunc("POST /v1/sync", func(w http.ResponseWriter, r *http.Request) {
 		var in SyncRequest
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
-			http.Error(w, "read the request: "+err.Error(), http.StatusBadRequest)
+		if !read(w, r, maxAsk, &in) {
 			return
 		}
 		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxSync)); err != nil {

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -50,8 +49,7 @@ const maxLook = 10 * time.Minute
 func serveUplink(mux *http.ServeMux, up Uplink) {
 	mux.HandleFunc("POST /v1/uplink/{action}", func(w http.ResponseWriter, r *http.Request) {
 		var in uplinkRequest
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
-			http.Error(w, "read the request: "+err.Error(), http.StatusBadRequest)
+		if !read(w, r, maxRequest, &in) {
 			return
 		}
 		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxLook)); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"time"
 
@@ -25,9 +26,16 @@ func reachedAlone() time.Time {
 	return built()
 }
 
+// committed is when the sources were committed, in seconds since 1970. make dist says
+// it (-X main.committed=…); what go build makes in a clone of git has it from there.
+var committed string
+
 // built is when the sources of this program were committed, zero if that is not
 // known: true time is not before it.
 var built = sync.OnceValue(func() time.Time {
+	if seconds, err := strconv.ParseInt(committed, 10, 64); err == nil {
+		return time.Unix(seconds, 0)
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return time.Time{}

@@ -36,6 +36,7 @@ type Config struct {
 	HTTP     HTTPConfig     `key:"http"`
 	Limits   LimitsConfig   `key:"limits"`
 	Admin    AdminConfig    `key:"admin"`
+	Page     PageConfig     `key:"page"`
 	Log      LogConfig      `key:"log"`
 
 	Telemetry TelemetryConfig `key:"telemetry"`
@@ -147,7 +148,7 @@ func LoadConfig(path string) (Config, error) {
 	if err := underIdentity(given, baseOf(path)); err != nil {
 		return Config{}, err
 	}
-	var c Config
+	c := Config{Page: pageDefault()}
 	unread := decodeConfig(given, &c)
 	c.fillDefaults()
 	c.resolvePaths(baseOf(path))

@@ -49,6 +49,7 @@ func (c *Config) check(unread problems) problems {
 	p.checkNames("targets", len(c.Targets), func(i int) string { return c.Targets[i].Name })
 	c.checkUplink(&p)
 	c.checkTelemetry(&p)
+	c.checkPage(&p)
 	c.checkCredentials(&p)
 	c.checkSecrets(&p)
 	c.checkRest(&p)

@@ -38,7 +38,7 @@ func scope(problem string) string {
 	if i := strings.LastIndexByte(path, ']'); i >= 0 {
 		return path[:i+1]
 	}
-	for _, section := range []string{"broker", "http_in"} {
+	for _, section := range []string{"broker", "http_in", "page"} {
 		if strings.HasPrefix(path, section+".") {
 			return section
 		}

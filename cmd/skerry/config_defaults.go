@@ -54,6 +54,7 @@ func (c *Config) resolvePaths(base string) {
 		&in.TokenFile, &in.CertFile, &in.KeyFile, &in.ClientCAFile, &c.Device.ClaimFile,
 		&c.Fleet.PasswordFile, &c.Fleet.CAFile, &c.Fleet.CertFile, &c.Fleet.KeyFile,
 		&c.Registry.RootFile, &c.Registry.CAFile, &c.Registry.CredentialsFile,
+		&c.Page.TokenFile, &c.Page.CertFile, &c.Page.KeyFile,
 	}
 	for i := range c.Sources {
 		s := &c.Sources[i]

@@ -19,12 +19,14 @@ type PolicyConfig struct {
 	Secrets []string      `key:"secrets"` // names, * for any part
 	Memory  Size          `key:"memory"`  // of a function, in all its instances
 	Timeout time.Duration `key:"timeout"` // of a function
+
+	Rollback bool `key:"rollback"` // people at the device may take an app back
 }
 
 func (c *PolicyConfig) policy() fleetsync.Policy {
 	return fleetsync.Policy{
 		Apps: c.Apps, Publish: c.Publish, HTTP: c.HTTP, Invoke: c.Invoke, Secrets: c.Secrets,
-		Memory: int64(c.Memory), Timeout: c.Timeout,
+		Memory: int64(c.Memory), Timeout: c.Timeout, Rollback: c.Rollback,
 	}
 }
 

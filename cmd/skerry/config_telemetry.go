@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,7 @@ type TelemetryConfig struct {
 
 // TracesConfig says which invocations are traced.
 type TracesConfig struct {
-	Target string `key:"target"` // one of Targets, of kind xray; "": none are
+	Target string `key:"target"` // one of Targets, of kind otlp or xray; "": none are
 	Sample Share  `key:"sample"` // of the events
 }
 
@@ -33,6 +34,7 @@ const (
 	defaultSample       = 0.01
 	logsOff             = "off"
 	overWait, overDrop  = "wait", "drop"
+	kindOTLP, kindXRay  = "otlp", "xray" // of targets
 )
 
 func (c *Config) fillTelemetryDefaults() {
@@ -52,8 +54,8 @@ func (c *Config) fillTelemetryDefaults() {
 
 func (c *Config) checkTelemetry(p *problems) {
 	t := &c.Telemetry
-	c.checkTelemetryTarget("telemetry.target", t.Target, "otlp", p)
-	c.checkTelemetryTarget("telemetry.traces.target", t.Traces.Target, "xray", p)
+	c.checkTelemetryTarget(p, "telemetry.target", t.Target, kindOTLP)
+	c.checkTelemetryTarget(p, "telemetry.traces.target", t.Traces.Target, kindOTLP, kindXRay)
 	if t.Target == "" && (t.Logs != "" || t.Metrics != 0) {
 		p.add("telemetry.target", "is missing: name the target of kind otlp that takes logs and metrics")
 	}
@@ -76,17 +78,26 @@ func (c *Config) checkTelemetry(p *problems) {
 
 // checkTelemetryTarget refuses the name of a target that there is not, or that is
 // of another kind.
-func (c *Config) checkTelemetryTarget(path, name, kind string, p *problems) {
+func (c *Config) checkTelemetryTarget(p *problems, path, name string, kinds ...string) {
 	if name == "" {
 		return
 	}
-	i := slices.IndexFunc(c.Targets, func(t TargetConfig) bool { return t.Name == name })
+	kind := c.targetKind(name)
 	switch {
-	case i < 0:
-		p.add(path, "is the name of one of targets, which %q is not: describe one of kind %s there", name, kind)
-	case c.Targets[i].Kind != kind:
-		p.add(path, "is a target of kind %s, and %q is of kind %s", kind, name, c.Targets[i].Kind)
+	case kind == "":
+		p.add(path, "is the name of one of targets, which %q is not: describe one of kind %s there", name, strings.Join(kinds, " or "))
+	case !slices.Contains(kinds, kind):
+		p.add(path, "is a target of kind %s, and %q is of kind %s", strings.Join(kinds, " or "), name, kind)
 	}
+}
+
+// targetKind is the kind of a target, "" if there is none of this name.
+func (c *Config) targetKind(name string) string {
+	i := slices.IndexFunc(c.Targets, func(t TargetConfig) bool { return t.Name == name })
+	if i < 0 {
+		return ""
+	}
+	return c.Targets[i].Kind
 }
 
 func parseShare(from any, to *Share) error {

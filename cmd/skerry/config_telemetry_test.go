@@ -39,7 +39,7 @@ func TestTelemetryConfigMistakes(t *testing.T) {
 	for given, want := range map[string]string{
 		"telemetry: {target: nowhere}":                                 `telemetry.target: is the name of one of targets, which "nowhere" is not`,
 		"telemetry: {target: hook}":                                    `telemetry.target: is a target of kind otlp, and "hook" is of kind http`,
-		"telemetry: {traces: {target: otel}}":                          `telemetry.traces.target: is a target of kind xray, and "otel" is of kind otlp`,
+		"telemetry: {traces: {target: hook}}":                          `telemetry.traces.target: is a target of kind otlp or xray, and "hook" is of kind http`,
 		"telemetry: {metrics: 60s}":                                    "telemetry.target: is missing",
 		"telemetry: {logs: warn}":                                      "telemetry.target: is missing",
 		"telemetry: {target: otel, logs: loud}":                        "telemetry.logs: is one of debug, info, warn, error, off",

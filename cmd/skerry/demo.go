@@ -141,6 +141,7 @@ func demoConfig(ctx context.Context, dir, cloudURL string) (Config, error) {
 		Device:   DeviceConfig{ID: "demo-gateway"},
 		Data:     filepath.Join(dir, "data"),
 		Admin:    AdminConfig{Socket: filepath.Join(dir, "skerry.sock")},
+		Page:     PageConfig{Listen: os.Getenv(pageEnv), Write: true}, // else the default, if nobody is there
 		Broker:   ListenConfig{Listen: addr, Name: "plant", Anonymous: true},
 		Registry: RegistryConfig{Ref: registry.Ref, Root: string(fleet.Root)},
 		Targets:  []TargetConfig{{TargetConfig: uplink.TargetConfig{Name: "alerts", Kind: "cloudevents", URL: cloudURL}}},

@@ -67,7 +67,11 @@ type device struct {
 	inside    *sensors.Inside   // what happens to the agent
 	fleet     *fleetLink        // nil: no broker for it
 	telemetry *telemetry
-	applied   atomic.Bool // something was
+	history   *admin.History        // the last hour in figures
+	front     atomic.Pointer[front] // nil: no page
+	tries     atomic.Int32          // events that are tried now
+	applied   atomic.Bool           // something was
+	restored  atomic.Bool           // what was cached runs, or cannot
 }
 
 // source is what a device needs of its sources beyond agent.Source.
@@ -142,7 +146,7 @@ func (d *device) wire(tune tuning) error {
 		name := b.Status().Name
 		publishers[name] = b
 		d.brokers = append(d.brokers, uplink.NewBatchOutbox(d.store.Levels(agent.QueueBroker(name)), d.store, b,
-			uplink.Options{Name: name, Kind: brokerKind, Batch: 256, MaxBackoff: tune.maxBackoff, Log: d.log}))
+			uplink.Options{Name: name, Kind: brokerKind, Batch: 256, MaxBackoff: tune.maxBackoff, Sent: d.telemetry.sent(name), Log: d.log}))
 	}
 	var sources []agent.Source
 	for _, s := range d.sources {
@@ -191,7 +195,7 @@ func (d *device) wireBrokers() ([]broker, error) {
 			Name: b.Name, URL: b.URL, Username: b.Username, Password: b.Password, PasswordFile: b.PasswordFile, Will: b.will(),
 			CAFile: b.CAFile, CertFile: b.CertFile, KeyFile: b.KeyFile, ClientID: b.ClientID,
 			Device: d.cfg.Device.ID, KeepAlive: b.Keepalive, MaxPacket: int64(b.MaxPacket),
-			Inflight: b.Inflight, Notes: notes{store: d.store}, Linked: d.linked(b.Name), Log: d.log,
+			Inflight: b.Inflight, Traced: d.telemetry.tracer != nil, Notes: notes{store: d.store}, Linked: d.linked(b.Name), Log: d.log,
 		})
 		if err != nil {
 			return nil, err
@@ -206,6 +210,7 @@ func (d *device) wireBrokers() ([]broker, error) {
 		b, err := sensors.NewBroker(sensors.BrokerOptions{
 			Name: l.Name, Listen: l.Listen, CertFile: l.CertFile, KeyFile: l.KeyFile,
 			Users: users, Anonymous: l.Anonymous, Device: d.cfg.Device.ID, Log: d.log,
+			Traced: d.telemetry.tracer != nil, Follow: d.telemetry.follow(l.Name),
 			Path: filepath.Join(d.cfg.Data, "broker", "sessions"),
 			Limits: mqttbroker.Limits{
 				Clients: l.MaxClients, Packet: int(l.MaxPacket), Inflight: l.Inflight,
@@ -294,7 +299,7 @@ func (d *device) wireRegistry(tune tuning) error {
 		poll = tune.poll
 	}
 	d.puller = fleetsync.NewPuller(reg, d.store, d, d.cfg.device(),
-		fleetsync.PullerOptions{Root: root, Poll: poll, Checks: deviceChecks(), Health: d.health, Now: d.reached, Log: d.log})
+		fleetsync.PullerOptions{Root: root, Poll: poll, Checks: deviceChecks(), Health: d.health, Now: d.reached, Sure: d.clock.Sure, Log: d.log})
 	return nil
 }
 
@@ -333,7 +338,14 @@ func (d *device) run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(usageError{err}, d.close())
 	}
+	d.history = admin.NewHistory(d.status, d.agent.Latency)
+	front, err := d.openPage()
+	if err != nil {
+		return errors.Join(usageError{err}, socket.Close(), d.close())
+	}
+	d.front.Store(front)
 	d.hello()
+	systemd := newSupervisor(d.log)
 	under, stopUnder := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUnder()
 	var sinks sync.WaitGroup
@@ -346,19 +358,21 @@ func (d *device) run(ctx context.Context) error {
 	for _, o := range slices.Concat(d.targets, d.brokers) {
 		g.Go(func() error { return o.Run(ctx) })
 	}
-	for _, r := range append(d.beside, d.keeper) {
+	for _, r := range append(d.beside, d.keeper, d.history) {
 		g.Go(func() error { return r.Run(ctx) })
 	}
 	g.Go(func() error { return d.agent.Run(ctx) })
 	g.Go(func() error { return d.sync(ctx) })
 	g.Go(func() error { return d.watch(ctx) })
+	g.Go(func() error { return systemd.run(ctx, d.up, d.pulse) })
 	g.Go(func() error {
 		trimMemory(ctx)
 		return nil
 	})
 	g.Go(func() error {
-		return admin.Serve(ctx, socket, admin.WithSync(admin.WithLogs(admin.Handler(d.status, d.agent.DeadBox(), d.agent, d.control()), d.book), d))
+		return admin.Serve(ctx, socket, admin.WithLogin(d.api(), d.pageLink))
 	})
+	g.Go(func() error { return d.servePage(ctx, front) })
 	err = errors.Join(g.Wait(), stopTelemetry())
 	stopUnder()
 	sinks.Wait()
@@ -387,6 +401,7 @@ func (d *device) sync(ctx context.Context) error {
 		if err := d.Apply(ctx, agent.Deployment{}); err != nil {
 			return err
 		}
+		d.restored.Store(true)
 		<-ctx.Done()
 		return nil
 	}
@@ -397,5 +412,6 @@ func (d *device) sync(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		d.log.Error("cannot run what is cached: no event is taken until the registry has something that runs", "err", err)
 	}
+	d.restored.Store(true)
 	return d.puller.Run(ctx)
 }

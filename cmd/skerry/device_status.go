@@ -12,6 +12,9 @@ import (
 func (d *device) status() agent.Status {
 	s := agent.Status{Version: version, Started: d.started, Store: d.store.Status(), RSSBytes: residentBytes()}
 	d.agent.Status(&s)
+	if f := d.front.Load(); f != nil {
+		s.Page, s.PageReadOnly = f.url, !d.cfg.Page.Write
+	}
 	warm := d.runtime.Warm()
 	for i := range s.Functions {
 		s.Functions[i].Warm = warm[s.Functions[i].Name]

@@ -50,8 +50,9 @@ func (d *device) wireTargets(tune tuning) error {
 		c := t.uplink(d.cfg.Device.ID)
 		opts := uplink.Options{
 			Name: t.Name, Kind: t.Kind, InFlight: t.InFlight, MaxBackoff: tune.maxBackoff,
-			Past: d.clock.Past, State: d.store, Log: d.log,
+			Past: d.clock.Past, State: d.store, Sent: d.telemetry.sent(t.Name), Log: d.log,
 		}
+		c.Follow = d.telemetry.follow(t.Name)
 		if m := d.meter(d.cfg.linkOf(t.Link)); m != nil { // a nil Meter is no nil Link
 			c.Dial, opts.Link = m.DialContext, m
 		}

@@ -4,17 +4,22 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
+	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/agent/admin"
+	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
-// checkAgent asks the agent, if it runs, what it cannot do: what does not start
-// is known to it alone.
-func checkAgent(ctx context.Context, cfg *Config) []finding {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// askAgent asks the agent how it is.
+func askAgent(ctx context.Context, cfg *Config) (agent.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	s, err := admin.Status(ctx, cfg.Admin.Socket)
+	return admin.Status(ctx, cfg.Admin.Socket)
+}
+
+// agentFindings are what the agent, if it runs, cannot do: what does not start is known
+// to it alone. What it says of a registry that was found away already is left out.
+func agentFindings(cfg *Config, s *agent.Status, err error, registryAway bool) []finding {
 	if err != nil {
 		return []finding{{"agent", warning, "none answers on " + cfg.Admin.Socket, "start it with skerry run: then it is told here which functions do not start"}}
 	}
@@ -23,8 +28,21 @@ func checkAgent(ctx context.Context, cfg *Config) []finding {
 		apps = strings.Join(s.Apps, ", ")
 	}
 	out := []finding{{"agent", fine, fmt.Sprintf("skerry %s runs since %s: %s", s.Version, since(s.Started), apps), ""}}
-	if s.Sync.Error != "" {
-		out = append(out, finding{"agent", warning, s.Sync.Error, ""})
+	told := s.Sync.Error
+	if registryAway {
+		told = strings.Trim(strings.Replace(told, fleetsync.ReportOf("", s.Sync).Error, "", 1), "; ")
+	}
+	if told != "" {
+		out = append(out, finding{"agent", warning, told, ""})
 	}
 	return out
+}
+
+// filtersOf are what the agent's brokers are subscribed to, by their names.
+func filtersOf(s *agent.Status) map[string][]string {
+	filters := map[string][]string{}
+	for i := range s.Sources {
+		filters[s.Sources[i].Name] = s.Sources[i].Filters
+	}
+	return filters
 }

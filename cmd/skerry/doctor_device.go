@@ -26,26 +26,6 @@ func checkCPU() finding {
 	return finding{"cpu", fine, text, ""}
 }
 
-// plausible is before any clock that goes right.
-var plausible = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-func checkClock() finding {
-	now := time.Now().UTC().Format("2006-01-02 15:04 MST")
-	if time.Now().Before(plausible) {
-		return finding{
-			"clock", failing, "it says " + now + ", which is over: TLS will refuse certificates, and cron schedules fire at the wrong hour",
-			"bring NTP, and let the agent start after time-sync.target",
-		}
-	}
-	if state, err := unix.Adjtimex(&unix.Timex{}); err == nil && state == unix.TIME_ERROR {
-		return finding{
-			"clock", warning, "it says " + now + ", and nothing keeps it right",
-			"run an NTP client (systemd-timesyncd, chrony); in a container the host does it",
-		}
-	}
-	return finding{"clock", fine, now + ", kept right", ""}
-}
-
 // checkMemory compares what the device has with what functions may take; nil
 // if they are not known.
 func checkMemory(functions []agent.Function) finding {
@@ -101,7 +81,7 @@ func checkRegistry(ctx context.Context, cfg *Config) (out []finding, functions [
 	if err != nil {
 		return []finding{{"registry", failing, oneSentence(err), "mend registry.root_file"}}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	share, err := reg.Look(ctx, cfg.device(), fleetsync.PullerOptions{Root: root, Now: reachedAlone, Checks: deviceChecks()})
 	switch {

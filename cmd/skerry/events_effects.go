@@ -62,13 +62,13 @@ type deadEffect struct {
 	Reason   string `json:"reason"`
 }
 
-// effects takes down what functions do, and writes it in an order that is the
+// effects takes down what functions do, and hands it on in an order that is the
 // same each time: by step (an event, or something that falls due), then by event
 // and trigger, then as the function decided it.
 type effects struct {
 	now     time.Duration // of the recording
 	start   time.Time
-	out     io.Writer
+	put     func(*effect) error // takes them, in that order
 	written int
 	names   *strings.Replacer // takes digests out of ids
 	broker  string            // the usual one
@@ -79,13 +79,13 @@ type effects struct {
 	done []uint64 // records that nobody takes
 }
 
-func newEffects(d *agent.Deployment, h recording.Header, out io.Writer) *effects {
+func newEffects(d *agent.Deployment, h recording.Header, put func(*effect) error) *effects {
 	var names []string
 	for i := range d.Functions {
 		fn := &d.Functions[i]
 		names = append(names, "/"+fn.Name+"/"+fn.Version()+"/", "/"+fn.Name+"/")
 	}
-	return &effects{start: h.Start, broker: h.Broker, out: out, names: strings.NewReplacer(names...), logs: map[string][]effect{}}
+	return &effects{start: h.Start, broker: h.Broker, put: put, names: strings.NewReplacer(names...), logs: map[string][]effect{}}
 }
 
 // Ran takes down what a run logged. One that is repeated logs the same again.
@@ -159,7 +159,7 @@ func (x *effects) fill(e *effect, r *agent.Record) bool {
 	return true
 }
 
-// step writes what was done since the last one.
+// step hands on what was done since the last one.
 func (x *effects) step(ctx context.Context, s *stage) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -173,9 +173,10 @@ func (x *effects) step(ctx context.Context, s *stage) error {
 	for i := range x.list {
 		e := &x.list[i]
 		e.At, e.Event = playTime(x.now), x.names.Replace(e.Event)
-		if err := x.write(e); err != nil {
+		if err := x.put(e); err != nil {
 			return err
 		}
+		x.written++
 	}
 	done := x.done
 	x.list, x.done = x.list[:0], nil
@@ -183,14 +184,16 @@ func (x *effects) step(ctx context.Context, s *stage) error {
 	return s.forget(ctx, done)
 }
 
-func (x *effects) write(e *effect) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		return fmt.Errorf("write an effect: %w", err)
+// writeEffects writes effects to out, a line of JSON each.
+func writeEffects(out io.Writer) func(*effect) error {
+	return func(e *effect) error {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(e); err != nil {
+			return fmt.Errorf("write an effect: %w", err)
+		}
+		_, err := out.Write(b.Bytes())
+		return err
 	}
-	x.written++
-	_, err := x.out.Write(b.Bytes())
-	return err
 }

@@ -40,7 +40,7 @@ func (o *playOptions) playHere(ctx context.Context, out, said io.Writer) (err er
 	if err != nil {
 		return err
 	}
-	effects := newEffects(&d, *h, sink)
+	effects := newEffects(&d, *h, writeEffects(sink))
 	st, err := openStage(*h, modules, effects, secretFlags(o.secrets).value)
 	if err != nil {
 		return errors.Join(err, sink.Close())

@@ -22,7 +22,8 @@ type stage struct {
 	store   *store.Store
 	runtime *wasm.Runtime
 	dir     string
-	ended   chan error // of the agent
+	before  *agent.Frame // what is there when the agent starts; nil: nothing
+	ended   chan error   // of the agent
 }
 
 // openStage wires an agent that starts at the time of the recording's start.
@@ -61,6 +62,11 @@ func (s *stage) run(ctx context.Context, d agent.Deployment, do func(context.Con
 		closing(&err, s.runtime.Close)
 		err = errors.Join(err, s.store.Close(), os.RemoveAll(s.dir))
 	}()
+	if s.before != nil {
+		if err := s.store.Commit(ctx, s.before); err != nil {
+			return fmt.Errorf("set the stage: %w", err)
+		}
+	}
 	if err := s.agent.Apply(ctx, d); err != nil {
 		var refused *agent.LoadError
 		if errors.As(err, &refused) {

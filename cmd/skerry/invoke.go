@@ -22,19 +22,30 @@ type invokeOptions struct {
 	state                    string
 	repeat                   int
 	output                   string
+
+	agent          bool // try it there
+	commit, http   bool
+	via            string
+	config, socket string
 }
 
 func invokeCommand() *cobra.Command {
 	var o invokeOptions
 	cmd := &cobra.Command{
-		Use:   "invoke FILE.wasm|FILE.js|--app app.yaml -d @event.json|TEXT|-",
-		Short: "Run a function on this machine, and show what it decides",
+		Use:   "invoke [FILE.wasm|FILE.js|--app app.yaml|--agent FUNCTION] -d @event.json|TEXT|-",
+		Short: "Run a function on this machine or in a running agent, and show what it decides",
 		Long: `Run a function in the sandbox that devices have, with the limits and grants of
 the flags, and show what it decides, what it logs and what it costs. Nothing is
 published or sent; but with --grant http=HOST its requests are real.
 
 With --app, the module, its settings, limits and permissions are those of a
-manifest, and the flags come on top.
+manifest, and the flags come on top; in a folder with an app.yaml that one is
+meant if nothing is named.
+
+With --agent, a function that is deployed runs in the running agent, with the
+state, settings and secrets that it has there, and nothing is kept or sent; nor
+are requests made, but with --http. With --commit the event is offered as a
+source does: all triggers that take it run, and what they decide is kept and sent.
 
 Data that is a CloudEvent in JSON (it has specversion) is taken apart: subject,
 type and data come from it.
@@ -45,7 +56,8 @@ sandbox stopped it, also while it started.`,
 		Example: `  skerry invoke overheat.wasm --topic sensors/line-1/s1/temperature \
     -d '{"id":"s1","temperature":95}' --grant 'publish=alerts/#' --grant invoke=central/alerts
   skerry invoke handler.js -d @event.json --state state.json --repeat 100
-  skerry invoke --app app.yaml --events event.json`,
+  skerry invoke --app app.yaml --events event.json
+  skerry invoke --agent overheat/overheat --topic sensors/line-1/s1/temperature -d '{"id":"s1","temperature":95}'`,
 		Args: args(0, 1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if err := checkOutput(o.output); err != nil {
@@ -53,6 +65,12 @@ sandbox stopped it, also while it started.`,
 			}
 			if len(files) == 0 {
 				files = []string{""}
+			}
+			if err := o.checkAgent(cmd); err != nil {
+				return usageError{err}
+			}
+			if o.agent {
+				return o.onAgent(cmd, files[0])
 			}
 			return o.run(cmd, files[0])
 		},
@@ -78,6 +96,7 @@ func (o *invokeOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.state, "state", "", "JSON file of the function's state, read before and written after a commit")
 	f.IntVar(&o.repeat, "repeat", 1, "how often to run it for the event, as long as it commits")
 	f.StringVarP(&o.output, "output", "o", "text", "text or json")
+	o.agentFlags(f)
 }
 
 func (o *invokeOptions) run(cmd *cobra.Command, file string) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,11 @@ import (
 // base is the function before the flags: of the manifest, or of the file alone.
 // It gives the file of the module too.
 func (o *invokeOptions) base(file string) (agent.Function, string, error) {
+	if file == "" && o.app == "" {
+		if _, err := os.Stat(appFile); err == nil {
+			o.app = appFile
+		}
+	}
 	switch {
 	case o.app != "":
 		fn, path, err := fleetsync.LocalFunction(o.app, o.function, wasm.Interpreted(), publishChecks())
@@ -25,9 +31,9 @@ func (o *invokeOptions) base(file string) (agent.Function, string, error) {
 		}
 		return fn, path, err
 	case o.function != "":
-		return agent.Function{}, "", errors.New("--function is a name in a manifest: name that with --app")
+		return agent.Function{}, "", errors.New("--function is a name in a manifest: name that with --app, or go to the folder of its app.yaml")
 	case file == "":
-		return agent.Function{}, "", errors.New("invoke needs a file: see skerry invoke --help")
+		return agent.Function{}, "", errors.New("invoke needs a module, or a folder with an app.yaml: see skerry invoke --help")
 	}
 	return agent.Function{Name: functionName(file), Limits: fleetsync.DefaultLimits(wasm.Interpreted())}, file, nil
 }

@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -18,7 +15,7 @@ import (
 
 // invokeReport is what skerry invoke tells of the last run for an event.
 type invokeReport struct {
-	File      string          `json:"file"`
+	File      string          `json:"file,omitempty"` // of the module; "": it is tried on an agent
 	Function  string          `json:"function"`
 	Topic     string          `json:"topic,omitempty"` // of the event
 	Outcome   string          `json:"outcome"`         // committed, rejected, retry, failed or stopped
@@ -41,6 +38,7 @@ type invokeReport struct {
 	cause     error
 	committed int
 	times     []time.Duration
+	left      func(expires time.Time) time.Duration // nil: by the wall clock
 }
 
 type usageReport struct {
@@ -137,7 +135,11 @@ func (r *invokeReport) conclude(inv *agent.Invocation) {
 	for _, w := range fx.Writes {
 		out := writeReport{Key: w.Key, Deleted: w.Value == nil, payload: payloadOf(w.Value)}
 		if !w.Expires.IsZero() {
-			out.TTL = int64(time.Until(w.Expires).Round(time.Second).Seconds())
+			left := time.Until
+			if r.left != nil {
+				left = r.left
+			}
+			out.TTL = int64(left(w.Expires).Round(time.Second).Seconds())
 		}
 		r.Writes = append(r.Writes, out)
 	}
@@ -174,17 +176,22 @@ var raise = map[agent.FaultKind]string{
 
 // err is nil if all runs committed; otherwise it has an exit code of its own.
 func (r *invokeReport) err() error {
+	what := cmp.Or(r.File, r.Function)
 	switch r.Outcome {
 	case "committed":
 		return nil
 	case "stopped":
-		return exitError{fmt.Errorf("the sandbox stopped %s: %s: %s%s", r.File, r.Fault, r.Cause, raise[r.Fault]), exitStopped}
+		higher := ""
+		if r.File != "" {
+			higher = raise[r.Fault]
+		}
+		return exitError{fmt.Errorf("the sandbox stopped %s: %s: %s%s", what, r.Fault, r.Cause, higher), exitStopped}
 	case "rejected":
-		return exitError{fmt.Errorf("%s: %s; on a device the event goes to the dead-letter box", r.File, r.Cause), exitUncommitted}
+		return exitError{fmt.Errorf("%s: %s; on a device the event goes to the dead-letter box", what, r.Cause), exitUncommitted}
 	case "retry":
-		return exitError{fmt.Errorf("%s: %s; on a device the event is run again later", r.File, r.Cause), exitUncommitted}
+		return exitError{fmt.Errorf("%s: %s; on a device the event is run again later", what, r.Cause), exitUncommitted}
 	}
-	return exitError{fmt.Errorf("%s failed: %s; on a device the event is run again later", r.File, r.Cause), exitUncommitted}
+	return exitError{fmt.Errorf("%s failed: %s; on a device the event is run again later", what, r.Cause), exitUncommitted}
 }
 
 // errOf is nil if everything committed. Of several events, it counts those that
@@ -203,142 +210,4 @@ func errOf(reports []*invokeReport) error {
 		return exitError{fmt.Errorf("%d of %d events did not commit, the first: %w", failed, len(reports), exit.error), exit.code}
 	}
 	return first
-}
-
-// printReports writes what was tried: one report, or a list of them.
-func printReports(w io.Writer, reports []*invokeReport, output string, list bool) error {
-	if output == "json" {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		if list {
-			return enc.Encode(reports)
-		}
-		return enc.Encode(reports[0])
-	}
-	for i, r := range reports {
-		if list {
-			if _, err := fmt.Fprintf(w, "%sevent %-3d %s\n", strings.Repeat("\n", min(i, 1)), i+1, shown(r.Topic)); err != nil {
-				return err
-			}
-		}
-		if err := r.print(w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *invokeReport) print(w io.Writer) error {
-	var b strings.Builder
-	p := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
-	u := r.Usage
-	loaded := ""
-	if u.Load > 0 {
-		loaded = "; " + round(u.Load).String() + " to load"
-	}
-	p("%s in %s%s", r.Outcome, round(u.Run), loaded)
-	p("used      %d fuel, %s memory, %s", u.Fuel, agent.BytesText(u.Memory), counted(u.Calls, "host call"))
-	if u.Start > 0 {
-		p("start     %d fuel more in each run, and its time in each but the first: a fresh\n          instance cannot be restored, and is started for each run", u.Start)
-	}
-	if r.Runs > 1 {
-		p("runs      %d, median %s, slowest %s", r.Runs, round(r.Median), round(r.Slowest))
-	}
-	if r.Result != nil {
-		p("result    %s", r.Result.show())
-	}
-	for _, m := range r.Publishes {
-		retain := ""
-		if m.Retain {
-			retain = ", retained"
-		}
-		p("publish   %s (QoS %d%s)\n          %s", shown(m.Topic), m.QoS, retain, m.show())
-	}
-	for _, f := range append(r.Followups, r.Emits...) {
-		kind := ""
-		if f.ContentType != "" {
-			kind = " (" + shown(f.ContentType) + ")"
-		}
-		what := "follow-up"
-		if strings.HasPrefix(f.To, "local/") {
-			what = "emit"
-		}
-		p("%-9s %s%s\n          %s", what, shown(f.To), kind, f.show())
-	}
-	r.printWrites(p)
-	for _, l := range r.Start {
-		p("start     %-5s %s", l.Level, shown(l.Text))
-	}
-	for _, l := range r.Log {
-		p("log       %-5s %s", l.Level, shown(l.Text))
-	}
-	if r.Dropped > 0 {
-		p("log       %s dropped", counted(r.Dropped, "more line"))
-	}
-	r.printDenied(p)
-	for _, note := range r.Notes {
-		p("note      %s", wrapped(note, 10))
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func (r *invokeReport) printWrites(p func(string, ...any)) {
-	for _, w := range r.Writes {
-		switch {
-		case w.Deleted:
-			p("state     %s deleted", shown(w.Key))
-		case w.TTL > 0:
-			p("state     %s = %s (for %s)", shown(w.Key), w.show(), time.Duration(w.TTL)*time.Second)
-		default:
-			p("state     %s = %s", shown(w.Key), w.show())
-		}
-	}
-}
-
-// printDenied says what to grant.
-func (r *invokeReport) printDenied(p func(string, ...any)) {
-	if r.Usage.Denied == 0 {
-		return
-	}
-	p("denied    %s", counted(r.Usage.Denied, "call"))
-	for _, what := range r.Usage.Refused {
-		p("          %s", shown(what))
-	}
-	p("          grant here what is meant with --grant or --secret")
-}
-
-// counted is "1 call", or "2 calls".
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-const showBytes = 1000
-
-// show is data for people.
-func (p *payload) show() string {
-	data := p.raw
-	more := ""
-	if len(data) > showBytes {
-		data, more = data[:showBytes], fmt.Sprintf(" … (%d bytes in all, -o json has them)", len(data))
-	}
-	switch {
-	case len(data) == 0:
-		return "(empty)"
-	case p.Base64 != nil:
-		return fmt.Sprintf("% x", data) + more
-	}
-	return shown(strings.ToValidUTF8(string(data), "")) + more
-}
-
-// shown is text of a function as it may come to a terminal: in quotes if it
-// holds anything that does not print.
-func shown(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(text)
-	}
-	return text
 }

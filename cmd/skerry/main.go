@@ -93,10 +93,10 @@ sandbox stopped it. Of events and logs: 5 they missed some.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), publishCommand(), fleetCommand(), syncCommand(), statusCommand(),
-		enrollCommand(), inspectCommand(), invokeCommand(), doctorCommand(), uplinkCommand(), deadletterCommand(), eventsCommand(), logsCommand(), versionCommand(), compileCommand())
+	root.AddCommand(runCommand(), demoCommand(), newCommand(), buildCommand(), publishCommand(), fleetCommand(), syncCommand(), statusCommand(),
+		enrollCommand(), inspectCommand(), invokeCommand(), testCommand(), doctorCommand(), uplinkCommand(), deadletterCommand(), eventsCommand(), logsCommand(), deploymentsCommand(), pageCommand(), topCommand(), supportBundleCommand(), completionCommand(), manCommand(), versionCommand(), compileCommand())
 	root.SuggestionsMinimumDistance = 2
-	root.CompletionOptions.HiddenDefaultCmd = true
+	completeNames(root)
 	return root
 }
 

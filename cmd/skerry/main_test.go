@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 		go tellGoroutines()
 		os.Exit(run())
 	}
+	if os.Getenv(pageEnv) == "" {
+		os.Setenv(pageEnv, pageOff) // agents of tests do not meet at the page's port
+	}
 	testscript.Main(m, map[string]func(){"skerry": func() { os.Exit(run()) }})
 }
 
@@ -31,6 +34,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(env *testscript.Env) error {
 		env.Setenv("EXAMPLES", examples)
+		env.Setenv(pageEnv, pageOff)
 		env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config")) // where fleets' keys go
 		return nil
 	}})

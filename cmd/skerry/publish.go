@@ -18,29 +18,36 @@ import (
 
 func publishCommand() *cobra.Command {
 	var p fleetFlags
-	var noStart bool
+	var noStart, noBuild bool
 	var percent string
 	cmd := &cobra.Command{
-		Use:   "publish app.yaml [fleet.yaml]",
+		Use:   "publish [app.yaml] [fleet.yaml]",
 		Short: "Sign an app, and who runs it, and put them into the fleet's registry",
 		Long: `Sign an app's modules and documents with the fleet's keys and push them to its OCI
 registry or OCI image layout (skerry fleet init begins one). Every gateway of the
-fleet has them at its next look, or at once with --hint.
+fleet has them at its next look, or at once with --hint. Without a file it is the
+app.yaml of this folder.
 
-Each module is started once here, with the settings and limits of its function:
-what does not start is not published. What changes is shown first, permissions that
-a function gains marked, and a person is asked, unless --yes.
+A module that is missing, or was built from another source than lies beside it, is
+built first, as skerry build does, unless --no-build. Each module is started once
+here, with the settings and limits of its function: what does not start is not
+published. What changes is shown first, permissions that a function gains marked,
+and a person is asked, unless --yes.
 
 With a fleet document, that decides which devices run which version. Without
 one, the first publish of an app gives it to every device, and later ones move
 its only unconditional assignment to the new version. With --percent a part of
 the devices gets it, and the others keep theirs (skerry fleet promote then).`,
-		Example: `  skerry publish app.yaml
+		Example: `  skerry publish
   skerry publish app.yaml --percent 10
   skerry publish app.yaml fleet.yaml --yes --hint mqtts://hub.example:8883
   skerry publish fleet.yaml --fleet plant-west`,
-		Args: args(1, 2),
+		Args: args(0, 2),
 		RunE: func(cmd *cobra.Command, files []string) error {
+			files, err := orAppHere(files)
+			if err != nil {
+				return err
+			}
 			app, fleet, err := sortFiles(files)
 			if err != nil {
 				return usageError{err}
@@ -52,6 +59,11 @@ the devices gets it, and the others keep theirs (skerry fleet promote then).`,
 			repo, err := p.open(cmd)
 			if err != nil {
 				return err
+			}
+			if app != "" && !noBuild {
+				if err := buildForPublish(cmd, app); err != nil {
+					return err
+				}
 			}
 			plan, err := repo.Plan(app, fleet, checks)
 			if err == nil && percent != "" {
@@ -66,6 +78,7 @@ the devices gets it, and the others keep theirs (skerry fleet promote then).`,
 	p.flags(cmd)
 	p.asking(cmd)
 	cmd.Flags().StringVar(&percent, "percent", "", "give the version to so many of the devices, before what they are assigned now")
+	cmd.Flags().BoolVar(&noBuild, "no-build", false, "take the modules as they are")
 	cmd.Flags().BoolVar(&noStart, "no-start", false, "do not try whether each function starts")
 	return cmd
 }

@@ -49,6 +49,7 @@ other end loses nothing that was acknowledged.`,
 
 // runAgent runs a device until ctx ends, and not much longer.
 func runAgent(ctx context.Context, cfg Config, log *slog.Logger) error {
+	limitMemory()
 	dev, err := newDevice(cfg, tuning{}, log)
 	if err != nil {
 		return err

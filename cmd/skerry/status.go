@@ -66,6 +66,9 @@ func printStatus(w io.Writer, s agent.Status, output string) error {
 	p("memory\t%s", agent.BytesText(s.RSSBytes))
 	p("disk\tjournal %s of %s, %d records wait, %d dead letters, %d gaps%s", agent.BytesText(s.Store.JournalBytes),
 		agent.BytesText(s.Store.QuotaBytes), s.Store.Records, s.Store.Dead, s.Store.Gaps, note(s.Store.Error))
+	if s.Page != "" {
+		p("page\t%s (for a link that lets you in: skerry page)", s.Page)
+	}
 	printSync(p, s.Sync)
 	printFunctions(p, s.Functions)
 	p("\nSOURCE\tKIND\tSTATE\tUNACKED\tFILTERS")
@@ -108,6 +111,7 @@ func printApps(p func(string, ...any), apps []agent.AppStatus) {
 			if a.Previous != "" {
 				text += ", after " + a.Previous
 			}
+			text += progressText(a.Progress)
 		case a.Wanted != "":
 			text += ", " + a.Wanted + " is wanted"
 		}
@@ -116,6 +120,14 @@ func printApps(p func(string, ...any), apps []agent.AppStatus) {
 		}
 		p("app\t%s %s: %s, since %s ago%s", a.Name, cmp.Or(a.Version, "does not run"), text, since(a.Since), note(a.Reason))
 	}
+}
+
+// progressText says what a probation has seen; nil says nothing.
+func progressText(p *agent.Progress) string {
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf(": %d of at least %d runs, %g %% failed where %g %% may", p.Runs, p.MinRuns, p.Errors, p.Limit)
 }
 
 // signedText tells whether what the registry offers is signed, and for how long.

@@ -23,8 +23,8 @@ const (
 	priorityMetrics = 0
 )
 
-// typeTrace is the type of events that are trace segments.
-const typeTrace = "io.skerry.trace"
+// typeSegment is the type of events that are segments of X-Ray.
+const typeSegment = "io.skerry.trace"
 
 // telemetry puts what the agent says about itself where records for a target
 // wait. It goes the way of all records: through the store, by priority, within
@@ -39,6 +39,8 @@ type telemetry struct {
 	start    time.Time
 	count    atomic.Int64 // records made, for their ids
 	tracer   *tracer      // nil: nothing is traced
+
+	tracesKind string // of the target that takes traces
 }
 
 func newTelemetry(cfg *Config, store uplink.Committer, start time.Time, log *slog.Logger) *telemetry {
@@ -47,7 +49,9 @@ func newTelemetry(cfg *Config, store uplink.Committer, start time.Time, log *slo
 		resource: uplink.OTLPResource(cfg.Device.ID, version, cfg.Device.Labels),
 	}
 	if t.cfg.Traces.Target != "" {
+		t.tracesKind = cfg.targetKind(t.cfg.Traces.Target)
 		t.tracer = newTracer(float64(t.cfg.Traces.Sample), t.sendTraces)
+		t.tracer.dated = t.tracesKind == kindXRay
 	}
 	return t
 }
@@ -128,8 +132,33 @@ func otlpLine(l *logbook.Line) uplink.OTLPLog {
 	return out
 }
 
-func (t *telemetry) sendTraces(ctx context.Context, segments [][]byte) error {
-	return t.add(ctx, t.cfg.Traces.Target, priorityTraces, typeTrace, segments...)
+// sendTraces makes a record of all spans, or for X-Ray one of each.
+func (t *telemetry) sendTraces(ctx context.Context, spans []uplink.Span) error {
+	if t.tracesKind == kindOTLP {
+		return t.add(ctx, t.cfg.Traces.Target, priorityTraces, uplink.TypeTraces, uplink.OTLPTraces(t.resource, spans))
+	}
+	segments := make([][]byte, len(spans))
+	for i := range spans {
+		segments[i] = spans[i].Segment()
+	}
+	return t.add(ctx, t.cfg.Traces.Target, priorityTraces, typeSegment, segments...)
+}
+
+// sent is whom an outbox tells of its deliveries, nil if nothing is traced.
+func (t *telemetry) sent(target string) func(uplink.Delivery) {
+	if t.tracer == nil {
+		return nil
+	}
+	return t.tracer.sent(target)
+}
+
+// follow gives the trace context that goes along to a target, nil if nothing is
+// traced.
+func (t *telemetry) follow(target string) func(*agent.Event) string {
+	if t.tracer == nil {
+		return nil
+	}
+	return t.tracer.follow(target)
 }
 
 func (t *telemetry) tracesMissing(n int64, err error) {

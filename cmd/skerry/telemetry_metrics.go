@@ -81,16 +81,30 @@ func figuresOf(s *agent.Status, now time.Time) []uplink.OTLPMetric {
 	f.counter("skerry.disk.gaps", "{frame}", s.Store.Gaps)
 	f.gauge("skerry.records", "{record}", int64(s.Store.Records))
 	f.gauge("skerry.deadletters", "{record}", int64(s.Store.Dead))
+	f.sync(&s.Sync)
 	for i := range s.Functions {
 		f.function(&s.Functions[i])
 	}
 	for i := range s.Sources {
 		f.source(&s.Sources[i])
 	}
+	for i := range s.Links {
+		f.link(&s.Links[i])
+	}
 	for i := range s.Targets {
 		f.target(&s.Targets[i])
 	}
 	return f.list
+}
+
+func (f *figures) sync(s *agent.SyncStatus) {
+	f.gauge("skerry.sync.revision", "1", s.Revision)
+	if !s.Checked.IsZero() {
+		f.gauge("skerry.sync.checked.timestamp", "s", s.Checked.Unix())
+	}
+	if !s.Expires.IsZero() {
+		f.gauge("skerry.sync.expiry.timestamp", "s", s.Expires.Unix())
+	}
 }
 
 func (f *figures) function(fn *agent.FunctionStatus) {
@@ -112,6 +126,20 @@ func (f *figures) source(s *agent.SourceStatus) {
 	of := uplink.OTLPAttr{Key: "skerry.source", Value: s.Name}
 	f.gauge("skerry.source.connected", "1", flag(s.Connected), of)
 	f.gauge("skerry.source.inflight", "{event}", int64(s.Inflight), of)
+}
+
+func (f *figures) link(l *agent.LinkStatus) {
+	of := uplink.OTLPAttr{Key: "skerry.link", Value: l.Name}
+	for _, a := range []struct {
+		period string
+		of     agent.Account
+	}{{"day", l.Day}, {"month", l.Month}} {
+		if a.of.Limit > 0 {
+			period := uplink.OTLPAttr{Key: "period", Value: a.period}
+			f.gauge("skerry.link.used", "By", a.of.Used, of, period)
+			f.gauge("skerry.link.limit", "By", a.of.Limit, of, period)
+		}
+	}
 }
 
 func (f *figures) target(t *agent.TargetStatus) {

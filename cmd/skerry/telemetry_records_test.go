@@ -33,16 +33,16 @@ func TestTelemetryRecords(t *testing.T) {
 	if err := tel.sendLogs(t.Context(), []logbook.Line{{Time: now, Text: "hello"}}); err != nil {
 		t.Fatal(err)
 	}
-	segment := uplink.Segment(&agent.Event{ID: "e", Time: now}, "a/f", now, now.Add(time.Second), "")
+	run := uplink.RunSpan(&agent.Event{ID: "e", Time: now}, "a/f", now, now.Add(time.Second), "")
 	right = false
-	if err := tel.sendTraces(t.Context(), [][]byte{segment, segment}); err != nil {
+	if err := tel.sendTraces(t.Context(), []uplink.Span{run, run}); err != nil {
 		t.Fatal(err)
 	}
 	ids := map[string]bool{}
 	for i, want := range []agent.Record{
 		{Queue: "target/otel/1", Priority: 1, Expires: now.Add(time.Hour), Event: agent.Event{Type: uplink.TypeLogs}},
-		{Queue: "target/rays/1", Priority: 1, Event: agent.Event{Type: typeTrace, Unsure: true}},
-		{Queue: "target/rays/1", Priority: 1, Event: agent.Event{Type: typeTrace, Unsure: true}},
+		{Queue: "target/rays/1", Priority: 1, Event: agent.Event{Type: typeSegment, Unsure: true}},
+		{Queue: "target/rays/1", Priority: 1, Event: agent.Event{Type: typeSegment, Unsure: true}},
 	} {
 		f := kept[min(i, 1)]
 		got := f.Add[max(0, i-1)]

@@ -19,6 +19,7 @@ import (
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/testbed"
+	"github.com/skerry-edge/skerry/uplink"
 )
 
 const talkingApp = `apiVersion: skerry/v1
@@ -157,7 +158,8 @@ func TestLogsCommand(t *testing.T) {
 
 // TestFiguresAreDocumented compares the names of metrics with docs/telemetry.md.
 func TestFiguresAreDocumented(t *testing.T) {
-	s := agent.Status{Functions: make([]agent.FunctionStatus, maxPoints+5), Sources: make([]agent.SourceStatus, 1), Targets: make([]agent.TargetStatus, 1)}
+	s := agent.Status{Functions: make([]agent.FunctionStatus, maxPoints+5), Sources: make([]agent.SourceStatus, 1), Targets: make([]agent.TargetStatus, 1),
+		Links: []agent.LinkStatus{{Day: agent.Account{Limit: 1}}}, Sync: agent.SyncStatus{Checked: time.Now(), Expires: time.Now()}}
 	var names []string
 	for _, m := range figuresOf(&s, time.Now()) {
 		names = append(names, m.Name)
@@ -187,9 +189,9 @@ func TestFiguresAreDocumented(t *testing.T) {
 
 // TestTraces has a share of the events traced, the same ones in each function.
 func TestTraces(t *testing.T) {
-	kept := make(chan []byte, 4096)
-	tr := newTracer(0.25, func(_ context.Context, segments [][]byte) error {
-		for _, s := range segments {
+	kept := make(chan uplink.Span, 4096)
+	tr := newTracer(0.25, func(_ context.Context, spans []uplink.Span) error {
+		for _, s := range spans {
 			kept <- s
 		}
 		return nil
@@ -211,7 +213,7 @@ func TestTraces(t *testing.T) {
 			if name == "a/g" {
 				err = errors.New("no luck")
 			}
-			if sampled(ev, 0.25) {
+			if uplink.Sampled(ev, 0.25) {
 				runs++
 			}
 			tr.Ran(inv, err)
@@ -227,29 +229,21 @@ func TestTraces(t *testing.T) {
 	<-ended
 	byTrace := map[string]int{}
 	for range len(kept) {
-		var s struct {
-			Name    string  `json:"name"`
-			TraceID string  `json:"trace_id"`
-			Start   float64 `json:"start_time"`
-			End     float64 `json:"end_time"`
-			Fault   bool    `json:"fault"`
-		}
-		if err := json.Unmarshal(<-kept, &s); err != nil {
-			t.Fatal(err)
-		}
-		if byTrace[s.TraceID]++; s.Fault != (s.Name == "a/g") || s.End-s.Start < 0.029 || s.End-s.Start > 0.031 {
-			t.Errorf("segment %+v", s)
+		s := <-kept
+		took := s.End.Sub(s.Start)
+		if byTrace[s.Trace]++; (s.Fault != "") != (s.Name == "a/g") || s.Kind == uplink.SpanRun && took != 30*time.Millisecond {
+			t.Errorf("span %+v", s)
 		}
 	}
 	if len(byTrace) < 180 || len(byTrace) > 320 || runs != 2*len(byTrace) {
 		t.Errorf("%d traces of 1000 events, %d runs", len(byTrace), runs)
 	}
 	for id, n := range byTrace {
-		if n != 2 {
-			t.Errorf("trace %s has %d segments", id, n)
+		if n != 3 {
+			t.Errorf("trace %s has %d spans: want its arrival and two runs", id, n)
 		}
 	}
-	if sampled(&agent.Event{ID: "x"}, 0) || !sampled(&agent.Event{ID: "x"}, 1) {
+	if uplink.Sampled(&agent.Event{ID: "x"}, 0) || !uplink.Sampled(&agent.Event{ID: "x"}, 1) {
 		t.Error("0 is none and 1 is all")
 	}
 }

@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"strconv"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,55 +16,81 @@ const (
 	traceBatch = 64
 )
 
-// tracer makes X-Ray segments of the invocations of some events: of the same ones
-// in each function, and on each device that the event comes by. It holds up no
-// function: of segments that come faster than they can be kept some are missing.
+// tracer makes spans of what becomes of some events: of the same ones in each
+// function and target, and on each device that the event comes by. It holds up
+// nobody: of spans that come faster than they can be kept some are missing.
 type tracer struct {
 	sample  float64
+	dated   bool // spans of another year are refused there
 	clock   func() (now time.Time, right bool)
-	keep    func(ctx context.Context, segments [][]byte) error
-	waiting chan []byte
+	keep    func(ctx context.Context, spans []uplink.Span) error
+	waiting chan uplink.Span
 	missing atomic.Int64
+	arrived recentIDs
 }
 
-func newTracer(sample float64, keep func(context.Context, [][]byte) error) *tracer {
-	return &tracer{sample: sample, clock: wallClock, keep: keep, waiting: make(chan []byte, maxTraces)}
+func newTracer(sample float64, keep func(context.Context, []uplink.Span) error) *tracer {
+	return &tracer{sample: sample, clock: wallClock, keep: keep, waiting: make(chan uplink.Span, maxTraces)}
 }
 
 // Ran implements agent.Watcher.
 func (t *tracer) Ran(inv *agent.Invocation, err error) {
-	if !sampled(inv.Event, t.sample) {
+	if !uplink.Sampled(inv.Event, t.sample) {
 		return
 	}
-	end, right := t.clock()
-	if !right { // X-Ray takes no segment of another year
-		return
-	}
-	fault := ""
+	end, _ := t.clock()
+	start, fault := end.Add(-inv.Usage.Took), ""
 	if err != nil {
 		fault = err.Error()
 	}
-	select {
-	case t.waiting <- uplink.Segment(inv.Event, inv.Function.Name, end.Add(-inv.Usage.Took), end, fault):
-	default:
-		t.missing.Add(1)
+	if s, ok := uplink.ArrivalSpan(inv.Event, start); ok && t.arrived.add(inv.Event.ID) {
+		t.put(s)
 	}
+	t.put(uplink.RunSpan(inv.Event, inv.Function.Name, start, end, fault))
 }
 
 // Settled implements agent.Watcher.
 func (t *tracer) Settled(*agent.Outcome) {}
 
-// sampled decides by the id of the trace, which is as good as random.
-func sampled(ev *agent.Event, share float64) bool {
-	root, _, _ := strings.Cut(uplink.TraceHeader(ev), ";")
-	n, err := strconv.ParseUint(root[max(len(root)-8, 0):], 16, 32)
-	return err == nil && float64(n) < share*(1<<32)
+// sent is told of deliveries to a target.
+func (t *tracer) sent(target string) func(uplink.Delivery) {
+	return func(d uplink.Delivery) {
+		if d.Record.Kind == agent.KindTelemetry || !uplink.Sampled(&d.Record.Event, t.sample) {
+			return
+		}
+		t.put(uplink.DeliverySpan(&d.Record.Event, target, d.Start, d.End, d.Failed, d.Fault))
+	}
+}
+
+// follow is the trace context that goes along with events to a target. Of those
+// that are not traced here, the one that they came with goes on.
+func (t *tracer) follow(target string) func(*agent.Event) string {
+	return func(ev *agent.Event) string {
+		if !uplink.Sampled(ev, t.sample) {
+			return ev.Trace
+		}
+		return uplink.TraceParent(ev, target)
+	}
+}
+
+func (t *tracer) put(s uplink.Span) {
+	if _, right := t.clock(); !right {
+		if t.dated {
+			return
+		}
+		s.Unsure()
+	}
+	select {
+	case t.waiting <- s:
+	default:
+		t.missing.Add(1)
+	}
 }
 
 // run keeps what comes until ctx ends, then what is left.
 func (t *tracer) run(ctx context.Context, failed func(missing int64, err error)) {
 	for {
-		var batch [][]byte
+		var batch []uplink.Span
 		select {
 		case s := <-t.waiting:
 			batch = t.more(append(batch, s))
@@ -84,7 +109,7 @@ func (t *tracer) run(ctx context.Context, failed func(missing int64, err error))
 }
 
 // more adds what waits already.
-func (t *tracer) more(batch [][]byte) [][]byte {
+func (t *tracer) more(batch []uplink.Span) []uplink.Span {
 	for len(batch) < traceBatch {
 		select {
 		case s := <-t.waiting:
@@ -94,4 +119,28 @@ func (t *tracer) more(batch [][]byte) [][]byte {
 		}
 	}
 	return batch
+}
+
+// recentIDs are the newest of the ids that were added. The zero value has none.
+type recentIDs struct {
+	mu   sync.Mutex
+	ring [1024]string
+	next int
+	has  map[string]bool
+}
+
+// add tells whether id is new.
+func (r *recentIDs) add(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.has[id] {
+		return false
+	}
+	if r.has == nil {
+		r.has = map[string]bool{}
+	}
+	delete(r.has, r.ring[r.next])
+	r.ring[r.next], r.has[id] = id, true
+	r.next = (r.next + 1) % len(r.ring)
+	return true
 }

@@ -1,10 +1,11 @@
-// Enrich adds to each reading where and when it was taken. It is a plain
+// Enrich-wasi adds to each reading where and when it was taken. It is a plain
 // program: the event comes on standard input, the result goes to standard
 // output, log lines to standard error. Nothing of Skerry is linked.
 package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -13,14 +14,19 @@ import (
 const exitReject = 65
 
 func main() {
-	var reading map[string]any
-	if err := json.NewDecoder(os.Stdin).Decode(&reading); err != nil {
+	var reading map[string]json.RawMessage // so that numbers keep their digits
+	err := json.NewDecoder(os.Stdin).Decode(&reading)
+	if err == nil && reading == nil {
+		err = errors.New("it is null")
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "the event is not a JSON object:", err)
 		os.Exit(exitReject)
 	}
-	reading["topic"] = os.Getenv("SKERRY_TOPIC")
-	reading["time"] = os.Getenv("SKERRY_TIME")
-	reading["site"] = os.Getenv("SITE")
+	for name, variable := range map[string]string{"topic": "SKERRY_TOPIC", "time": "SKERRY_TIME", "site": "SITE"} {
+		text, _ := json.Marshal(os.Getenv(variable)) // a text always marshals
+		reading[name] = text
+	}
 	fmt.Fprintln(os.Stderr, "enriched", os.Getenv("SKERRY_EVENT_ID"))
 	if err := json.NewEncoder(os.Stdout).Encode(reading); err != nil {
 		fmt.Fprintln(os.Stderr, err)

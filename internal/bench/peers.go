@@ -89,5 +89,7 @@ func gateway(ctx context.Context, dir, home, program, app, sections string) (*ex
 	if err != nil {
 		return nil, err
 	}
-	return exec.CommandContext(ctx, filepath.Join(dir, program), "run", "-c", filepath.Join(home, "skerry.yaml")), nil
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, program), "run", "-c", filepath.Join(home, "skerry.yaml"))
+	cmd.Env = append(os.Environ(), "SKERRY_PAGE_LISTEN=off")
+	return cmd, nil
 }

@@ -22,7 +22,7 @@ start() {
 keep() {
 	while [ -e /tmp/wanted ]; do
 		echo "GUEST agent starts"
-		/skerry run -c /skerry.yaml
+		SKERRY_PAGE_LISTEN=off /skerry run -c /skerry.yaml
 		status=$?
 		[ -e /tmp/wanted ] && echo "GUEST agent ended with $status" && sleep 1
 	done

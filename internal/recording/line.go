@@ -36,6 +36,7 @@ type attributes struct {
 	QoS         *uint8     `json:"qos,omitempty"`
 	Retained    bool       `json:"retained,omitempty"`
 	Unsure      bool       `json:"unsure,omitempty"` // of its time
+	TraceParent string     `json:"traceparent,omitempty"`
 }
 
 // AppendHeader appends a header and the end of its line.
@@ -55,7 +56,7 @@ func AppendEntry(b []byte, e *Entry) ([]byte, error) {
 	}
 	ev := e.Event
 	head, err := plainJSON(attributes{
-		"1.0", ev.ID, ev.Source, ev.Type, ev.Subject, timeOf(ev.Time), ev.ContentType, ev.Via, &ev.QoS, ev.Retained, ev.Unsure,
+		"1.0", ev.ID, ev.Source, ev.Type, ev.Subject, timeOf(ev.Time), ev.ContentType, ev.Via, &ev.QoS, ev.Retained, ev.Unsure, ev.Trace,
 	})
 	if err != nil {
 		return b, fmt.Errorf("record event %.80q: %w", ev.ID, err)
@@ -160,6 +161,9 @@ func ParseEntry(line []byte) (Entry, error) {
 	e.Event = &agent.Event{
 		ID: l.ID, Source: l.Source, Type: l.Type, Subject: l.Subject, ContentType: l.ContentType,
 		Via: l.Via, QoS: *cmp.Or(l.QoS, &usual), Retained: l.Retained, Unsure: l.Unsure,
+	}
+	if agent.CheckTraceParent(l.TraceParent) {
+		e.Event.Trace = l.TraceParent
 	}
 	if l.Time != nil {
 		e.Event.Time = *l.Time

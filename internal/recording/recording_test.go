@@ -45,7 +45,7 @@ func events() []recording.Entry {
 	var list []recording.Entry
 	for i, ev := range []agent.Event{
 		{ContentType: "application/json", Data: []byte(`{"t": 1.50, "html": "<&>"}`), QoS: 1},
-		{ContentType: "application/json", Data: []byte("{\n\"t\": 1}"), Retained: true, Unsure: true},
+		{ContentType: "application/json", Data: []byte("{\n\"t\": 1}"), Retained: true, Unsure: true, Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 		{ContentType: "application/json", Data: []byte(` {"t":1}`)},
 		{ContentType: "application/json", Data: []byte("not json")},
 		{ContentType: "application/octet-stream", Data: []byte("21.5")},

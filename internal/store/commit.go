@@ -224,6 +224,10 @@ func (s *Store) unwritten(seq uint64, at spot) []byte {
 	return nil
 }
 
+// Settle waits until what is under way is on the disk, Lazy frames too, and tells why
+// it is not. With nothing under way nothing is written.
+func (s *Store) Settle() error { return s.flush() }
+
 // flush syncs every Lazy frame committed so far.
 func (s *Store) flush() error {
 	s.mu.Lock()

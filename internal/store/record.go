@@ -20,7 +20,8 @@ const (
 	flagUnsure
 	flagLatest
 	flagShed
-	knownFlags = 1<<iota - 1
+	flagTrace                // the event's stands behind its data
+	knownFlags = 1<<iota - 1 // all eight
 )
 
 // appendRecord encodes r with its checksum.
@@ -38,6 +39,9 @@ func appendRecord(b []byte, r *agent.Record) []byte {
 	b = appendString(b, r.Reason)
 	b = appendString(b, r.Origin)
 	b = appendEvent(b, &r.Event)
+	if r.Event.Trace != "" {
+		b = appendString(b, r.Event.Trace)
+	}
 	binary.LittleEndian.PutUint32(b[start:], checksum(b[start+4:]))
 	return b
 }
@@ -63,6 +67,9 @@ func recordFlags(r *agent.Record) (flags byte) {
 	}
 	if r.Shed {
 		flags |= flagShed
+	}
+	if r.Event.Trace != "" {
+		flags |= flagTrace
 	}
 	return flags
 }
@@ -93,6 +100,9 @@ func decodeRecord(b []byte) (agent.Record, error) {
 	rec.Expires = r.time()
 	rec.Reason, rec.Origin = r.string(), r.string()
 	readEvent(&r, &rec.Event)
+	if flags&flagTrace != 0 {
+		rec.Event.Trace = r.string()
+	}
 	rec.Retain = flags&flagRetain != 0
 	rec.Event.Retained = flags&flagRetained != 0
 	rec.Event.Origin.Redelivered = flags&flagRedelivered != 0
@@ -100,7 +110,7 @@ func decodeRecord(b []byte) (agent.Record, error) {
 	rec.Event.Unsure = flags&flagUnsure != 0
 	rec.Latest = flags&flagLatest != 0
 	rec.Shed = flags&flagShed != 0
-	if r.bad || r.left() > 0 || flags&^knownFlags != 0 {
+	if r.bad || r.left() > 0 {
 		return agent.Record{}, fmt.Errorf("record: %w", errDamaged)
 	}
 	return rec, nil

@@ -61,7 +61,7 @@ func record(queue string, i int) agent.Record {
 			ID: fmt.Sprintf("gw7/1/%d", i), Source: "/gw7/mqtt/plant", Type: "io.skerry.mqtt",
 			Subject: "site/7/temp", Time: time.Unix(1763689000, 123).UTC(), ContentType: "application/json",
 			Data: []byte(fmt.Sprintf(`{"id":"s%03d","seq":%d,"temperature":95.25,"pad":"%s"}`, i%50, i, strings.Repeat("x", i%120))),
-			Via:  "plant", QoS: 1, Retained: true, Unsure: true,
+			Via:  "plant", QoS: 1, Retained: true, Unsure: true, Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 			Origin: agent.Origin{Slot: "plant/17", Hash: 1<<63 + uint64(i), Redelivered: true},
 		},
 	}

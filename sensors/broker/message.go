@@ -14,6 +14,31 @@ type Message struct {
 	expires int64  // Unix seconds; 0 for never
 }
 
+// UserProperty is the first value of a user property of MQTT 5 with this name, ""
+// if there is none.
+func (m *Message) UserProperty(name string) string {
+	in := cursor{b: m.props}
+	for len(in.b) > 0 && !in.bad {
+		switch id := in.u8(); forms[id] {
+		case 1:
+			in.u8()
+		case 4:
+			in.u32()
+		case 's':
+			in.text()
+		case 'b':
+			in.bytes()
+		case 'p':
+			if key, value := in.text(), in.text(); string(key) == name {
+				return string(value)
+			}
+		default:
+			return "" // no other is of messages
+		}
+	}
+	return ""
+}
+
 // expire sets when m is of no use any more.
 func (m *Message) expire(p *properties) {
 	if p.messageExpiry != nil {

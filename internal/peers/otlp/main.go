@@ -13,6 +13,7 @@ import (
 
 	logs "go.opentelemetry.io/proto/slim/otlp/collector/logs/v1"
 	metrics "go.opentelemetry.io/proto/slim/otlp/collector/metrics/v1"
+	traces "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -37,6 +38,13 @@ var signals = map[string]signal{
 		answer:  func() proto.Message { return &metrics.ExportMetricsServiceResponse{} },
 		partial: func() proto.Message {
 			return &metrics.ExportMetricsServiceResponse{PartialSuccess: &metrics.ExportMetricsPartialSuccess{ErrorMessage: "a warning"}}
+		},
+	},
+	"traces": {
+		request: func() proto.Message { return &traces.ExportTraceServiceRequest{} },
+		answer:  func() proto.Message { return &traces.ExportTraceServiceResponse{} },
+		partial: func() proto.Message {
+			return &traces.ExportTraceServiceResponse{PartialSuccess: &traces.ExportTracePartialSuccess{RejectedSpans: 1}}
 		},
 	},
 }

@@ -1,0 +1,80 @@
+package page
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	maxConns   = 64
+	maxHead    = 16 << 10        // bytes of the head of a request
+	headTime   = 5 * time.Second // for it, and for the handshake
+	idleTime   = 30 * time.Second
+	answerTime = 30 * time.Second // for the client to take the answer; who streams asks for more
+)
+
+// Serve answers on l, with TLS unless encrypt is nil, until ctx ends.
+func Serve(ctx context.Context, l net.Listener, encrypt *tls.Config, h http.Handler, log *slog.Logger) error {
+	l = &fewConns{Listener: l, free: make(chan struct{}, maxConns), stop: ctx.Done()}
+	if encrypt != nil {
+		l = tls.NewListener(l, encrypt)
+	}
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: headTime, IdleTimeout: idleTime, WriteTimeout: answerTime, MaxHeaderBytes: maxHead,
+		DisableGeneralOptionsHandler: true, // the guard answers those too
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan struct{})
+	defer func() { <-stopped }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		srv.Close() // closes l too; there is nothing to wait for
+	}()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+		return fmt.Errorf("serve the page: %w", err)
+	}
+	return nil
+}
+
+// fewConns has connections beyond the places in free wait until one ends.
+type fewConns struct {
+	net.Listener
+	free chan struct{}
+	stop <-chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *fewConns) Accept() (net.Conn, error) {
+	select {
+	case l.free <- struct{}{}:
+	case <-l.stop:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.free
+		return nil, err
+	}
+	return &oneConn{Conn: c, leave: sync.OnceFunc(func() { <-l.free })}, nil
+}
+
+type oneConn struct {
+	net.Conn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (c *oneConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}

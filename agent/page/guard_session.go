@@ -1,0 +1,162 @@
+package page
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	cookieName  = "skerry"
+	sessionTime = 12 * time.Hour
+	ticketTime  = 2 * time.Minute
+	maxSessions = 16 // then the one that was not used for longest goes
+	maxTickets  = 16
+	maxRunning  = 12 // requests and streams of a session at once
+)
+
+// digest is what is kept of a secret. Looking one up tells nobody how near a guess is.
+type digest [sha256.Size]byte
+
+func digestOf(secret string) digest { return sha256.Sum256([]byte(secret)) }
+
+// equal takes as long whatever they are.
+func (d digest) equal(other digest) bool { return subtle.ConstantTimeCompare(d[:], other[:]) == 1 }
+
+// ticket is a link that lets its finder in, once.
+type ticket struct {
+	secret digest
+	until  time.Time
+}
+
+// session is somebody who has logged in.
+type session struct {
+	until   time.Time
+	used    time.Time
+	running map[*http.Request]context.CancelFunc
+}
+
+func newSession() *session { return &session{running: map[*http.Request]context.CancelFunc{}} }
+
+// Ticket makes a secret that POST /login takes once, within two minutes. Whoever may
+// ask for one is let in by it.
+func (g *Guard) Ticket() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	secret := rand.Text()
+	g.tickets = append(g.tickets, ticket{digestOf(secret), time.Now().Add(ticketTime)})
+	g.tickets = g.tickets[max(0, len(g.tickets)-maxTickets):]
+	return secret
+}
+
+// useTicket tells whether secret is a ticket, which it then is no more. g.mu is held.
+func (g *Guard) useTicket(secret string) bool {
+	now, shown := time.Now(), digestOf(secret)
+	g.tickets = slices.DeleteFunc(g.tickets, func(t ticket) bool { return now.After(t.until) })
+	i := slices.IndexFunc(g.tickets, func(t ticket) bool { return t.secret.equal(shown) })
+	if i < 0 {
+		return false
+	}
+	g.tickets = slices.Delete(g.tickets, i, i+1)
+	return true
+}
+
+// open begins a session and gives its cookie. Whatever cookie came with the request
+// counts for nothing, so that nobody can choose another's. g.mu is held.
+func (g *Guard) open() *http.Cookie {
+	now := time.Now()
+	if len(g.sessions) >= maxSessions {
+		var oldest digest
+		for id, s := range g.sessions {
+			if o := g.sessions[oldest]; o == nil || s.used.Before(o.used) {
+				oldest = id
+			}
+		}
+		g.end(oldest)
+	}
+	secret, s := rand.Text(), newSession()
+	s.until, s.used = now.Add(sessionTime), now
+	g.sessions[digestOf(secret)] = s
+	return g.cookie(secret)
+}
+
+func (g *Guard) cookie(value string) *http.Cookie {
+	return &http.Cookie{Name: cookieName, Value: value, Path: "/", HttpOnly: true, Secure: g.opts.TLS, SameSite: http.SameSiteStrictMode}
+}
+
+// end ends a session and all that it asked for. g.mu is held.
+func (g *Guard) end(id digest) {
+	if s := g.sessions[id]; s != nil {
+		for _, cancel := range s.running {
+			cancel()
+		}
+		delete(g.sessions, id)
+	}
+}
+
+// sessionOf finds the session of a request. Another program on this host may have
+// set cookies of the same name: they are passed over. g.mu is held.
+func (g *Guard) sessionOf(r *http.Request) (id digest, s *session) {
+	for _, c := range r.CookiesNamed(cookieName) {
+		id = digestOf(c.Value)
+		s = g.sessions[id]
+		if s != nil && time.Now().After(s.until) {
+			g.end(id)
+			s = nil
+		}
+		if s != nil {
+			return id, s
+		}
+	}
+	return id, nil
+}
+
+// who finds out on whose behalf a request comes.
+func (g *Guard) who(r *http.Request) (*session, *refusal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if auth := r.Header.Get("Authorization"); auth != "" {
+		kind, token, _ := strings.Cut(auth, " ")
+		if !strings.EqualFold(kind, "Bearer") {
+			return nil, &refusal{status: http.StatusUnauthorized, text: "show the token of page.token_file as \"Authorization: Bearer TOKEN\""}
+		}
+		return g.programs, g.checkToken(r, strings.TrimSpace(token))
+	}
+	_, s := g.sessionOf(r)
+	if s == nil {
+		return nil, &refusal{status: http.StatusUnauthorized, text: "log in first: skerry page, on the device, gives a link; or show the token of page.token_file"}
+	}
+	if r.Method != http.MethodGet && !fromPage(r) {
+		return nil, &refusal{status: http.StatusForbidden, text: "this browser does not say which page asked for this: use a newer one, or the skerry command on the device"}
+	}
+	s.used = time.Now()
+	return s, nil
+}
+
+// begin notes that a request of s runs; it ends with the session.
+func (g *Guard) begin(s *session, r *http.Request) (_ *http.Request, done func(), no *refusal) {
+	until := s.until
+	if s == g.programs {
+		until = time.Now().Add(sessionTime)
+	}
+	ctx, cancel := context.WithDeadline(r.Context(), until)
+	r = r.WithContext(ctx)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(s.running) >= maxRunning {
+		cancel()
+		return nil, nil, &refusal{status: http.StatusTooManyRequests, text: "this login has 12 requests and streams open already: close a window of the page, or wait", after: time.Second}
+	}
+	s.running[r] = cancel
+	return r, func() {
+		cancel()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(s.running, r)
+	}, nil
+}

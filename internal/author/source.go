@@ -1,0 +1,147 @@
+package author
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Source is what a module is built from.
+type Source struct {
+	Module   string // the file that is built
+	Language string // as of a Template; "" if nothing beside the module builds it
+	Main     string // the file that the compiler begins with, in the folder of the module
+}
+
+// kind is a language whose source is told by a file beside the module.
+type kind struct {
+	language string
+	main     string   // a name, or the end of one behind the module's
+	inputs   []string // ends of the files that count
+}
+
+var kinds = []kind{
+	{"c", ".c", []string{".c", ".h"}},
+	{"rust", ".rs", []string{".rs", ".toml", ".lock"}},
+	{"assemblyscript", ".ts", []string{".ts"}},
+	{"zig", ".zig", []string{".zig"}},
+	{"rust", "Cargo.toml", []string{".rs", ".toml", ".lock"}},
+	{"go", "main.go", []string{".go", "go.mod", "go.sum"}},
+	{"go", "go.mod", []string{".go", "go.mod", "go.sum"}},
+}
+
+// Find looks for what a module is built from, beside it: NAME.c, NAME.rs, NAME.ts
+// or NAME.zig for NAME.wasm, Cargo.toml, main.go or go.mod. A file that is no
+// .wasm is built from nothing: it is its own source, or other people's.
+func Find(module string) (Source, error) {
+	s := Source{Module: module}
+	stem, ok := strings.CutSuffix(filepath.Base(module), ".wasm")
+	if !ok {
+		return s, nil
+	}
+	for _, k := range kinds {
+		name := k.main
+		if name[0] == '.' {
+			name = stem + name
+		}
+		_, err := os.Stat(filepath.Join(filepath.Dir(module), name))
+		if err == nil {
+			s.Language, s.Main = k.language, name
+			return s, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return s, fmt.Errorf("look for the source of %s: %w", module, err)
+		}
+	}
+	return s, nil
+}
+
+// Inputs are the files that count, relative to the folder of the module: those of
+// the language, also in folders below. Folders of tools and hidden ones do not.
+func (s Source) Inputs() ([]string, error) {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.language == s.Language })
+	if i < 0 {
+		return nil, nil
+	}
+	var files []string
+	dir := filepath.Dir(s.Module)
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		name := entry.Name()
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			if path != dir && (name[0] == '.' || slices.Contains([]string{"node_modules", "target", "zig-cache", "vendor"}, name)) {
+				return fs.SkipDir
+			}
+			return nil
+		case strings.HasSuffix(name, "_test.go"), !slices.ContainsFunc(kinds[i].inputs, func(end string) bool { return strings.HasSuffix(name, end) }):
+			return nil
+		}
+		name, err = filepath.Rel(dir, path)
+		files = append(files, name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for the source of %s: %w", s.Module, err)
+	}
+	return files, nil
+}
+
+// Stale tells whether the module is missing, or was built from something else than
+// what lies there now. One that does not say what it was built from, as other
+// builders make them, is if a file is newer.
+func (s Source) Stale() (bool, error) {
+	if s.Language == "" {
+		return false, nil
+	}
+	module, err := os.ReadFile(s.Module)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the module: %w", err)
+	}
+	if mark, ok := readMark(module); ok {
+		now, err := s.sum()
+		return mark != now, err
+	}
+	return s.newer()
+}
+
+// sum is a hash of the names and contents of all inputs.
+func (s Source) sum() (sum [sha256.Size]byte, err error) {
+	files, err := s.Inputs()
+	if err != nil {
+		return sum, err
+	}
+	all := sha256.New()
+	for _, name := range files {
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(s.Module), name))
+		if err != nil {
+			return sum, fmt.Errorf("read the source: %w", err)
+		}
+		fmt.Fprintf(all, "%s\x00%x\x00", filepath.ToSlash(name), sha256.Sum256(text))
+	}
+	return [sha256.Size]byte(all.Sum(nil)), nil
+}
+
+// newer tells whether an input was written after the module.
+func (s Source) newer() (bool, error) {
+	built, err := os.Stat(s.Module)
+	if err != nil {
+		return false, fmt.Errorf("read the module: %w", err)
+	}
+	files, err := s.Inputs()
+	for _, name := range files {
+		if at, err := os.Stat(filepath.Join(filepath.Dir(s.Module), name)); err == nil && at.ModTime().After(built.ModTime()) {
+			return true, nil
+		}
+	}
+	return false, err
+}
