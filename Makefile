@@ -11,7 +11,7 @@ BUILD    := $(GO) build -modfile=bin/lean.mod -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/arm/6 linux/386 linux/riscv64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test crash crash-mixed fleet-kill backlog powercut faults soak check demo bench fuzz bench-store cross examples man deps size bench-wasm hostile test-arm demo-arm dist deb-test clean
+.PHONY: help build test crash crash-mixed fleet-kill backlog powercut faults soak check demo bench fuzz bench-store cross examples man deps size bench-wasm hostile test-arm demo-arm dist dist-test deb-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,10 +90,18 @@ hostile: ## measure what hostile functions do to a neighbour (5 minutes, on an i
 test-arm: ## run the tests of functions as on 64-bit and 32-bit ARM, by qemu
 	bash .ci/test-arm.sh
 
+demo-arm: bin/lean.mod ## run the demo as on other processors, by qemu, and check what it counted
+	bash .ci/deps.sh arm
+	bash .ci/demo-arm.sh
+
 dist: bin/lean.mod ## make bin/dist: archives, Debian packages, SBOMs and checksums of VERSION
 	$(GO) run ./internal/dist -version '$(VERSION)' -o bin/dist
 
+dist-test: ## make the release once more in another folder: the same bytes
+	bash .ci/dist-test.sh
+
 deb-test: bin/lean.mod ## install, start, upgrade and purge the package in a Debian of its own (as root)
+	bash .ci/deps.sh packages
 	bash .ci/deb-test.sh
 
 clean: ## remove what was built

@@ -118,9 +118,9 @@ expect "how it is started" "$(property Type)" notify
 expect "the configuration's mode" "$(inside stat -c '%U:%G %a' /etc/skerry/skerry.yaml)" "root:skerry 640"
 expect "the data's mode" "$(inside stat -c '%U:%G %a' /var/lib/skerry)" "skerry:skerry 750"
 until_true "it says that there is no fleet" status_text 'no fleet yet'
-inside systemd-analyze verify skerry.service 2>&1 | grep -vE 'RestartSteps|RestartMaxDelaySec' | grep skerry.service && fail "systemd-analyze verify" || true
+inside systemd-analyze verify skerry.service 2>&1 | grep -vE "RestartSteps|RestartMaxDelaySec|'man skerry" | grep skerry.service && fail "systemd-analyze verify" || true
 inside systemd-analyze security --no-pager skerry.service | tail -1
-inside man -w skerry >/dev/null 2>&1 || inside test -f /usr/share/man/man1/skerry.1.gz
+inside test -f /usr/share/man/man1/skerry.1.gz -a -f /usr/share/bash-completion/completions/skerry || fail "no man page, or no completion"
 
 step "a fleet, an app, an event"
 inside sh -ec 'cd /srv/skerry-test
@@ -138,8 +138,8 @@ echo secret >/etc/skerry/credentials/sensor.password
 chmod 600 /etc/skerry/credentials/sensor.password
 systemctl restart skerry'
 until_true "the function runs" status_text '1 function,'
-publish() { inside mosquitto_pub -u sensor -P secret -q 1 -t "$1" -m "$2"; }
-inside mosquitto_sub -u sensor -P secret -t 'alerts/#' -C 1 -W 20 >"$work/alarm" &
+publish() { inside mosquitto_pub -h 127.0.0.1 -u sensor -P secret -q 1 -t "$1" -m "$2"; }
+inside mosquitto_sub -h 127.0.0.1 -u sensor -P secret -t 'alerts/#' -C 1 -W 20 >"$work/alarm" &
 sub=$!
 until_true "somebody listens for the alarm" status_has '"kind":"broker","connected":true'
 sleep 1 # the subscription
@@ -158,8 +158,7 @@ systemctl daemon-reload
 systemctl restart skerry'
 hung=$(property MainPID)
 [[ $hung != "$before" ]] || fail "it did not start again"
-inside kill -STOP "$hung"
-until_true "the watchdog ends it" test "$(property Result)" = success -a "$(property MainPID)" != 0
+inside sh -c "kill -STOP $hung"
 until_started() { until_true "$1" eval '[[ $(property ActiveState) == active && $(property MainPID) != '"$2"' ]]'; }
 until_started "systemd starts it again" "$hung"
 expect "why" "$(inside journalctl -u skerry --no-pager | grep -c 'Watchdog timeout')" 1
@@ -171,7 +170,7 @@ step "upgrade"
 before=$(property MainPID)
 inside dpkg --force-confdef -i /srv/skerry-test/new.deb </dev/null >"$work/dpkg" 2>&1 || { cat "$work/dpkg" >&2; fail "dpkg -i of the next version"; }
 until_started "the new one runs" "$before"
-expect "the owner's configuration" "$(inside grep -c alerts /etc/skerry/skerry.yaml)" 1
+expect "the owner's configuration" "$(inside grep -c 127.0.0.1:9/none /etc/skerry/skerry.yaml)" 1
 expect "the new example beside it" "$(inside tail -n 1 /etc/skerry/skerry.yaml.dpkg-dist)" "# a line that is new"
 expect "the configuration's mode" "$(inside stat -c '%U:%G %a' /etc/skerry/skerry.yaml)" "root:skerry 640"
 until_true "the function runs" status_text '1 function, 1 waiting for the cloud, 1 dead letter'
@@ -180,7 +179,7 @@ until_true "another follow-up waits" status_text '2 waiting'
 
 step "remove"
 inside dpkg -r skerry >"$work/dpkg" 2>&1 || { cat "$work/dpkg" >&2; fail "dpkg -r"; }
-expect "is it running" "$(inside pgrep -cx skerry || true)" 0
+expect "is it running" "$(inside sh -c 'systemctl show skerry --property MainPID --value')" 0
 inside test -d /var/lib/skerry/store -a -f /etc/skerry/skerry.yaml || fail "removing took state or configuration"
 inside dpkg -i /srv/skerry-test/new.deb </dev/null >"$work/dpkg" 2>&1 || { cat "$work/dpkg" >&2; fail "dpkg -i after removing"; }
 until_true "what waited is there again" status_text '2 waiting for the cloud, 1 dead letter'

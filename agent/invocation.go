@@ -144,10 +144,10 @@ func (inv *Invocation) keep(b []byte) []byte {
 
 const maxRefused = 8
 
-// deny refuses a call; where is the part of the manifest that could grant it.
+// deny refuses a call; where is the part of the manifest that could grant it. What is
+// masked by the caller, before it is quoted and cut.
 func (inv *Invocation) deny(what, where string) error {
 	where = "; add it to " + where + " of the function"
-	what = inv.mask(what)
 	inv.Usage.refuse(what + where)
 	return fmt.Errorf("%s: %w%s", what, ErrDenied, where)
 }
@@ -172,7 +172,7 @@ func (inv *Invocation) Publish(topic string, data []byte, qos uint8, retain bool
 		return fmt.Errorf("publish to %.80q with QoS %d: %w", topic, qos, ErrInvalid)
 	}
 	if !inv.Function.Permissions.MayPublish(topic) {
-		return inv.deny(fmt.Sprintf("publish to %q", topic), "permissions.publish")
+		return inv.deny(fmt.Sprintf("publish to %q", inv.mask(topic)), "permissions.publish")
 	}
 	if err := inv.charge(len(topic)+len(data), true); err != nil {
 		return err
@@ -186,7 +186,7 @@ func (inv *Invocation) Publish(topic string, data []byte, qos uint8, retain bool
 // has committed. Data is copied.
 func (inv *Invocation) Followup(target, contentType string, data []byte) error {
 	if !inv.Function.Permissions.MayInvoke("central/", target) {
-		return inv.deny("follow-up to central/"+clip(target), "permissions.invoke")
+		return inv.deny("follow-up to central/"+clip(inv.mask(target)), "permissions.invoke")
 	}
 	if err := inv.charge(len(contentType)+len(data), true); err != nil {
 		return err
@@ -200,7 +200,7 @@ func (inv *Invocation) Followup(target, contentType string, data []byte) error {
 // committed. Data is copied.
 func (inv *Invocation) Emit(function string, data []byte) error {
 	if !inv.Function.Permissions.MayInvoke("local/", function) {
-		return inv.deny("emit to local/"+clip(function), "permissions.invoke")
+		return inv.deny("emit to local/"+clip(inv.mask(function)), "permissions.invoke")
 	}
 	if err := inv.charge(len(data), true); err != nil {
 		return err

@@ -1,6 +1,8 @@
 package agent_test
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -29,5 +31,41 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 	if got := inv.Effects.Err; got != "401 for [secret pager]/[secret pager]" {
 		t.Errorf("failed with %q", got)
+	}
+}
+
+// refusing refuses requests with what they hold, as whoever makes them might.
+type refusing struct{}
+
+func (refusing) Fetch(context.Context, *agent.HTTPRequest) (*agent.HTTPResponse, error) {
+	return nil, fmt.Errorf(`c4n4ry"quoted is not reached: %w`, agent.ErrDenied)
+}
+
+// What it was refused does not either, though that is quoted and cut.
+func TestSecretsAreMaskedInWhatIsRefused(t *testing.T) {
+	fn := &agent.Function{Name: "a/f", Secrets: []string{"pager"}, Limits: agent.DefaultLimits, Permissions: agent.Permissions{HTTP: []string{"http://far.example"}}}
+	const secret = `c4n4ry"quoted`
+	inv := agent.NewInvocation(fn, nil, agent.Outside{Secrets: func(string) (string, bool) { return secret, true }, Fetch: refusing{}})
+	inv.Begin(&agent.Event{}, "t", 1)
+	if _, err := inv.Secret("pager"); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"publish": inv.Publish("a/"+secret, nil, 1, false), "follow-up": inv.Followup(secret, "", nil), "emit": inv.Emit(secret, nil),
+	} {
+		if err == nil || strings.Contains(err.Error(), "c4n4ry") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := inv.Fetch(t.Context(), &agent.HTTPRequest{Method: "GET", URL: "http://far.example/"}); err == nil {
+		t.Error("it was fetched")
+	}
+	for _, text := range inv.Usage.Refused {
+		if strings.Contains(text, "c4n4ry") {
+			t.Errorf("told: %s", text)
+		}
+	}
+	if len(inv.Usage.Refused) < 4 {
+		t.Errorf("told only %q", inv.Usage.Refused)
 	}
 }

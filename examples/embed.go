@@ -10,6 +10,6 @@ import "embed"
 //
 //go:embed */app.yaml */event.json */*_test.yaml */README.md */*.go */*.c */*.rs */*.ts */*.js
 //go:embed start/*/app.yaml start/*/event.json start/*/README.md start/*/*_test.yaml
-//go:embed start/*/*.go start/*/*.c start/*/*.toml start/*/src/*.rs start/*/*.ts start/*/*.json start/*/*.zig start/*/*.js
+//go:embed start/*/*.go start/*/*.c start/*/*.toml start/*/*.lock start/*/src/*.rs start/*/*.ts start/*/*.json start/*/*.zig start/*/*.js
 //go:embed overheat/overheat.wasm rollup/rollup.wasm counter/counter.wasm
 var Files embed.FS

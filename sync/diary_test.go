@@ -103,6 +103,19 @@ func TestDamagedHistoryHeals(t *testing.T) {
 	})
 }
 
+// TestHistoryMarksTimesOfAWrongClock, which nothing has set right yet.
+func TestHistoryMarksTimesOfAWrongClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatched(t)
+		w.p = w.pullerOptions(w.ref, device(), fleetsync.PullerOptions{Health: w.health, Sure: func() bool { return false }})
+		w.version("overheat", "1.0.0")
+		check(t, w.p)
+		if list := w.p.Deployments().Entries; len(list) != 1 || !list[0].Unsure {
+			t.Errorf("%+v", list)
+		}
+	})
+}
+
 // TestHistoryIsBounded by entries and by bytes: the oldest go.
 func TestHistoryIsBounded(t *testing.T) {
 	for _, tt := range []struct{ entries, reason, least, most int }{

@@ -26,7 +26,7 @@ func LocalFunction(file, name string, interpreted bool, checks Checks) (fn agent
 	names := slices.Sorted(maps.Keys(app.Functions))
 	switch {
 	case len(names) == 0:
-		return fn, "", fmt.Errorf("%s has rules alone, and no function to run", file)
+		return fn, "", fmt.Errorf("%s has rules alone, and no function to run: try them with skerry test", file)
 	case name == "" && len(names) == 1:
 		name = names[0]
 	case name == "":

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -142,7 +141,7 @@ func (h *History) minute(s *agent.Status) {
 // pushed appends v to a list of at most kept, whose oldest goes.
 func pushed[T any](list []T, v T, kept int) []T {
 	if len(list) < kept {
-		return append(slices.Grow(list, 1), v)
+		return append(list, v)
 	}
 	copy(list, list[1:])
 	list[kept-1] = v

@@ -10,31 +10,32 @@ import (
 	"time"
 )
 
-// login answers POST /login {"token": "…"} with a cookie: for a ticket, or for the
-// token of the configuration.
+// login answers POST /login {"token": "…"} with a cookie, and a key in the header
+// Skerry-Key: for a ticket, or for the token of the configuration.
 func (g *Guard) login(w http.ResponseWriter, r *http.Request) {
-	cookie, no := g.admit(w, r)
+	cookie, key, no := g.admit(w, r)
 	if no != nil {
 		no.write(w)
 		return
 	}
 	http.SetCookie(w, cookie)
+	w.Header().Set(keyHeader, key)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (*http.Cookie, *refusal) {
+func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (cookie *http.Cookie, key string, no *refusal) {
 	// A form of another site cannot say this without asking first.
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, &refusal{status: http.StatusUnsupportedMediaType, text: `log in with {"token": "…"}, as application/json`}
+		return nil, "", &refusal{status: http.StatusUnsupportedMediaType, text: `log in with {"token": "…"}, as application/json`}
 	}
 	if no := readBody(w, r, maxLogin); no != nil {
-		return nil, no
+		return nil, "", no
 	}
 	var in struct {
 		Token string `json:"token"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		return nil, &refusal{status: http.StatusBadRequest, text: `log in with {"token": "…"}, as application/json`}
+		return nil, "", &refusal{status: http.StatusBadRequest, text: `log in with {"token": "…"}, as application/json`}
 	}
 	secret := strings.TrimSpace(in.Token)
 	g.mu.Lock()
@@ -43,14 +44,15 @@ func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (*http.Cookie, *re
 	if !g.useTicket(secret) {
 		by = "token"
 		if no := g.checkToken(r, secret); no != nil {
-			return nil, no
+			return nil, "", no
 		}
 	}
 	if id, s := g.sessionOf(r); s != nil {
 		g.end(id)
 	}
 	g.log.Info("somebody logged in to the page", "by", by, "from", r.RemoteAddr)
-	return g.open(), nil
+	cookie, key = g.open(r)
+	return cookie, key, nil
 }
 
 // logout ends the session, with its streams.
@@ -60,7 +62,7 @@ func (g *Guard) logout(w http.ResponseWriter, r *http.Request) {
 	if id, s := g.sessionOf(r); s != nil && fromPage(r) {
 		g.end(id)
 	}
-	gone := g.cookie("")
+	gone := g.cookie(r, "")
 	gone.MaxAge = -1
 	http.SetCookie(w, gone)
 	w.WriteHeader(http.StatusNoContent)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 )
 
 const (
-	cookieName  = "skerry"
+	keyHeader   = "Skerry-Key"
 	sessionTime = 12 * time.Hour
 	ticketTime  = 2 * time.Minute
 	maxSessions = 16 // then the one that was not used for longest goes
@@ -34,8 +35,11 @@ type ticket struct {
 	until  time.Time
 }
 
-// session is somebody who has logged in.
+// session is somebody who has logged in. They show a cookie, which scripts cannot read,
+// and a key, which the page keeps: browsers send cookies to every port of a host, and
+// whoever listens at another one must not get in with what he is sent.
 type session struct {
+	key     digest
 	until   time.Time
 	used    time.Time
 	running map[*http.Request]context.CancelFunc
@@ -66,9 +70,9 @@ func (g *Guard) useTicket(secret string) bool {
 	return true
 }
 
-// open begins a session and gives its cookie. Whatever cookie came with the request
+// open begins a session and gives its cookie and its key. Whatever cookie came with the request
 // counts for nothing, so that nobody can choose another's. g.mu is held.
-func (g *Guard) open() *http.Cookie {
+func (g *Guard) open(r *http.Request) (cookie *http.Cookie, key string) {
 	now := time.Now()
 	if len(g.sessions) >= maxSessions {
 		var oldest digest
@@ -79,14 +83,24 @@ func (g *Guard) open() *http.Cookie {
 		}
 		g.end(oldest)
 	}
-	secret, s := rand.Text(), newSession()
-	s.until, s.used = now.Add(sessionTime), now
+	secret, key, s := rand.Text(), rand.Text(), newSession()
+	s.key, s.until, s.used = digestOf(key), now.Add(sessionTime), now
 	g.sessions[digestOf(secret)] = s
-	return g.cookie(secret)
+	return g.cookie(r, secret), key
 }
 
-func (g *Guard) cookie(value string) *http.Cookie {
-	return &http.Cookie{Name: cookieName, Value: value, Path: "/", HttpOnly: true, Secure: g.opts.TLS, SameSite: http.SameSiteStrictMode}
+// cookieName is a cookie's for the port that the browser knows: through tunnels it may
+// know several agents under one host.
+func cookieName(r *http.Request) string {
+	_, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		return "skerry"
+	}
+	return "skerry-" + port
+}
+
+func (g *Guard) cookie(r *http.Request, value string) *http.Cookie {
+	return &http.Cookie{Name: cookieName(r), Value: value, Path: "/", HttpOnly: true, Secure: g.opts.TLS, SameSite: http.SameSiteStrictMode}
 }
 
 // end ends a session and all that it asked for. g.mu is held.
@@ -99,17 +113,18 @@ func (g *Guard) end(id digest) {
 	}
 }
 
-// sessionOf finds the session of a request. Another program on this host may have
-// set cookies of the same name: they are passed over. g.mu is held.
+// sessionOf finds the session of a request, which needs its cookie and its key. Another
+// program on this host may have set cookies of the same name: they are passed over.
+// g.mu is held.
 func (g *Guard) sessionOf(r *http.Request) (id digest, s *session) {
-	for _, c := range r.CookiesNamed(cookieName) {
+	for _, c := range r.CookiesNamed(cookieName(r)) {
 		id = digestOf(c.Value)
 		s = g.sessions[id]
 		if s != nil && time.Now().After(s.until) {
 			g.end(id)
 			s = nil
 		}
-		if s != nil {
+		if s != nil && s.key.equal(digestOf(r.Header.Get(keyHeader))) {
 			return id, s
 		}
 	}

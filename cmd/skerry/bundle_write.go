@@ -48,6 +48,7 @@ type bundle struct {
 
 // Bounds of a bundle before it is packed, bytes.
 const (
+	minPart   = 1 << 10 // of room for one
 	maxPart   = 1 << 20
 	maxBundle = 8 << 20
 )
@@ -59,21 +60,31 @@ func (b *bundle) add(name, what string, data []byte) {
 		b.leave(name, "--without")
 		return
 	}
-	data = b.redact.text(data)
 	all := 0
 	for _, p := range b.Parts {
 		all += p.Bytes
 	}
 	p := bundlePart{Name: name, What: what}
-	if most := min(maxPart, max(0, maxBundle-all)); len(data) > most {
-		data, p.Cut = data[len(data)-most:], true
-		if i := bytes.IndexByte(data, '\n'); i >= 0 {
-			data = data[i+1:]
-		}
+	most, whole := min(maxPart, maxBundle-all), len(data)
+	if most < minPart {
+		b.leave(name, "there is no room for more than "+agent.BytesText(maxBundle))
+		return
 	}
+	hiding := b.redact.text(endOf(data, maxPart)) // which may make it longer
+	data = endOf(hiding, most)
+	p.Cut = whole > maxPart || len(hiding) > most
 	sum := sha256.Sum256(data)
 	p.Bytes, p.SHA256, p.data = len(data), hex.EncodeToString(sum[:]), data
 	b.Parts = append(b.Parts, p)
+}
+
+// endOf is the last lines of a text, most bytes of them.
+func endOf(data []byte, most int) []byte {
+	if len(data) <= most {
+		return data
+	}
+	data = data[len(data)-most:]
+	return data[bytes.IndexByte(data, '\n')+1:]
 }
 
 // addJSON takes v in.

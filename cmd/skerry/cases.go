@@ -41,8 +41,8 @@ Functions run here, in the sandbox that devices have, each test in an agent that
 starts with nothing. Its clock is moved by hand: windows, pauses and timers take no
 time. Nothing leaves this machine; requests over http are refused.
 
-Exit codes: 0 all passed, 1 one failed or could not be built, 2 the command line, a file of tests or a
-manifest is wrong, or there are no tests.`,
+Exit codes: 0 all passed, 1 one failed or could not be built, 2 the command line, a
+file of tests or a manifest is wrong, or there are no tests.`,
 		Example: `  skerry test
   skerry test examples/... --run 'one alarm' -o junit > report.xml
   skerry test overheat_test.yaml --update`,

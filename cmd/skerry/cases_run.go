@@ -258,4 +258,3 @@ func (a *tested) play(ctx context.Context, play *theatre, t *cases.Test, h *reco
 	w.over = play.effects.now
 	return err
 }
-

@@ -152,7 +152,7 @@ func (w *caseWatch) notes(t *cases.Test, d *agent.Deployment, h *recording.Heade
 	}
 	for i := range t.Events {
 		e := t.Events[i].Entry(h, w.app.name, i+1)
-		if !heardLine(d, e.Event) {
+		if !listenedTo(d, e.Event) {
 			note(i+1, false, "no trigger of %s listens to it", w.app.file)
 		} else if !began[i+1] {
 			note(i+1, false, "no function ran for it: its trigger did not let it through, or gathers it")
@@ -163,8 +163,8 @@ func (w *caseWatch) notes(t *cases.Test, d *agent.Deployment, h *recording.Heade
 	}
 }
 
-// heard tells whether a trigger listens to what an event is about.
-func heardLine(d *agent.Deployment, ev *agent.Event) bool {
+// listenedTo tells whether a trigger listens to what an event is about.
+func listenedTo(d *agent.Deployment, ev *agent.Event) bool {
 	return slices.ContainsFunc(d.Triggers, func(t agent.Trigger) bool {
 		return t.Via == ev.Via && agent.MatchTopic(t.Filter, ev.Subject) && !(t.IgnoreRetained && ev.Retained)
 	})

@@ -72,10 +72,8 @@ func completeNames(root *cobra.Command) {
 		switch give, ok := of[path]; {
 		case ok:
 			cmd.ValidArgsFunction = give
-		case cmd.ValidArgsFunction == nil && len(cmd.ValidArgs) == 0 && !strings.ContainsAny(cmd.Use, ".|") && !cmd.HasSubCommands() && cmd != root:
-			if _, words, _ := strings.Cut(cmd.Use, " "); !strings.Contains(strings.ToUpper(words), "FILE") && !strings.Contains(words, "DIR") {
-				cmd.ValidArgsFunction = cobra.NoFileCompletions
-			}
+		case cmd.ValidArgsFunction == nil && cmd.Args != nil && cmd.Args(cmd, []string{"x"}) != nil: // it takes none
+			cmd.ValidArgsFunction = cobra.NoFileCompletions
 		}
 		completeFlag(cmd, "output", choices(cmd, "output", " or "))
 		completeFlag(cmd, "level", []string{"debug", "info", "warn", "error"})

@@ -65,12 +65,12 @@ func TestMistakesAboutTheRegistryAreTold(t *testing.T) {
 // An empty list allows nothing; one that is not there allows all.
 func TestPolicyIsConfigured(t *testing.T) {
 	c, err := LoadConfig(writeConfig(t, "registry: {ref: 'oci://h/r', root_file: root.json}\n"+
-		"policy: {apps: ['plant-*'], publish: [], invoke: [central/*], memory: 64MiB, timeout: 5s}"))
+		"policy: {apps: ['plant-*'], publish: [], invoke: [central/*], memory: 64MiB, timeout: 5s, rollback: true}"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := c.device().Policy
-	if len(p.Apps) != 1 || p.Publish == nil || len(p.Publish) != 0 || p.HTTP != nil || p.Memory != 64<<20 {
+	if len(p.Apps) != 1 || p.Publish == nil || len(p.Publish) != 0 || p.HTTP != nil || p.Memory != 64<<20 || !p.Rollback {
 		t.Errorf("%#v", p)
 	}
 }

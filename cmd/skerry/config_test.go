@@ -15,6 +15,7 @@ import (
 
 func TestLoadConfigReadsEveryKey(t *testing.T) {
 	t.Setenv("SKERRY_TEST_SITE_KEY", "x")
+	t.Setenv(pageEnv, "")
 	c, err := LoadConfig("testdata/config/full.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +89,7 @@ func fullConfig(warnings []string) Config {
 		Uplink:   UplinkConfig{Disk: 64 << 20, Full: "evict"},
 		Limits:   LimitsConfig{Disk: 128 << 20, Module: 8 << 20},
 		Admin:    AdminConfig{Socket: "testdata/config/data/skerry.sock"},
+		Page:     PageConfig{Listen: "127.0.0.1:9280", Hosts: []string{"gw7.example"}, TokenFile: "testdata/config/page.token"},
 		Log:      LogConfig{Level: "debug", Format: "json"},
 		Warnings: warnings,
 	}
@@ -126,6 +128,8 @@ func TestEnvironmentReplacesTheFile(t *testing.T) {
 		"SKERRY_LIMITS_DISK":         "1GiB",
 		"SKERRY_LIMITS_MODULE":       "16MiB",
 		"SKERRY_ADMIN_SOCKET":        "/run/skerry.sock",
+		"SKERRY_PAGE_LISTEN":         "off",
+		"SKERRY_PAGE_HOSTS":          "a.example, b.example",
 		"SKERRY_LOG_LEVEL":           "warn",
 	} {
 		t.Setenv(name, value)
@@ -143,6 +147,7 @@ func TestEnvironmentReplacesTheFile(t *testing.T) {
 		Uplink:   UplinkConfig{Disk: 512 << 20, Full: "evict"},
 		Limits:   LimitsConfig{Disk: 1 << 30, Module: 16 << 20},
 		Admin:    AdminConfig{Socket: "/run/skerry.sock"},
+		Page:     PageConfig{Listen: pageOff, Hosts: []string{"a.example", "b.example"}, Write: true},
 		Log:      LogConfig{Level: "warn", Format: "text"},
 		Warnings: c.Warnings,
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -44,6 +45,9 @@ func deadlistCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.use(func(box admin.Letters) error {
 				list, err := box.List(agent.DeadFilter{Function: o.function})
+				if err == nil && len(list) == 0 {
+					err = o.knownFunction(cmd.Context(), box)
+				}
 				if err != nil {
 					return err
 				}
@@ -54,6 +58,15 @@ func deadlistCommand() *cobra.Command {
 	o.flags(cmd)
 	cmd.Flags().StringVar(&o.function, "function", "", "only letters of this function, app/function")
 	return cmd
+}
+
+// knownFunction is an error if letters of a function were asked for that the running
+// agent does not have.
+func (o *deadOptions) knownFunction(ctx context.Context, box admin.Letters) error {
+	if running, ok := box.(admin.Box); ok {
+		return knownName(ctx, running.Path, o.function)
+	}
+	return nil
 }
 
 func deadshowCommand() *cobra.Command {

@@ -52,8 +52,8 @@ func (s *screen) run(ctx context.Context) error {
   acknowledgement are committed together.
 
   In another terminal:  %s status --socket %s
-
-`, s.demo.cfg.Registry.Ref, moduleSize("overheat"), moduleSize("rollup"), os.Args[0], s.demo.cfg.Admin.Socket)
+%s
+`, s.demo.cfg.Registry.Ref, moduleSize("overheat"), moduleSize("rollup"), os.Args[0], s.demo.cfg.Admin.Socket, s.demo.pageText())
 	every := time.Second
 	if s.terminal {
 		every = 250 * time.Millisecond
@@ -62,6 +62,15 @@ func (s *screen) run(ctx context.Context) error {
 		s.draw(true)
 	}
 	return nil
+}
+
+// pageText says where the agent's page is, if it has one.
+func (d *demo) pageText() string {
+	link, err := d.device.pageLink()
+	if err != nil { // another program is where it would be
+		return ""
+	}
+	return "  In a browser:         " + link + "\n"
 }
 
 func moduleSize(example string) string {

@@ -7,7 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -106,9 +106,9 @@ func (d *device) tryOnly(ctx context.Context, function string, ev *agent.Event, 
 type noRequests struct{}
 
 func (noRequests) Fetch(_ context.Context, r *agent.HTTPRequest) (*agent.HTTPResponse, error) {
-	at := r.URL
-	if i := strings.IndexAny(at, "?#"); i >= 0 {
-		at = at[:i] // what follows may be a key
+	at := "?"
+	if u, err := url.Parse(r.URL); err == nil {
+		at = u.Scheme + "://" + u.Host // what follows may be a key
 	}
 	return nil, fmt.Errorf("%s %.120q: no request is made while a function is only tried; allow it with --http (\"http\": true): %w", r.Method, at, agent.ErrDenied)
 }

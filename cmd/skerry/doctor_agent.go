@@ -27,7 +27,7 @@ func agentFindings(cfg *Config, s *agent.Status, err error, registryAway bool) [
 	if len(s.Apps) > 0 {
 		apps = strings.Join(s.Apps, ", ")
 	}
-	out := []finding{{"agent", fine, fmt.Sprintf("skerry %s runs since %s: %s", s.Version, since(s.Started), apps), ""}}
+	out := []finding{{"agent", fine, fmt.Sprintf("skerry %s has run for %s: %s", s.Version, since(s.Started), apps), ""}}
 	told := s.Sync.Error
 	if registryAway {
 		told = strings.Trim(strings.Replace(told, fleetsync.ReportOf("", s.Sync).Error, "", 1), "; ")

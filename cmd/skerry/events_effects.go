@@ -80,12 +80,17 @@ type effects struct {
 }
 
 func newEffects(d *agent.Deployment, h recording.Header, put func(*effect) error) *effects {
+	return &effects{start: h.Start, broker: h.Broker, put: put, names: digestsOf(d), logs: map[string][]effect{}}
+}
+
+// digestsOf takes the digests of functions out of ids.
+func digestsOf(d *agent.Deployment) *strings.Replacer {
 	var names []string
 	for i := range d.Functions {
 		fn := &d.Functions[i]
 		names = append(names, "/"+fn.Name+"/"+fn.Version()+"/", "/"+fn.Name+"/")
 	}
-	return &effects{start: h.Start, broker: h.Broker, put: put, names: strings.NewReplacer(names...), logs: map[string][]effect{}}
+	return strings.NewReplacer(names...)
 }
 
 // Ran takes down what a run logged. One that is repeated logs the same again.

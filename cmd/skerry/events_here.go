@@ -41,7 +41,7 @@ func (o *playOptions) playHere(ctx context.Context, out, said io.Writer) (err er
 		return err
 	}
 	effects := newEffects(&d, *h, writeEffects(sink))
-	st, err := openStage(*h, modules, effects, secretFlags(o.secrets).value)
+	st, err := openStage(*h, modulesOf(modules), effects, secretFlags(o.secrets).value)
 	if err != nil {
 		return errors.Join(err, sink.Close())
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -116,11 +118,35 @@ func (o *playOptions) open() (*recording.Reader, io.Closer, error) {
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("open the recording: %w", err)}
 	}
-	r, err := recording.NewReader(f)
+	r, err := readEvents(o.file, f)
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("%s: %w", o.file, errors.Join(err, f.Close()))}
 	}
 	return r, f, nil
+}
+
+// readEvents reads a recording, or a list of events as skerry invoke has it: those
+// come a second apart, from now on.
+func readEvents(name string, from io.Reader) (*recording.Reader, error) {
+	buffered := bufio.NewReader(from)
+	if head, err := buffered.Peek(1); err != nil || head[0] != '[' {
+		return recording.NewReader(buffered)
+	}
+	events, err := (&invokeOptions{events: name}).list(nil)
+	if err != nil {
+		return nil, err
+	}
+	text, err := recording.AppendHeader(nil, recording.Header{Device: "local", Broker: recording.DefaultBroker, Start: time.Now().Round(0)})
+	for i, ev := range events {
+		if err == nil {
+			ev.ID, ev.Source = "", ""
+			text, err = recording.AppendEntry(text, &recording.Entry{At: time.Duration(i) * time.Second, Event: ev})
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return recording.NewReader(bytes.NewReader(text))
 }
 
 // each gives do the events that are asked for. Times never go back.

@@ -27,7 +27,7 @@ type stage struct {
 }
 
 // openStage wires an agent that starts at the time of the recording's start.
-func openStage(h recording.Header, modules modulesOf, watch agent.Watcher, secrets func(string) (string, bool)) (*stage, error) {
+func openStage(h recording.Header, modules wasm.Modules, watch agent.Watcher, secrets func(string) (string, bool)) (*stage, error) {
 	dir, err := os.MkdirTemp("", "skerry-play-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder to play in: %w", err)

@@ -39,8 +39,9 @@ the flags, and show what it decides, what it logs and what it costs. Nothing is
 published or sent; but with --grant http=HOST its requests are real.
 
 With --app, the module, its settings, limits and permissions are those of a
-manifest, and the flags come on top; in a folder with an app.yaml that one is
-meant if nothing is named.
+manifest, and the flags come on top. In a folder with an app.yaml that one is
+meant if nothing is named, built if its source has changed, with the events of
+event.json if none is given.
 
 With --agent, a function that is deployed runs in the running agent, with the
 state, settings and secrets that it has there, and nothing is kept or sent; nor
@@ -53,7 +54,8 @@ type and data come from it.
 Exit codes: 0 committed, 1 the module does not load, 2 wrong command line or
 manifest, 3 the function rejected the event, asked for a retry or failed, 4 the
 sandbox stopped it, also while it started.`,
-		Example: `  skerry invoke overheat.wasm --topic sensors/line-1/s1/temperature \
+		Example: `  skerry invoke
+  skerry invoke overheat.wasm --topic sensors/line-1/s1/temperature \
     -d '{"id":"s1","temperature":95}' --grant 'publish=alerts/#' --grant invoke=central/alerts
   skerry invoke handler.js -d @event.json --state state.json --repeat 100
   skerry invoke --app app.yaml --events event.json
@@ -100,6 +102,9 @@ func (o *invokeOptions) flags(cmd *cobra.Command) {
 }
 
 func (o *invokeOptions) run(cmd *cobra.Command, file string) error {
+	if err := o.inFolder(cmd, file); err != nil {
+		return err
+	}
 	fn, file, err := o.base(file)
 	if err != nil {
 		return usageError{err}

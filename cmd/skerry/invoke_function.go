@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,11 +17,6 @@ import (
 // base is the function before the flags: of the manifest, or of the file alone.
 // It gives the file of the module too.
 func (o *invokeOptions) base(file string) (agent.Function, string, error) {
-	if file == "" && o.app == "" {
-		if _, err := os.Stat(appFile); err == nil {
-			o.app = appFile
-		}
-	}
 	switch {
 	case o.app != "":
 		fn, path, err := fleetsync.LocalFunction(o.app, o.function, wasm.Interpreted(), publishChecks())

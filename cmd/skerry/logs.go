@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -81,15 +82,65 @@ func (o *logsOptions) show(cmd *cobra.Command) error {
 			return usageError{err}
 		}
 	}
-	out, missing := cmd.OutOrStdout(), 0
+	if err := o.follows(cmd); err != nil {
+		return err
+	}
+	out, missing, lines := cmd.OutOrStdout(), 0, 0
 	err = admin.ReadLogs(cmd.Context(), o.socket, f, o.follow, func(e admin.LogEntry) error {
 		missing += e.Missing
+		lines++
 		return printLog(out, e, o.output)
 	})
+	if err == nil && lines == 0 && !o.follow {
+		return knownName(cmd.Context(), o.socket, o.function)
+	}
 	if err == nil && missing > 0 {
 		err = exitError{fmt.Errorf("%d lines are missing: they came faster than they were read; name a function, or a higher --level", missing), exitMissing}
 	}
 	return err
+}
+
+// follows says so beforehand if there is nobody whose lines could come.
+func (o *logsOptions) follows(cmd *cobra.Command) error {
+	if !o.follow {
+		return nil
+	}
+	err := knownName(cmd.Context(), o.socket, o.function)
+	var unknown unknownName
+	if errors.As(err, &unknown) {
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "skerry: %v; waiting for it\n", err)
+	}
+	return err
+}
+
+// unknownName says that a function or app is not there.
+type unknownName struct{ error }
+
+// knownName asks the agent whether a function or app is called that; "" is all of them.
+func knownName(ctx context.Context, socket, name string) error {
+	if name == "" {
+		return nil
+	}
+	s, err := admin.Status(ctx, socket)
+	if err != nil {
+		return err
+	}
+	var known []string
+	for i := range s.Functions {
+		if f := s.Functions[i].Name; f == name || strings.HasPrefix(f, name+"/") {
+			return nil
+		}
+		known = append(known, s.Functions[i].Name)
+	}
+	for i := range s.Sync.Apps {
+		if s.Sync.Apps[i].Name == name {
+			return nil // it is held back, or has only rules
+		}
+	}
+	if len(known) == 0 {
+		return unknownName{fmt.Errorf("no function or app is called %q: none runs here, skerry status tells why", name)}
+	}
+	return unknownName{fmt.Errorf("no function or app is called %q; there are %s", name, strings.Join(known, ", "))}
 }
 
 func printLog(w io.Writer, e admin.LogEntry, output string) error {

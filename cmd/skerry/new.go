@@ -84,7 +84,11 @@ type projectReport struct {
 }
 
 func makeProject(w io.Writer, dir, template, output string) error {
-	files, err := author.Make(dir, template)
+	t, err := author.FindTemplate(template)
+	if err != nil {
+		return usageError{err}
+	}
+	files, err := author.Make(dir, t)
 	if err != nil {
 		return usageError{err}
 	}
@@ -93,9 +97,13 @@ func makeProject(w io.Writer, dir, template, output string) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "made %s from the template %s: %s\n\nnext:\n", dir, template, strings.Join(rootNames(files), ", "))
-	steps := []string{"cd " + shellWord(dir), "skerry build", "skerry test"}
-	if slices.Contains(files, "event.json") && template != "rules" {
-		steps = append(steps, "skerry invoke --events event.json")
+	steps := []string{"cd " + shellWord(dir)}
+	if slices.Contains(files, "package.json") {
+		steps = append(steps, "npm install   # the compiler, once")
+	}
+	steps = append(steps, "skerry build", "skerry test")
+	if t.Language != "rules" { // there is no function to run
+		steps = append(steps, "skerry invoke")
 	}
 	fmt.Fprintf(&b, "  %s\n", strings.Join(steps, "\n  "))
 	_, err = io.WriteString(w, b.String())

@@ -39,16 +39,22 @@ var canaries = regexp.MustCompile(`(?i)c4n4ry-[a-z0-9_.-]*`)
 // of an Authorization header.
 func leaks(t *testing.T, where, text string) {
 	t.Helper()
-	for _, found := range slices.Compact(slices.Sorted(slices.Values(canaries.FindAllString(text, -1)))) {
+	for _, found := range planted(text) {
 		at := strings.Index(text, found)
 		t.Errorf("%s holds %s: …%q…", where, found, text[max(0, at-200):min(len(text), at+len(found)+40)])
 	}
-	for _, user := range []string{"gw7", "whisk"} {
-		pair := base64.StdEncoding.EncodeToString([]byte(user + ":" + canary))
-		if i := strings.Index(text, pair[:len(pair)-4]); i >= 0 {
-			t.Errorf("%s holds a password in base64: …%q…", where, text[max(0, i-200):min(len(text), i+60)])
+}
+
+// planted are the planted secrets in a text, each once, in base64 at any offset too.
+func planted(text string) []string {
+	found := canaries.FindAllString(text, -1)
+	for shift := range 3 {
+		coded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + canary))
+		if part := coded[(shift*8+5)/6 : len(coded)-4]; strings.Contains(text, part) {
+			found = append(found, part)
 		}
 	}
+	return slices.Compact(slices.Sorted(slices.Values(found)))
 }
 
 // gossip is a far side that repeats all it was sent, headers and address, as debug
@@ -151,8 +157,9 @@ func secretTargets(t *testing.T, r *rig) (yaml string, names []string) {
 
 // bodies is what an OTLP receiver got, unpacked.
 type bodies struct {
-	mu  sync.Mutex
-	all bytes.Buffer
+	mu     sync.Mutex
+	all    bytes.Buffer
+	traces int // requests
 }
 
 func (o *bodies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -170,6 +177,15 @@ func (o *bodies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer o.mu.Unlock()
 	o.all.Write(body)
 	o.all.WriteByte('\n')
+	if strings.HasSuffix(r.URL.Path, "/v1/traces") {
+		o.traces++
+	}
+}
+
+func (o *bodies) traced() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.traces
 }
 
 func (o *bodies) String() string {
@@ -183,8 +199,12 @@ const tellingFunction = `export default (event, skerry) => {
   console.log("I was given " + pager + " and " + site)
   if (event.subject == "ask") return skerry.http({ method: "GET", url: skerry.config("URL") + "/" + site + "?key=" + pager, headers: { Authorization: "Bearer " + pager } }).status
   if (event.subject == "elsewhere") return skerry.http({ method: "GET", url: "http://" + pager + ".example/?key=" + pager }).status
-  throw new Error("refused for " + pager)
+  throw new Error("refused for " + pager + ", ` + visible + `")
 }`
+
+// visible is a word that is no secret, in the error of a function: where that is told it
+// must be found, or the search finds nothing.
+const visible = "pl41nly-visible"
 
 // TestNoSecretGetsOut plants a secret wherever one can stand, has all of it work and
 // fail in many ways, and looks for them in all that the agent tells.
@@ -196,26 +216,11 @@ func TestNoSecretGetsOut(t *testing.T) {
 	strict := testbed.StartMosquitto(t, testbed.MosquittoOptions{Users: map[string]string{"gw7": "another"}})
 	t.Setenv("SITE_KEY", canary+"env")
 	t.Setenv("HTTP_PROXY", "http://gw7:"+canary+"proxy@"+closedPort(t))
+	t.Setenv(pageEnv, "127.0.0.1:0")
 	r := newRig(t, "")
 	targets, names := secretTargets(t, r)
-	r.write("skerry.yaml", strings.ReplaceAll(fmt.Sprintf(`
-device: {id: gw7}
-data: DIR/data
-admin: {socket: DIR/s}
-log: {level: debug}
-registry: {ref: 'oci-layout:DIR/registry', root_file: root.json, poll: 1s}
-brokers:
-  - {name: plant, url: '%s', username: gw7, password: %sbroker}
-  - {name: strict, url: '%s', username: gw7, password_file: DIR/wrong.password}
-  - {name: away, url: 'tcp://%s', username: gw7, password: %saway}
-broker: {listen: '127.0.0.1:0', users: [{name: sensor, password: %ssensor}]}
-fleet: {name: west, broker: plant}
-http_in: {listen: '127.0.0.1:0', token: %sin}
-secrets: [{name: pager, file: DIR/pager}, {name: site, env: SITE_KEY}]
-sources: [{name: meter, kind: process, command: [/bin/sh, -c, 'exit 3', %sargument], env: ['TOKEN=%sprocess']}]
-telemetry: {target: otel, logs: debug, metrics: 5s}
-%s  - {name: otel, kind: otlp, url: '%s/%spath', token: %sotel}
-`, broker.URL, canary, strict.URL, closedPort(t), canary, canary, canary, canary, canary, targets, otel.URL, canary, canary), "DIR", r.dir))
+	r.write("page.token", pageToken+"\n")
+	r.write("skerry.yaml", strings.ReplaceAll(secretConfig(t, broker.URL, strict.URL, targets, otel.URL), "DIR", r.dir))
 	r.write("wrong.password", canary+"wrong\n")
 	r.write("pager", canary+"pager\n")
 	r.write("tell.js", tellingFunction)
@@ -236,18 +241,30 @@ telemetry: {target: otel, logs: debug, metrics: 5s}
 		return slices.ContainsFunc(s.Functions, func(f agent.FunctionStatus) bool { return f.Name == "tell/tell" && f.Dead == 3 && f.Denied > 0 })
 	})
 	told := tellAll(t, r, names, c)
+	tellPage(t, r, told)
+	tellTries(t, r, told)
+	tellBundle(t, r, told, "bundle")
 	r.proc.Stop()
+	told["the agent's own log"] = r.proc.Output()
+	tellBundle(t, r, told, "bundle at rest")
 	r.start() // the last batch goes up
 	testbed.Eventually(t, 60*time.Second, "logs and figures went up", func() error {
-		if text := up.String(); !strings.Contains(text, "I was given [secret pager]") || !strings.Contains(text, "skerry.target.retries") {
-			return fmt.Errorf("%d bytes so far", len(text))
+		if text := up.String(); !strings.Contains(text, "I was given [secret pager]") || !strings.Contains(text, "skerry.target.retries") || up.traced() == 0 {
+			return fmt.Errorf("%d bytes so far, %d requests of traces", len(text), up.traced())
 		}
 		return nil
 	})
 	r.proc.Stop()
 	told["what went up"] = up.String()
-	told["the agent's own log"] = r.proc.Output()
+	told["the agent's own log"] += r.proc.Output()
 	told["the data directory"] = filesIn(t, r.path("data"))
+	findNothing(t, told)
+}
+
+// findNothing looks for secrets in all that was told, and makes sure that there was
+// something to look at.
+func findNothing(t *testing.T, told map[string]string) {
+	t.Helper()
 	for where, text := range told {
 		if len(text) < 20 {
 			t.Errorf("%s is empty: nothing was looked at", where)
@@ -257,6 +274,35 @@ telemetry: {target: otel, logs: debug, metrics: 5s}
 	if !strings.Contains(told["logs --level debug"], "I was given [secret pager] and [secret site]") {
 		t.Errorf("the function's line is not in the log")
 	}
+	for _, where := range whereVisible {
+		if !strings.Contains(told[where], visible) {
+			t.Errorf("the search does not find a word that is in %s: %.300s", where, told[where])
+		}
+	}
+}
+
+// secretConfig is a configuration with secrets wherever one can stand.
+func secretConfig(t *testing.T, broker, strict, targets, otel string) string {
+	t.Helper()
+	return fmt.Sprintf(`
+device: {id: gw7}
+data: DIR/data
+admin: {socket: DIR/s}
+log: {level: debug}
+registry: {ref: 'oci-layout:DIR/registry', root_file: root.json, poll: 1s}
+brokers:
+  - {name: plant, url: '%s', username: gw7, password: %sbroker}
+  - {name: strict, url: '%s', username: gw7, password_file: DIR/wrong.password}
+  - {name: away, url: 'tcp://%s', username: gw7, password: %saway}
+broker: {listen: '127.0.0.1:0', users: [{name: sensor, password: %ssensor}]}
+fleet: {name: west, broker: plant}
+http_in: {listen: '127.0.0.1:0', token: %sin}
+secrets: [{name: pager, file: DIR/pager}, {name: site, env: SITE_KEY}]
+sources: [{name: meter, kind: process, command: [/bin/sh, -c, 'exit 3', %sargument], env: ['TOKEN=%sprocess']}]
+telemetry: {target: otel, logs: debug, metrics: 5s, traces: {target: otel, sample: 1}}
+page: {token_file: DIR/page.token}
+%s  - {name: otel, kind: otlp, url: '%s/%spath', token: %sotel}
+`, broker, canary, strict, closedPort(t), canary, canary, canary, canary, canary, targets, otel, canary, canary)
 }
 
 // retainedReport is what the device says of itself once all has failed.
@@ -327,7 +373,7 @@ func tellAll(t *testing.T, r *rig, names []string, c paho.Client) map[string]str
 	told := map[string]string{"the report": retainedReport(t, c)}
 	for _, command := range []string{
 		"status", "status -o json", "logs --level debug", "logs --level debug -o json", "uplink", "uplink -o json", "uplink why", "uplink why -o json",
-		"deadletter list", "deadletter list -o json",
+		"deadletter list", "deadletter list -o json", "top --once --every 100ms", "top --once --every 100ms -o json", "deployments", "deployments -o json",
 	} {
 		told[command] = r.skerry(strings.Fields(command)...)
 	}

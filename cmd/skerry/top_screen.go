@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,16 +46,18 @@ const (
 // run draws until q, Ctrl-C or ctx, and leaves the terminal as it was, also when it
 // panics.
 func (s *topScreen) run(ctx context.Context) error {
-	was, err := term.MakeRaw(int(s.in.Fd()))
-	if err != nil {
-		return fmt.Errorf("use the terminal: %w; skerry top --once prints a table", err)
-	}
+	was, err := term.GetState(int(s.in.Fd()))
 	leave := func() {
 		io.WriteString(s.out, screenOff)
 		term.Restore(int(s.in.Fd()), was) // nothing more can be done
 	}
-	defer leave()
-	io.WriteString(s.out, screenOn)
+	if err == nil {
+		defer leave()
+		err = s.enter()
+	}
+	if err != nil {
+		return fmt.Errorf("use the terminal: %w; skerry top --once prints a table", err)
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -71,10 +74,7 @@ func (s *topScreen) run(ctx context.Context) error {
 			s.take(p)
 		case sig := <-changed:
 			if sig == unix.SIGCONT { // a shell has had the terminal
-				if _, err := term.MakeRaw(int(s.in.Fd())); err != nil {
-					return err
-				}
-				io.WriteString(s.out, screenOn)
+				err = s.enter()
 			}
 		case key, ok := <-keys:
 			switch {
@@ -82,12 +82,22 @@ func (s *topScreen) run(ctx context.Context) error {
 				return nil
 			case key == "\x1a": // Ctrl-Z
 				leave()
-				if err := unix.Kill(0, unix.SIGSTOP); err != nil {
-					return err
-				}
+				err = errors.Join(unix.Kill(0, unix.SIGSTOP), s.enter())
 			}
 		}
+		if err != nil {
+			return err
+		}
 	}
+}
+
+// enter takes the terminal: keys come as they are pressed, and nothing else is shown.
+func (s *topScreen) enter() error {
+	if _, err := term.MakeRaw(int(s.in.Fd())); err != nil {
+		return err
+	}
+	_, err := io.WriteString(s.out, screenOn)
+	return err
 }
 
 // readKeys gives what is typed, a key or the escape sequence of one at a time. The

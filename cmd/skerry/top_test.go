@@ -216,4 +216,3 @@ func pseudoTerminal(t *testing.T) (term, tty *os.File) {
 	t.Cleanup(func() { tty.Close() })
 	return term, tty
 }
-

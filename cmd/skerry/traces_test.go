@@ -132,6 +132,45 @@ func (f *farSide) chain(id string) string {
 	return strings.Join(names, " < ")
 }
 
+// check holds what arrived against what was sent with this trace and parent.
+func (f *farSide) check(t *testing.T, trace, span string) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	want := map[string]bool{
+		"alerts < traced/check < receive http < " + span:                                        false,
+		"alerts < traced/check < receive local < " + span:                                       false,
+		"alerts < traced/alarm < receive local < local < traced/check < receive http < " + span: false,
+	}
+	for _, p := range f.parents {
+		ce, header, _ := strings.Cut(p, " ")
+		if ce != header {
+			t.Errorf("the attribute says %s and the header %s", ce, header)
+		}
+		if strings.HasPrefix(ce, "00-"+strings.Repeat("5", 32)) {
+			if !strings.HasSuffix(ce, "-"+span+"-00") {
+				t.Errorf("what is not traced here goes on as %s", ce)
+			}
+			continue
+		}
+		chain := f.chain(strings.Split(ce, "-")[2])
+		if _, known := want[chain]; !known || !strings.HasPrefix(ce, "00-"+trace) {
+			t.Errorf("%s: %s", ce, chain)
+		}
+		want[chain] = true
+	}
+	for chain, seen := range want {
+		if !seen {
+			t.Errorf("there is no %s", chain)
+		}
+	}
+	for _, s := range f.spans {
+		if s.trace != trace {
+			t.Errorf("the span %+v is of another trace", s)
+		}
+	}
+}
+
 // TestTracesFromSensorToCloud follows events from where they come to the central
 // function: the context that came with them goes on, and each step is a span below
 // the one that caused it. An event whose sender does not trace it is not traced.
@@ -181,40 +220,7 @@ telemetry: {traces: {target: otel, sample: 1}}
 		}
 		return nil
 	})
-	far.mu.Lock()
-	defer far.mu.Unlock()
-	want := map[string]bool{
-		"alerts < traced/check < receive http < " + span:                                        false,
-		"alerts < traced/check < receive local < " + span:                                       false,
-		"alerts < traced/alarm < receive local < local < traced/check < receive http < " + span: false,
-	}
-	for _, p := range far.parents {
-		ce, header, _ := strings.Cut(p, " ")
-		if ce != header {
-			t.Errorf("the attribute says %s and the header %s", ce, header)
-		}
-		if strings.HasPrefix(ce, "00-"+strings.Repeat("5", 32)) {
-			if !strings.HasSuffix(ce, "-"+span+"-00") {
-				t.Errorf("what is not traced here goes on as %s", ce)
-			}
-			continue
-		}
-		chain := far.chain(strings.Split(ce, "-")[2])
-		if _, known := want[chain]; !known || !strings.HasPrefix(ce, "00-"+trace) {
-			t.Errorf("%s: %s", ce, chain)
-		}
-		want[chain] = true
-	}
-	for chain, seen := range want {
-		if !seen {
-			t.Errorf("there is no %s", chain)
-		}
-	}
-	for _, s := range far.spans {
-		if s.trace != trace {
-			t.Errorf("the span %+v is of another trace", s)
-		}
-	}
+	far.check(t, trace, span)
 	if strings.Contains(r.proc.Output(), "traces have gaps") {
 		t.Error("spans are missing")
 	}

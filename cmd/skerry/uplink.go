@@ -90,6 +90,9 @@ func uplinkShowCommand() *cobra.Command {
 			f.Limit = limit
 			return o.use(func(up admin.Uplink) error {
 				list, err := up.Waiting(cmd.Context(), args[0], f)
+				if running, ok := up.(admin.Outboxes); ok && err == nil && len(list) == 0 {
+					err = knownName(cmd.Context(), running.Path, function)
+				}
 				if err != nil {
 					return err
 				}

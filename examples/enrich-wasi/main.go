@@ -5,7 +5,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 )
@@ -15,12 +14,8 @@ const exitReject = 65
 
 func main() {
 	var reading map[string]json.RawMessage // so that numbers keep their digits
-	err := json.NewDecoder(os.Stdin).Decode(&reading)
-	if err == nil && reading == nil {
-		err = errors.New("it is null")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the event is not a JSON object:", err)
+	if err := json.NewDecoder(os.Stdin).Decode(&reading); err != nil || reading == nil {
+		fmt.Fprintln(os.Stderr, "the event is not a JSON object")
 		os.Exit(exitReject)
 	}
 	for name, variable := range map[string]string{"topic": "SKERRY_TOPIC", "time": "SKERRY_TIME", "site": "SITE"} {
@@ -28,8 +23,10 @@ func main() {
 		reading[name] = text
 	}
 	fmt.Fprintln(os.Stderr, "enriched", os.Getenv("SKERRY_EVENT_ID"))
-	if err := json.NewEncoder(os.Stdout).Encode(reading); err != nil {
+	out, err := json.Marshal(reading)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	_, _ = os.Stdout.Write(out) // the agent takes it all
 }

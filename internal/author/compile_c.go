@@ -15,7 +15,7 @@ func buildC(ctx context.Context, j *job) (string, error) {
 		return "", err
 	}
 	command := !bytes.Contains(text, []byte("skerry.h"))
-	clang, err := findClang(j.Main, command)
+	clang, err := j.findClang(command)
 	if err != nil {
 		return "", err
 	}
@@ -38,7 +38,7 @@ func cFlags(command bool) []string {
 	}
 }
 
-func findClang(source string, command bool) (string, error) {
+func (j *job) findClang(command bool) (string, error) {
 	// One that knows its linker; Debian's of another version may lack that.
 	clang := first(append([]string{named("CLANG")}, onPath("clang-14", "clang")...), func(path string) bool {
 		linker := answer(path, "--target=wasm32", "-print-prog-name=wasm-ld")
@@ -46,16 +46,13 @@ func findClang(source string, command bool) (string, error) {
 		return err == nil
 	})
 	if clang == "" {
-		return "", &MissingError{Source: source, Tool: "clang with wasm-ld", Install: "sudo apt-get install clang lld"}
+		return "", j.missing("clang with wasm-ld", "sudo apt-get install clang lld")
 	}
 	if command {
 		start := answer(clang, "--target=wasm32-wasi", "-print-file-name=crt1-command.o")
 		builtins := answer(clang, "--target=wasm32-wasi", "-print-libgcc-file-name")
 		if !filepath.IsAbs(start) || !exists(builtins) {
-			return "", &MissingError{
-				Source: source, Tool: "a C library for WASI, as it does not include skerry.h",
-				Install: "sudo apt-get install wasi-libc libclang-rt-dev-wasm32",
-			}
+			return "", j.missing("a C library for WASI, as it does not include skerry.h", "sudo apt-get install wasi-libc libclang-rt-dev-wasm32")
 		}
 	}
 	return clang, nil

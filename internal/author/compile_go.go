@@ -10,7 +10,6 @@ import (
 	"strings"
 )
 
-// goFlags and goTarget are those of wasm/guest/build.mk.
 var (
 	goFlags  = []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
 	goTarget = []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS="}
@@ -23,11 +22,9 @@ func buildGo(ctx context.Context, j *job) (string, error) {
 		return goKnowsExports(answer(path, "env", "GOVERSION"))
 	})
 	if tool == "" {
-		return "", &MissingError{
-			Source: j.Main, Tool: "Go 1.24 or later", Install: "sudo apt-get install golang-go (Debian 13), or take it from https://go.dev/dl",
-		}
+		return "", j.missing("Go 1.24 or later", "sudo apt-get install golang-go (Debian 13), or take it from https://go.dev/dl")
 	}
-	env := append([]string{"GOTOOLCHAIN=local"}, goTarget...)
+	env := slices.Clone(goTarget)
 	if self, err := j.selfContained(); err != nil {
 		return "", err
 	} else if self {

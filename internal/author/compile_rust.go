@@ -23,7 +23,7 @@ var (
 )
 
 func buildRust(ctx context.Context, j *job) (string, error) {
-	rustc, err := findRustc(j.Main)
+	rustc, err := j.findRustc()
 	if err != nil {
 		return "", err
 	}
@@ -53,7 +53,7 @@ func buildRust(ctx context.Context, j *job) (string, error) {
 
 // findRustc takes the first one that has the target: beside rustup's there may be
 // the distribution's.
-func findRustc(source string) (string, error) {
+func (j *job) findRustc() (string, error) {
 	rustc := first(append([]string{named("RUSTC")}, onPath("rustc")...), func(path string) bool {
 		return exists(answer(path, "--print", "target-libdir", "--target", rustTarget))
 	})
@@ -61,10 +61,10 @@ func findRustc(source string) (string, error) {
 		return rustc, nil
 	}
 	tool, install := "rustc with the target "+rustTarget, "sudo apt-get install rustc libstd-rust-dev-wasm32"
-	if source == "Cargo.toml" {
+	if j.Main == "Cargo.toml" {
 		tool, install = "cargo, and "+tool, "sudo apt-get install rustc cargo libstd-rust-dev-wasm32"
 	}
-	return "", &MissingError{Source: source, Tool: tool, Install: install + " (of rustup: rustup target add " + rustTarget + ")"}
+	return "", j.missing(tool, install+" (of rustup: rustup target add "+rustTarget+")")
 }
 
 // cargoBuild builds the library of a crate. What the crate needs from elsewhere
@@ -73,7 +73,7 @@ func cargoBuild(ctx context.Context, j *job, rustc string) (string, error) {
 	beside := filepath.Join(filepath.Dir(rustc), "cargo") // of another version it may not fit
 	cargo := first(append([]string{named("CARGO"), beside}, onPath("cargo")...), func(path string) bool { return answer(path, "--version") != "" })
 	if cargo == "" {
-		return "", &MissingError{Source: j.Main, Tool: "cargo", Install: "sudo apt-get install cargo"}
+		return "", j.missing("cargo", "sudo apt-get install cargo")
 	}
 	var said bytes.Buffer
 	env := []string{"RUSTC=" + rustc, "RUSTFLAGS=" + strings.TrimSpace(os.Getenv("RUSTFLAGS")+" -C "+rustStack)}

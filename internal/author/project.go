@@ -19,12 +19,8 @@ var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // Make writes a project into the folder dir, which is made, or is empty. It is
 // called as the folder. Files are what was written, relative to dir.
-func Make(dir, template string) (files []string, err error) {
+func Make(dir string, t Template) (files []string, err error) {
 	name, err := projectName(dir)
-	if err != nil {
-		return nil, err
-	}
-	t, err := find(template)
 	if err != nil {
 		return nil, err
 	}

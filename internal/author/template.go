@@ -72,8 +72,8 @@ func describe(dir string) Template {
 	return t
 }
 
-// find is the template of a name.
-func find(name string) (Template, error) {
+// FindTemplate is the template of a name.
+func FindTemplate(name string) (Template, error) {
 	all := Templates()
 	i := slices.IndexFunc(all, func(t Template) bool { return t.Name == name })
 	if i >= 0 {

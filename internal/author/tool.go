@@ -19,6 +19,10 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s needs %s, which is not on this machine: %s", e.Source, e.Tool, e.Install)
 }
 
+func (j *job) missing(tool, install string) error {
+	return &MissingError{Source: filepath.Join(j.dir, j.Main), Tool: tool, Install: install}
+}
+
 // named is the program of an environment variable, as Makefiles know them (CLANG,
 // RUSTC, CARGO, ASC, ZIG, GO); "" without.
 func named(variable string) string { return os.Getenv(variable) }
@@ -66,9 +70,14 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// offline keeps toolchains from fetching other versions of themselves.
+var offline = []string{"GOTOOLCHAIN=local", "RUSTUP_AUTO_INSTALL=0"}
+
 // answer is what a program prints, without the end of the line; "" if it fails.
 func answer(program string, args ...string) string {
-	out, err := exec.Command(program, args...).Output()
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), offline...)
+	out, err := cmd.Output()
 	if err != nil {
 		return ""
 	}

@@ -35,7 +35,13 @@ func (t *Test) Compare(o *Outcome) (diffs []Difference) {
 	if o.Err != nil {
 		return diffs
 	}
-	for _, p := range t.pairs(o) {
+	pairs := t.pairs(o)
+	for i := range pairs {
+		if diff, ok := t.disorder(o, pairs, &pairs[i]); ok {
+			diffs = append(diffs, diff)
+		}
+	}
+	for _, p := range pairs {
 		if diff, ok := t.difference(o, p); ok {
 			diffs = append(diffs, diff)
 		}
@@ -160,9 +166,30 @@ func (t *Test) lineUp(o *Outcome, wants, gots []int) (pairs []pair) {
 	return pairs
 }
 
+// disorder tells whether what seems to be missing came at another place, and forgets
+// then that it was missing here, and not expected there.
+func (t *Test) disorder(o *Outcome, pairs []pair, missing *pair) (Difference, bool) {
+	if missing.got >= 0 || missing.want < 0 {
+		return Difference{}, false
+	}
+	w := &t.Expect[missing.want]
+	for j := range pairs {
+		p := &pairs[j]
+		if p.want >= 0 || p.got < 0 || o.Effects[p.got].Kind != w.Kind || len(w.differ(&o.Effects[p.got])) > 0 {
+			continue
+		}
+		e := &o.Effects[p.got]
+		is := e.describe()
+		missing.want, p.got = -1, -1
+		return Difference{w.Line, e.Event, is.name(), "came, but at another place in the order", nil}, true
+	}
+	return Difference{}, false
+}
+
 // difference says what is wrong with a pair; false: nothing.
 func (t *Test) difference(o *Outcome, p pair) (Difference, bool) {
 	switch {
+	case p.want < 0 && p.got < 0:
 	case p.got < 0:
 		w := &t.Expect[p.want]
 		return Difference{w.Line, w.Event, w.name(), "did not come", w.rows()}, true

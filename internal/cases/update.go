@@ -2,6 +2,7 @@ package cases
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,12 +25,7 @@ func (f *File) Updated(outcomes map[*Test]*Outcome) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(t.kept(o)) > 0 {
-			if err := e.after(t, o); err != nil {
-				return nil, err
-			}
-		}
-		if err := e.expect(t, o); err != nil {
+		if err := e.mend(t, o); err != nil {
 			return nil, err
 		}
 		lines = e.lines
@@ -81,6 +77,16 @@ func (f *File) editor(i int, lines []string) (*editor, error) {
 	return &editor{lines: lines, test: n, end: end}, nil
 }
 
+// mend changes both sections, the one that stands below first.
+func (e *editor) mend(t *Test, o *Outcome) error {
+	sections := []func(*Test, *Outcome) error{e.expect, e.after}
+	_, _, expect, _ := e.section("expect")
+	if _, _, after, _ := e.section("after"); after > expect {
+		slices.Reverse(sections)
+	}
+	return errors.Join(sections[0](t, o), sections[1](t, o))
+}
+
 // section gives the lines of a key of the test: where it begins, and what is behind it.
 // If there is none, both are the end of the test.
 func (e *editor) section(name string) (key, value *yaml.Node, from, to int) {
@@ -116,6 +122,14 @@ func idle(line string) bool {
 
 func (e *editor) indent() int { return e.test.Content[0].Column - 1 }
 
+// before is what stands before a key: a dash, if it is the first. Nil is a new one.
+func (e *editor) before(key *yaml.Node) string {
+	if key == nil {
+		return strings.Repeat(" ", e.indent())
+	}
+	return e.lines[key.Line-1][:key.Column-1]
+}
+
 // expect writes what came in the place of what was expected.
 func (e *editor) expect(t *Test, o *Outcome) error {
 	key, value, from, to := e.section("expect")
@@ -124,7 +138,7 @@ func (e *editor) expect(t *Test, o *Outcome) error {
 	if list {
 		dash = value.Content[0].Column - 3
 	}
-	head := strings.Repeat(" ", e.indent()) + "expect:"
+	head := e.before(key) + "expect:"
 	if list {
 		head = e.lines[key.Line-1]
 	}
@@ -153,7 +167,7 @@ func (e *editor) expect(t *Test, o *Outcome) error {
 		out = append(out, strings.Repeat(" ", dash)+"- "+text[0])
 	}
 	if len(pairs) == 0 {
-		out = []string{strings.Repeat(" ", e.indent()) + "expect: []"}
+		out = []string{e.before(key) + "expect: []"}
 	}
 	e.lines = slices.Replace(slices.Clone(e.lines), from, to, out...)
 	return nil
@@ -235,7 +249,10 @@ func (v *Data) partOf(is *Data) *Data {
 
 // after writes the state as it is in the place of the one that was expected.
 func (e *editor) after(t *Test, o *Outcome) error {
-	_, value, from, to := e.section("after")
+	key, value, from, to := e.section("after")
+	if len(t.kept(o)) == 0 {
+		return nil
+	}
 	for i, n := 0, 0; i+1 < len(value.Content); i += 2 {
 		entries := value.Content[i+1]
 		for j := 0; j+1 < len(entries.Content); j += 2 {
@@ -255,8 +272,9 @@ func (e *editor) after(t *Test, o *Outcome) error {
 	if err != nil {
 		return err
 	}
-	for i := range text {
-		text[i] = strings.Repeat(" ", e.indent()) + text[i]
+	text[0] = e.before(key) + text[0]
+	for i := range text[1:] {
+		text[i+1] = strings.Repeat(" ", e.indent()) + text[i+1]
 	}
 	e.lines = slices.Replace(slices.Clone(e.lines), from, to, text...)
 	return nil

@@ -31,9 +31,8 @@ func (r *release) makeParts() error {
 		r.parts.completion[shell] = []byte(text)
 	}
 	dir := filepath.Join(r.work, "man")
-	if _, err := output(program, "man", "--dir", dir); err != nil { //TEMP
-		os.MkdirAll(dir, 0o755)                                                                       //TEMP
-		os.WriteFile(dir+"/skerry.1", []byte(".TH SKERRY 1\n.SH NAME\nskerry \\- run functions\n"), 0o644) //TEMP
+	if _, err := output(program, "man", "--dir", dir); err != nil {
+		return err
 	}
 	pages, err := os.ReadDir(dir)
 	if err != nil {

@@ -1,18 +1,20 @@
 // Goes through the page as people do, and fails with what is not as it should be.
-// PAGE is where it is, CONTROL works the plant behind it, SHOTS is a folder for
-// screenshots, PLAYWRIGHT the package.
+// PAGE is where it is, TOKEN lets one in, CONTROL works the plant behind it, SHOTS is a
+// folder for screenshots, PLAYWRIGHT the package.
 import { createRequire } from 'node:module';
 import { mkdirSync } from 'node:fs';
 import { flows } from './flows.mjs';
 
-const { PAGE, CONTROL, SHOTS, PLAYWRIGHT } = process.env;
+const { PAGE, CONTROL, SHOTS, PLAYWRIGHT, TOKEN } = process.env;
 const { chromium } = createRequire(import.meta.url)(PLAYWRIGHT);
 mkdirSync(SHOTS, { recursive: true });
 
 const wrong = [];
-export const control = async (what, body) => {
+const control = async (what, body) => {
   const resp = await fetch(`${CONTROL}/${what}`, { method: 'POST', body: body && JSON.stringify(body) });
-  if (!resp.ok) throw new Error(`${what}: ${await resp.text()}`);
+  const text = await resp.text();
+  if (!resp.ok) throw new Error(`${what}: ${text}`);
+  return text;
 };
 
 const forms = [
@@ -24,10 +26,10 @@ const pages = ['overview', 'functions', 'functions/press/watch', 'events', 'logs
 
 // open makes a page whose every complaint is taken down. expected are texts of
 // console messages that belong to what is tried.
-async function open(browser, options) {
+async function open(browser, { link, expected = [], ...options }) {
   const context = await browser.newContext({ reducedMotion: 'reduce', ...options });
   const page = await context.newPage();
-  page.expected = [];
+  page.expected = expected;
   page.bytes = 0;
   page.on('console', (m) => {
     if (['error', 'warning'].includes(m.type()) && !page.expected.some((e) => m.text().includes(e))) wrong.push(`console: ${m.text()} (${m.location().url})`);
@@ -37,33 +39,36 @@ async function open(browser, options) {
     if (new URL(r.url()).host !== new URL(PAGE).host && !r.url().startsWith('data:')) wrong.push(`a request to another host: ${r.url()}`);
   });
   await page.addInitScript(() => addEventListener('securitypolicyviolation', (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}`)));
-  await page.goto(PAGE);
+  await page.goto(link ?? await control('link'));
+  if (!link) await page.locator('main h1').waitFor();
   return page;
 }
 
-const steps = new Set((process.env.STEPS ?? 'shots,flows').split(','));
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
-try {
-  if (steps.has('flows')) await flows({ browser, open, control, wrong, PAGE, SHOTS });
-  if (steps.has('shots')) {
-    for (const [name, options] of forms) {
-      const page = await open(browser, options);
-      for (const path of pages) {
-        await page.goto(`${PAGE}#/${path}`);
-        await page.locator('main h1').waitFor();
-        if (path === 'events') {
-          for (let i = 0; i < 24; i++) await control('send', { topic: `sensors/line-${i % 3 + 1}/s${i % 5}/temperature`, data: JSON.stringify({ id: `s${i % 5}`, seq: 100 + i, temperature: 60 + i }) });
-          await control('send', { topic: '<img src=x onerror=alert(1)>', data: '<b>text</b>' });
-          await page.locator('.events li').first().waitFor();
-        }
-        await page.waitForTimeout(700);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        if (wide > 0) wrong.push(`${path} (${name}) is ${wide} px wider than the window`);
-        await page.screenshot({ path: `${SHOTS}/${name}-${path.replaceAll('/', '-')}.png`, fullPage: true });
-      }
-      await page.context().close();
+// photograph keeps all pages in one form.
+async function photograph(name, options) {
+  const page = await open(browser, options);
+  for (const path of pages) {
+    await page.goto(`${PAGE}#/${path}`);
+    await page.locator('main h1').waitFor();
+    if (path === 'events') {
+      for (let i = 0; i < 24; i++) await control('send', { topic: `sensors/line-${i % 3 + 1}/s${i % 5}/temperature`, data: JSON.stringify({ id: `s${i % 5}`, seq: 100 + i, temperature: 60 + i }) });
+      await page.locator('.events li').first().waitFor();
     }
+    await page.waitForTimeout(700);
+    const [wide, high] = await page.evaluate(() => [document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight]);
+    if (wide > 0) wrong.push(`${path} (${name}) is ${wide} px wider than the window`);
+    await page.screenshot({ path: `${SHOTS}/${name}-${path.replaceAll('/', '-')}.png`, fullPage: true, clip: { x: 0, y: 0, width: options.viewport.width, height: Math.min(high, 3000) } });
   }
+  await page.context().close();
+}
+
+const steps = new Set((process.env.STEPS ?? 'shots,flows').split(','));
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: process.getuid() ? [] : ['--no-sandbox'] });
+try {
+  const rig = { browser, open, control, wrong, pages, PAGE, SHOTS, token: TOKEN };
+  if (steps.has('flows')) await flows(rig, false);
+  if (steps.has('shots')) for (const [name, options] of forms) await photograph(name, options);
+  if (steps.has('flows')) await flows(rig, true);
 } catch (e) {
   wrong.push(e.stack);
 } finally {

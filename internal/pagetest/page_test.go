@@ -3,23 +3,18 @@ package pagetest
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	"github.com/skerry-edge/skerry/agent/page"
 )
 
 const playwright = "playwright-core-1.65.1" // as .ci/deps.sh installs it
 
 // TestPage has a browser go through all pages of a real agent, as a person would:
-// see drive.mjs for what is asked of them. SKERRY_PAGE_SHOTS names a folder that
+// see drive.mjs for what is asked of them. PAGE_SHOTS names a folder that
 // keeps the screenshots.
 func TestPage(t *testing.T) {
 	cache, err := os.UserCacheDir()
@@ -32,7 +27,7 @@ func TestPage(t *testing.T) {
 			t.Fatalf("%s is missing; install it with: bash .ci/deps.sh", there)
 		}
 	}
-	shots := os.Getenv("SKERRY_PAGE_SHOTS")
+	shots := os.Getenv("PAGE_SHOTS")
 	if shots == "" {
 		shots = t.TempDir()
 	}
@@ -41,8 +36,8 @@ func TestPage(t *testing.T) {
 	jobs := make(chan job)
 	control := httptest.NewServer(p.control(jobs))
 	t.Cleanup(control.Close)
-	cmd := exec.Command("node", "drive.mjs")
-	cmd.Env = append(os.Environ(), "PAGE="+p.page(), "CONTROL="+control.URL, "SHOTS="+shots, "PLAYWRIGHT="+filepath.Join(modules, "playwright-core"), "HOME="+p.dir)
+	cmd := exec.CommandContext(t.Context(), "node", "drive.mjs")
+	cmd.Env = append(os.Environ(), "PAGE=http://"+p.page+"/", "TOKEN="+token, "CONTROL="+control.URL, "SHOTS="+shots, "PLAYWRIGHT="+filepath.Join(modules, "playwright-core"), "HOME="+p.dir)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	ended := make(chan error, 1)
@@ -50,8 +45,7 @@ func TestPage(t *testing.T) {
 	for {
 		select {
 		case j := <-jobs:
-			j.do()
-			close(j.done)
+			j.run()
 		case err := <-ended:
 			if err != nil {
 				t.Errorf("node drive.mjs: %v\n%s\nthe agent:\n%s", err, out.Bytes(), p.proc.Output())
@@ -68,6 +62,11 @@ type job struct {
 	done chan struct{}
 }
 
+func (j *job) run() {
+	defer close(j.done)
+	j.do()
+}
+
 // control lets the script work the plant.
 func (p *plant) control(jobs chan<- job) http.Handler {
 	mux := http.NewServeMux()
@@ -79,7 +78,21 @@ func (p *plant) control(jobs chan<- job) http.Handler {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
-	for path, do := range map[string]func(){"update": p.update, "stop": func() { p.proc.Stop() }, "start": p.start} {
+	mux.HandleFunc("POST /link", func(w http.ResponseWriter, _ *http.Request) {
+		out, err := exec.Command(p.binary, "page", "--no-open", "--socket", p.path("s")).Output()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		if _, err := w.Write(bytes.TrimSpace(out)); err != nil {
+			return // the script went away
+		}
+	})
+	for path, do := range map[string]func(){
+		"update": p.update, "stop": func() { p.proc.Stop() }, "start": p.start,
+		"looking": func() { p.configure(false) },
+		"freeze":  func() { p.proc.Freeze() }, "thaw": func() { p.proc.Thaw() },
+	} {
 		mux.HandleFunc("POST /"+path, func(http.ResponseWriter, *http.Request) {
 			j := job{do, make(chan struct{})}
 			jobs <- j
@@ -87,24 +100,4 @@ func (p *plant) control(jobs chan<- job) http.Handler {
 		})
 	}
 	return mux
-}
-
-// page serves the page and the agent's API behind it.
-func (p *plant) page() string {
-	api := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "skerry"}) },
-		FlushInterval: -1,
-		Transport: &http.Transport{Dial: func(_, _ string) (net.Conn, error) { return net.Dial("unix", p.path("s")) }},
-	}
-	files := page.Files()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-		if len(r.URL.Path) > 4 && r.URL.Path[:4] == "/v1/" {
-			api.ServeHTTP(w, r)
-			return
-		}
-		files.ServeHTTP(w, r)
-	}))
-	p.t.Cleanup(server.CloseClientConnections)
-	return server.URL + "/"
 }

@@ -19,21 +19,25 @@ import (
 	"github.com/skerry-edge/skerry/internal/testbed"
 )
 
-// plant is an agent with something on every page: three apps, one of them new and
-// on probation; a target that refuses for good, and one that is away.
+// plant is an agent with something on every page: four apps, of which one fails
+// always; a target that refuses for good, and one that is away.
 type plant struct {
 	t      *testing.T
 	dir    string
 	binary string
-	broker string
+	config string // without whether the page may write
+	broker string // host:port, as page
+	page   string
 	proc   *testbed.Proc
 	client paho.Client
 }
 
+const token = "a-token-that-is-long-enough-for-a-test"
+
 const configuration = `device: {id: gw-press-hall, labels: [site=west]}
 data: DIR/data
 admin: {socket: DIR/s}
-page: {listen: 'PAGE', token_file: DIR/token}
+page: {listen: 'PAGE', token_file: DIR/token, write: WRITE}
 broker: {listen: 'BROKER', anonymous: true}
 registry: {ref: 'oci-layout:DIR/registry', root_file: DIR/keys/root.json, poll: 1h}
 policy: {rollback: true}
@@ -49,15 +53,16 @@ limits: {disk: 64MiB}
 // newPlant builds the binary, publishes the apps and starts the agent.
 func newPlant(t *testing.T) *plant {
 	t.Helper()
-	p := &plant{t: t, dir: t.TempDir(), broker: testbed.Addr(testbed.FreePort(t))}
+	p := &plant{t: t, dir: t.TempDir(), broker: testbed.Addr(testbed.FreePort(t)), page: testbed.Addr(testbed.FreePort(t))}
 	p.binary = filepath.Join(p.dir, "skerry")
 	p.command("go", "build", "-o", p.binary, "../../cmd/skerry")
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "this alarm centre takes no alarms of presses", http.StatusBadRequest)
 	}))
 	t.Cleanup(refuses.Close)
-	p.write("skerry.yaml", strings.NewReplacer("DIR", p.dir, "PAGE", testbed.Addr(testbed.FreePort(t)), "BROKER", p.broker, "REFUSES", refuses.URL).Replace(configuration))
-	p.write("token", "a-token-that-is-long-enough-for-a-test\n")
+	p.config = strings.NewReplacer("DIR", p.dir, "PAGE", p.page, "BROKER", p.broker, "REFUSES", refuses.URL).Replace(configuration)
+	p.configure(true)
+	p.write("token", token+"\n")
 	p.publish()
 	p.start()
 	p.client = paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + p.broker).SetClientID("press-hall").SetAutoReconnect(true))
@@ -77,6 +82,12 @@ func (p *plant) write(name, text string) {
 	}
 }
 
+// configure writes the configuration that the next start reads.
+func (p *plant) configure(write bool) {
+	p.t.Helper()
+	p.write("skerry.yaml", strings.ReplaceAll(p.config, "WRITE", fmt.Sprint(write)))
+}
+
 func (p *plant) command(name string, args ...string) string {
 	p.t.Helper()
 	cmd := exec.Command(name, args...)
@@ -94,7 +105,7 @@ func (p *plant) command(name string, args ...string) string {
 // publish puts the apps into a fleet of its own: overheat in its first version.
 func (p *plant) publish() {
 	p.t.Helper()
-	p.command(p.binary, "fleet", "init", "oci-layout:"+p.path("registry"), "--device-config", p.path("example.yaml"))
+	p.command(p.binary, "fleet", "init", "oci-layout:"+p.path("registry"), "--name", "plant", "--device-config", p.path("example.yaml"))
 	if err := os.CopyFS(p.path("apps"), os.DirFS("testdata/plant")); err != nil {
 		p.t.Fatal(err)
 	}
@@ -105,7 +116,7 @@ func (p *plant) publish() {
 		}
 		p.write("apps/"+to, string(text))
 	}
-	for _, app := range []string{"overheat", "press", "vibration"} {
+	for _, app := range []string{"overheat", "press", "scale", "vibration"} {
 		p.command(p.binary, "publish", p.path("apps/"+app+".yaml"), "--yes")
 	}
 }
@@ -124,7 +135,7 @@ func (p *plant) update() {
 func (p *plant) start() {
 	p.t.Helper()
 	p.proc = testbed.Start(p.t, "", func() error { _, err := p.ask(); return err }, p.binary, "run", "-c", p.path("skerry.yaml"))
-	p.eventually("three functions run", func(s agent.Status) bool { return len(s.Functions) == 3 })
+	p.eventually("four functions run", func(s agent.Status) bool { return len(s.Functions) == 4 })
 }
 
 func (p *plant) ask() (agent.Status, error) {
@@ -170,11 +181,17 @@ func (p *plant) work() {
 	send("presses/p2/pressure", `{"bar":"high"}`)
 	send("presses/p3/pressure", `{"bar":320}`)
 	send("machines/mill-1/vibration", "not JSON")
+	for i := range 8 {
+		send(fmt.Sprintf("scales/s%d/weight", i), `{"kg":%d}`, i)
+	}
 	p.eventually("something waits and something was given up", func(s agent.Status) bool {
-		waits := false
+		waits, stopped := false, false
 		for _, t := range s.Targets {
 			waits = waits || t.Waiting > 50
 		}
-		return waits && s.Store.Dead >= 5
+		for _, f := range s.Functions {
+			stopped = stopped || f.Breaker != nil
+		}
+		return waits && stopped && s.Store.Dead >= 5
 	})
 }

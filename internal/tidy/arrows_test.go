@@ -22,6 +22,7 @@ var arrows = []arrow{
 	{from: "cmd", to: []string{anything}},
 	{from: "examples", to: []string{"wasm/guest/go"}, tests: []string{anything}},
 	{from: "agent/admin", to: []string{"agent", "internal/logbook", "internal/recording"}},
+	{from: "agent/page"},
 	{from: "agent", tests: []string{"internal/store", "internal/when"}},
 	{from: "sensors/gather"},
 	{from: "sensors/broker", to: []string{"agent", "sensors/gather"}},
@@ -48,7 +49,10 @@ var arrows = []arrow{
 	{from: "internal/testbed"},
 	{from: "internal/peers/book"}, // a module of its own, as the next
 	{from: "internal/peers", to: []string{"internal/peers/book"}},
+	{from: "internal/devicetest", tests: []string{"agent", "agent/admin"}},
+	{from: "internal/pagetest", tests: []string{"agent", "agent/admin"}},
 	{from: "internal/powercut", tests: []string{"internal/store"}},
+	{from: "internal/dist"},
 	{from: "internal/tidy"},
 }
 

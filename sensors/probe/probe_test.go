@@ -96,7 +96,7 @@ func answerAsOf311(c net.Conn) {
 		return
 	}
 	c.Write([]byte{0x20, 2, 0, 0})
-	if n, err = c.Read(b); err != nil || b[0] != 0x82 {
+	if _, err = c.Read(b); err != nil || b[0] != 0x82 {
 		return
 	}
 	c.Write([]byte{0x90, 6, 0, 1, 0x80, 0x80, 0x80, 0x80, 0xd0, 0})

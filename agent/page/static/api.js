@@ -10,14 +10,36 @@ export class Problem extends Error {
 // What the page does when the agent wants to know who is there.
 export const on = { login: () => {}, write: () => {}, date: () => {} };
 
+// The key of the session, which the login gives. Browsers send the cookie to every port of
+// this host; this they keep for the page alone.
+let key;
+
+function keyOf() {
+  try {
+    return localStorage.getItem('skerry-key') ?? key;
+  } catch {
+    return key; // nothing may be kept: a window of its own logs in of its own
+  }
+}
+
+function keep(given) {
+  key = given;
+  try {
+    localStorage.setItem('skerry-key', given);
+  } catch {
+    // it is kept for as long as the window is open
+  }
+}
+
 async function answered(path, init) {
   let resp;
+  const headers = keyOf() ? { ...init?.headers, 'Skerry-Key': keyOf() } : init?.headers;
   try {
-    resp = await fetch(path, { credentials: 'same-origin', cache: 'no-store', ...init });
-  } catch (e) {
-    if (e.name === 'AbortError') throw e;
+    resp = await fetch(path, { credentials: 'same-origin', cache: 'no-store', ...init, headers });
+  } catch {
     throw new Problem('The agent does not answer.', 0);
   }
+  if (resp.headers.get('Skerry-Key')) keep(resp.headers.get('Skerry-Key'));
   if (resp.ok) return resp;
   const said = (await resp.text()).trim();
   let text = said;
@@ -26,18 +48,22 @@ async function answered(path, init) {
   } catch {
     // it is text
   }
-  if (resp.status === 401 && path.startsWith('v1/')) on.login(text);
+  if (resp.status === 401 && path.startsWith('v1/')) on.login();
   const away = resp.status === 502 || resp.status === 504;
   throw new Problem(text || `The agent answered ${resp.status} ${resp.statusText}.`, away ? 0 : resp.status);
 }
 
 export async function get(path, init) {
   const asked = Date.now();
-  const resp = await answered(path, init);
+  const resp = await answered(path, { signal: AbortSignal.timeout(10000), ...init });
   const date = Date.parse(resp.headers.get('Date'));
   if (date) on.date(date, asked, Date.now());
   on.write(resp.headers.get('Skerry-Write'));
-  return resp.json();
+  try {
+    return await resp.json();
+  } catch {
+    throw new Problem('The agent did not finish its answer.', 0);
+  }
 }
 
 // post sends a body as JSON. An error in an answer that is else fine is thrown too,

@@ -2,7 +2,7 @@
 import { button, empty, h, link, mark, patch } from './dom.js';
 import { hms } from './format.js';
 import { post } from './api.js';
-import { changed, listen, refresh, state } from './state.js';
+import { ask, changed, listen, refresh, state } from './state.js';
 import { dialog } from './ui.js';
 import { attention } from './attention.js';
 import { deadLetters } from './deadletters.js';
@@ -18,8 +18,8 @@ import { tryOut } from './try.js';
 // A view is made when somebody goes there: make(rest of the path, query) gives
 // {title, draw(), end?, pause?}.
 const pages = [
-  { path: 'overview', name: 'Overview', key: 'o', make: overview },
-  { path: 'functions', name: 'Functions', key: 'f', make: functions },
+  { path: 'overview', name: 'Overview', key: 'o', make: overview, charts: true },
+  { path: 'functions', name: 'Functions', key: 'f', make: functions, charts: true },
   { path: 'events', name: 'Events', key: 'e', make: events },
   { path: 'logs', name: 'Logs', key: 'l', make: logs },
   { path: 'deployments', name: 'Deployments', key: 'd', make: deployments },
@@ -31,10 +31,19 @@ const pages = [
 const el = Object.fromEntries(['main', 'nav', 'menu', 'away', 'device', 'tools', 'skip'].map((id) => [id, document.getElementById(id)]));
 let page = pages[0], view = null, came = false;
 
+// plain takes percent signs out of a part of the address, as far as they are right.
+function plain(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 // go shows what the address names.
 function go() {
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
-  const [first, ...rest] = path.split('/').map(decodeURIComponent);
+  const [first, ...rest] = path.split('/').map(plain);
   const found = pages.find((p) => p.path === first);
   if (!found) {
     history.replaceState(null, '', '#/overview');
@@ -42,9 +51,11 @@ function go() {
   }
   view?.end?.();
   page = found;
+  state.charts = Boolean(page.charts);
   view = page.make(rest.filter(Boolean).join('/'), new URLSearchParams(query));
   el.main.replaceChildren();
   menu(false);
+  ask('history');
   draw();
   scrollTo(0, 0);
   if (came) el.main.focus({ preventScroll: true });
@@ -76,9 +87,8 @@ function frame() {
   patch(el.nav, h('ul', null, pages.map((p) => h('li', null, link([p.name, counts[p.path] > 0 && [' ', h('span', { class: 'count' }, counts[p.path])]], `#/${p.path}`,
     { 'aria-current': p === page && !state.login ? 'page' : null, title: `Press g, then ${p.key}` })))));
   patch(el.tools, h('div', { class: 'tools' },
-    h('span', { class: 'live' }, state.away ? [mark('bad'), ' away'] : document.hidden || !s ? '' : [mark('ok'), ' live']),
-    button('Theme', theme, { title: 'System, light or dark', id: 'theme', 'aria-label': `Theme: ${chosen()}` }), button('Keys', help, { title: 'Press ?' }),
-    button('Log out', leave)));
+    h('span', { class: 'live' }, state.away ? [mark('bad'), ' away'] : document.hidden || !s ? '' : [mark('ok'), ' live', state.noWrite && ', for looking only']),
+    button(`Theme: ${chosen()}`, theme, { title: 'System, light or dark', id: 'theme' }), !state.login && [button('Keys', help, { title: 'Press ?' }), button('Log out', leave)]));
   document.body.classList.toggle('gone', Boolean(state.away));
   patch(el.away, state.away && s && h('div', { class: 'banner' }, mark('bad'), h('span', null, h('strong', null, 'The agent is away.'), ` ${state.away.why} What you see is from ${hms(state.away.since)}; trying again by itself.`),
     button('Try now', refresh)));

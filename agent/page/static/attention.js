@@ -15,7 +15,7 @@ export function attention() {
   if (!s) return list;
   const add = (level, text, href, more) => list.push({ level, text, href, more });
   if (s.store.error) add('bad', `Nothing can be kept: ${s.store.error}`, null, 'Sources wait, and nothing acknowledged is lost. See whether the disk is full or broken.');
-  for (const c of state.health?.checks ?? []) if (!c.ok && !told.has(c.name)) add(state.health.ready ? 'warn' : 'bad', `The ${c.name}: ${c.text}`);
+  for (const c of state.health?.checks ?? []) if (!c.ok && !told.has(c.name)) add(c.stops ? 'bad' : 'warn', `The ${c.name}: ${c.text}`);
   sources(s, add);
   functions(s, add);
   targets(s, add);
@@ -64,6 +64,7 @@ function fleet(s, add) {
     if (levels[a.state]) add(levels[a.state], `${a.name} ${a.wanted || a.version}: ${a.state}${a.reason ? ', ' + a.reason : ''}`, '#/deployments', a.until ? `Tried again${until(a.until)}.` : null);
   }
   if (fresh.length) add('note', `On probation: ${fresh.map((a) => `${a.name} ${a.version}`).join(', ')}`, '#/deployments', `The last one ends${until(fresh.map((a) => a.until).sort().at(-1))}.`);
+  if (!s.sync.registry) add('warn', 'No registry is configured: nothing will run', '#/deployments', 'Set registry.ref in the configuration of the device.');
   if (s.sync.error) add('warn', `The registry: ${s.sync.error}`, '#/deployments', 'What runs goes on.');
   if (s.sync.expires && new Date(s.sync.expires) - now() < 7 * 864e5) add('warn', `What the fleet published is signed until ${s.sync.expires.slice(0, 10)} ${hms(s.sync.expires)}`, '#/deployments', 'Functions run on; updates wait until somebody publishes again.');
   for (const n of s.sync.notes ?? []) add('note', n, '#/deployments');

@@ -3,6 +3,7 @@ import { button, empty, facts, field, h, link, table } from './dom.js';
 import { bytes, count, fromText, num, when } from './format.js';
 import { post } from './api.js';
 import { changed, state } from './state.js';
+import { tryWith } from './try.js';
 import { act, attempt, confirm, dialog, payload, words } from './ui.js';
 
 const box = (action, body) => post(`v1/deadletters/${action}`, body);
@@ -65,9 +66,9 @@ export function deadLetters(id, query) {
         h('p', { class: 'muted' }, 'Events that a function failed on too often or rejected, and records that the far side refused for good. The box keeps 1,000, or 16 MiB; then the oldest go.'),
         wrong && h('p', { class: 'wrong', role: 'alert' }, wrong),
         names.length > 0 && h('div', { class: 'filters' }, field('Function', h('select', { value: fn, 'data-filter': '', onchange: (e) => { fn = e.target.value; history.replaceState(null, '', `#/deadletters${fn ? '?function=' + encodeURIComponent(fn) : ''}`); changed(); } }, h('option', { value: '' }, 'all'), names.map((n) => h('option', { value: n, key: n }, n))))),
-        h('section', { class: 'panel flush', 'aria-label': 'Letters, the newest first' }, list === null ? h('p', { class: 'muted inset' }, 'Looking …') : chosen.length ? table('Dead letters', columns, chosen.slice(0, 200), (l) => l.id)
+        h('section', { class: 'panel flush', 'aria-label': 'Letters, the newest first' }, list === null ? h('p', { class: 'muted inset' }, 'Looking …') : chosen.length ? table('Dead letters', columns, chosen.slice(0, 100), (l) => l.id)
           : empty(list.length ? 'None of that function.' : 'Nothing was given up.', list.length ? 'Choose another function, or all.' : 'What fails for good comes here, with the reason.')),
-        chosen.length > 200 && h('p', { class: 'muted' }, `The newest 200 of ${num(chosen.length)}.`),
+        chosen.length > 100 && h('p', { class: 'muted' }, `The newest 100 of ${num(chosen.length)}.`),
       ];
     },
   };
@@ -85,7 +86,8 @@ async function letter(l, { drop, again }) {
       facts([['Where to', where(l)], ['Function', l.function], ['Trigger', l.trigger], ['Topic', l.topic], ['Tries', l.attempts], ['Event', h('code', null, l.event)], ['Time', when(l.time)], ['Content type', l.content_type]]),
       payload({ data_base64: b64 }, l.size),
       before !== null && h('details', null, h('summary', null, 'Mend the data before it goes back'), area, h('p', { class: 'muted' }, 'What it decides then gets ids of its own.')),
-      h('div', { class: 'actions' }, act('Send back', () => close({ data: area && area.value !== before ? fromText(area.value) : null }), { class: 'primary' }), act('Drop …', () => close('drop'), { class: 'danger' })),
+      h('div', { class: 'actions' }, act('Send back', () => close({ data: area && area.value !== before ? fromText(area.value) : null }), { class: 'primary' }), act('Drop …', () => close('drop'), { class: 'danger' }),
+        full.queue.startsWith('inbox/') && button('Try with this event', () => { close(); tryWith({ subject: full.topic, datacontenttype: full.content_type, data_base64: b64 }, full.function); })),
     ];
   });
   if (answer === 'drop') return drop({ ids: [l.id] }, `letter ${l.id}`);

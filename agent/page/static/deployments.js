@@ -14,7 +14,7 @@ export function deployments() {
   const load = async () => {
     clearTimeout(timer);
     try {
-      list = document.hidden ? list : await get('v1/deployments');
+      if (!document.hidden && !state.login) list = await get('v1/deployments');
       why = '';
     } catch (e) {
       why = e.status === 404 ? 'This agent keeps no history of deployments.' : e.message;
@@ -37,7 +37,7 @@ export function deployments() {
     draw() {
       const s = state.status.sync;
       return [
-        h('div', { class: 'lead' }, h('h1', null, 'Deployments'), h('div', { class: 'actions' }, act('Sync now', look))),
+        h('div', { class: 'lead' }, h('h1', null, 'Deployments'), s.registry && h('div', { class: 'actions' }, act('Sync now', look))),
         h('div', { class: 'grid two' }, fleet(s), apps(s.apps ?? [], list, retry, back)),
         history(list, why),
       ];
@@ -82,7 +82,7 @@ function changes(e) {
 function history(list, why) {
   const entries = list?.entries ?? [];
   const columns = [
-    { title: 'When', of: (e) => [h('div', null, e.time ? h('time', { datetime: e.time, title: 'by the device: ' + exact(e.time) }, when(e.time).textContent) : 'not known', e.unsure && h('span', { class: 'muted' }, ', clock not sure')), h('small', { class: 'muted' }, [e.revision && `revision ${e.revision}`, e.generation && `generation ${e.generation}`].filter(Boolean).join(', '))] },
+    { title: 'When', line: true, of: (e) => [h('div', null, e.time ? h('time', { datetime: e.time, title: 'by the device: ' + exact(e.time) }, when(e.time).textContent) : 'not known', e.unsure && h('span', { class: 'muted' }, ', clock not sure')), h('small', { class: 'muted' }, [e.revision && `revision ${e.revision}`, e.generation && `generation ${e.generation}`].filter(Boolean).join(', '))] },
     { title: 'App', of: (e) => e.app },
     { title: 'Version', of: (e) => (e.from && e.to && e.from !== e.to ? `${e.from} → ${e.to}` : e.to || e.from || '') },
     { title: 'State', of: (e) => e.state && badge(level(e.state), e.state) },

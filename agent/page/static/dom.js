@@ -94,14 +94,15 @@ export const panel = (title, props, ...kids) => h('section', { class: `panel ${p
 // empty says that there is nothing, and what to do next.
 export const empty = (title, ...next) => h('div', { class: 'empty' }, h('p', null, h('strong', null, title)), h('p', null, next));
 
-// table has columns [{title, of(row), num, wide}] and rows with a key each. On a phone
-// each row becomes a card whose cells say their titles.
-export const table = (label, columns, rows, key) => h('table', { class: 'table', 'aria-label': label },
-  h('thead', null, h('tr', null, columns.map((c) => h('th', { scope: 'col', class: c.num && 'num' }, c.title)))),
-  h('tbody', null, rows.map((r) => h('tr', { key: key(r) }, columns.map((c) => {
+// table has columns [{title, of(row), num, wide, line}] and rows with a key each. On a
+// phone each row becomes a card whose cells say their titles; wide ones, and those of
+// line, have a line of their own.
+export const table = (label, columns, rows, key) => h('table', { class: 'table', role: 'table', 'aria-label': label }, // roles: as cards it is a table all the same
+  h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map((c) => h('th', { scope: 'col', role: 'columnheader', class: c.num && 'num' }, c.title)))),
+  h('tbody', { role: 'rowgroup' }, rows.map((r) => h('tr', { role: 'row', key: key(r) }, columns.map((c) => {
     const v = c.of(r);
     const none = v === '' || v === null || v === undefined || v === false;
-    return h('td', { class: [c.num && 'num', c.wide && 'wide', none && 'none'].filter(Boolean).join(' ') || null, 'data-title': c.title || null }, v);
+    return h('td', { role: 'cell', class: [c.num && 'num', c.wide && 'wide', c.line && 'line', none && 'none'].filter(Boolean).join(' ') || null, 'data-title': c.title || null }, v);
   })))));
 
 // facts is a list of names and values; those without a value are left out.

@@ -72,7 +72,7 @@ export function events(_, query) {
         h('div', { class: 'lead' }, h('h1', null, 'Events'), live(r), h('span', { class: 'muted' }, `${rate(state.rates.get('events'))} in all, ${num(r.total)} came here`)),
         h('form', { class: 'filters', onsubmit: listen },
           field('Topic filter', h('input', { name: 'topic', value: topic, placeholder: 'sensors/+/temperature, #', spellcheck: 'false', autocapitalize: 'off', onchange: (e) => e.target.form.requestSubmit() })),
-          field('Text', h('input', { type: 'search', 'data-filter': '', placeholder: 'press /', oninput: (e) => { text = e.target.value.trim().toLowerCase(); changed(); } })),
+          field('Text', h('input', { type: 'search', 'data-filter': '', placeholder: 'contains ( / )', oninput: (e) => { text = e.target.value.trim().toLowerCase(); changed(); } })),
           button(r.paused ? 'Go on' : 'Pause', pause, { class: 'pause', 'aria-pressed': String(r.paused) }),
           button('Clear', () => { list = []; changed(); })),
         wrong && h('p', { class: 'wrong', role: 'alert' }, wrong),
@@ -87,7 +87,7 @@ export function events(_, query) {
 // whole shows one event with all it has.
 function whole(e) {
   dialog(e.subject || e.id, (close) => [
-    facts([['Topic', e.subject], ['Time', at(e.time, true)], ['Id', h('code', null, e.id)], ['Type', e.type], ['Source', e.source], ['Content type', e.datacontenttype], ['Via', e.via], ['QoS', e.qos], ['Retained', e.retained && 'yes'], ['Time not sure', e.unsure && badge('warn', 'nothing keeps the clock right')]]),
+    facts([['Topic', e.subject], ['Time', at(e.time, true)], ['Id', h('code', null, e.id)], ['Type', e.type], ['Source', e.source], ['Content type', e.datacontenttype], ['Via', e.via], ['QoS', e.qos], ['Retained', e.retained && 'yes'], ['Trace', e.traceparent && h('code', null, e.traceparent)], ['Time not sure', e.unsure && badge('warn', 'nothing keeps the clock right')]]),
     payload(e),
     h('div', { class: 'actions' }, button('Try with this event', () => { close(); tryWith(e); }, { class: 'primary' })),
   ]);

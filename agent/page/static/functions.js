@@ -1,7 +1,7 @@
 // Functions: how each one does, and one of them alone.
 import { badge, empty, facts, h, link, mark, panel, table } from './dom.js';
 import { chart, niceBytes, spark } from './chart.js';
-import { bytes, count, digest, micros, now, num, rate, when } from './format.js';
+import { at, bytes, count, digest, micros, now, num, rate, when } from './format.js';
 import { changed, state } from './state.js';
 import { logList, logReader } from './logs.js';
 
@@ -25,7 +25,7 @@ function all() {
   let text = '';
   const columns = [
     { title: 'Function', wide: true, of: (f) => link(f.name, `#/functions/${f.name}`, { 'data-row': '' }) },
-    { title: 'State', of: (f) => badge(...standing(f)) },
+    { title: 'State', of: (f) => [badge(...standing(f)), f.breaker?.state === 'open' && h('small', { class: 'muted' }, ' tries ', when(f.breaker.retry_at))] },
     { title: 'Last hour', of: (f) => spark(`Runs of ${f.name} a minute`, state.history?.functions?.[f.name]?.runs ?? []) },
     { title: 'Rate', num: true, of: (f) => rate(state.rates.get('fn:' + f.name)) },
     { title: 'p50', num: true, of: (f) => micros(f.p50_us) },
@@ -65,7 +65,7 @@ function one(name) {
         h('nav', { class: 'crumbs', 'aria-label': 'Where this is' }, link('Functions', '#/functions')),
         h('div', { class: 'lead' }, h('h1', null, name), badge(...standing(f)), h('div', { class: 'actions' }, link('Try it', `#/try?function=${encodeURIComponent(name)}`, { class: 'button' }), link('Its log', `#/logs?function=${encodeURIComponent(name)}`, { class: 'button' }), f.dead > 0 && link('Dead letters', `#/deadletters?function=${encodeURIComponent(name)}`, { class: 'button' }))),
         h('div', { class: 'grid charts four' }, small(f)),
-        h('div', { class: 'flow' }, errors(f), denied(f), figures(f), version(f, app)),
+        h('div', { class: 'flow' }, errors(f, log.lines), denied(f), figures(f), version(f, app)),
         panel('Its log', { class: 'flush' }, logList(log.lines.slice(-30).reverse(), false) ?? empty('It has said nothing lately.', 'What it logs appears here at once.')),
       ];
     },
@@ -97,13 +97,14 @@ const version = (f, app) => panel('Version', null, facts([
   ['Since this version', `${count(f.release.invocations, 'run')}, ${num(f.release.failures)} failed`],
 ]));
 
-function errors(f) {
+function errors(f, lines) {
   const faults = Object.entries(f.faults ?? {});
   if (!f.breaker && !f.failures && !f.last_error && !f.stateless) return panel('Errors', null, h('p', null, mark('ok'), ' None since the agent started.'));
   return panel('Errors', null,
     f.stateless && h('p', null, mark('bad'), ` It does not run yet: ${f.stateless}`),
     f.breaker && h('p', null, mark('bad'), ` Stopped after ${count(f.breaker.failures, 'failure')} in a row: ${f.breaker.cause}. Its events wait on disk. One tries `, when(f.breaker.retry_at), '.'),
     f.last_error && h('p', null, h('span', { class: 'muted' }, 'Last: '), h('code', null, f.last_error)),
+    h('ul', null, lines.filter((l) => l.attrs?.err && l.attrs.err !== f.last_error).slice(-3).reverse().map((l) => h('li', { key: l.n }, at(l.time), ' ', h('code', null, l.attrs.err)))),
     facts([...faults.map(([kind, n]) => [kind, num(n)]), ['Keys held back', f.retrying ? num(f.retrying) : null], ['Times stopped', f.opened ? num(f.opened) : null]]));
 }
 

@@ -7,8 +7,10 @@ import { changed, state } from './state.js';
 // logReader reads the log of the path that where() gives, the newest most lines.
 export function logReader(where, most) {
   const r = { lines: [], missing: 0, passed: 0, paused: false, state: 'off', why: '' };
-  let n = 0, last = null, seen = new Set();
-  const s = stream(() => where() + (last ? `&since=${encodeURIComponent(last)}` : ''), (raws) => {
+  let n = 0, last = 0;
+  const seen = new Set();
+  // The last line of a run comes up to 10 s late, so what may have been missed is older.
+  const s = stream(() => where() + (last ? `&since=${new Date(last - 11000).toISOString()}` : ''), (raws) => {
     for (const raw of raws) {
       if (!raw || seen.has(raw)) continue; // told before the stream broke
       const l = JSON.parse(raw);
@@ -16,9 +18,9 @@ export function logReader(where, most) {
         r.missing += l.missing;
         continue;
       }
-      if (l.time !== last) seen = new Set();
       seen.add(raw);
-      last = l.time;
+      if (seen.size > 2000) seen.delete(seen.values().next().value);
+      last = Math.max(last, Date.parse(l.time));
       if (r.paused) r.passed++;
       else r.lines.push({ ...l, n: n++ });
     }
@@ -26,7 +28,7 @@ export function logReader(where, most) {
     changed();
   }, (what, why) => { r.state = what; r.why = why; changed(); });
   r.end = s.end;
-  r.again = () => { r.lines = []; r.missing = r.passed = 0; last = null; seen.clear(); s.again(); };
+  r.again = () => { r.lines = []; r.missing = r.passed = 0; last = 0; seen.clear(); s.again(); };
   return r;
 }
 
@@ -66,13 +68,13 @@ export function logs(_, query) {
     draw() {
       const names = (state.status.functions ?? []).map((f) => f.name);
       if (fn && !names.includes(fn)) names.push(fn);
-      const lines = r.lines.filter((l) => !text || JSON.stringify(l).toLowerCase().includes(text)).slice(-300).reverse();
+      const lines = r.lines.filter((l) => !text || JSON.stringify(l).toLowerCase().includes(text)).slice(-200).reverse();
       return [
         h('div', { class: 'lead' }, h('h1', null, 'Logs'), live(r)),
         h('div', { class: 'filters' },
           field('Level', h('select', { value: level, onchange: (e) => { level = e.target.value; keep(); } }, [['DEBUG', 'debug and above'], ['INFO', 'info and above'], ['WARN', 'warnings and errors'], ['ERROR', 'errors']].map(([v, words]) => h('option', { value: v }, words)))),
           field('Function', h('select', { value: fn, onchange: (e) => { fn = e.target.value; keep(); } }, h('option', { value: '' }, 'all, and the agent'), names.map((n) => h('option', { value: n, key: n }, n)))),
-          field('Text', h('input', { type: 'search', 'data-filter': '', placeholder: 'press /', oninput: (e) => { text = e.target.value.trim().toLowerCase(); changed(); } })),
+          field('Text', h('input', { type: 'search', 'data-filter': '', placeholder: 'contains ( / )', oninput: (e) => { text = e.target.value.trim().toLowerCase(); changed(); } })),
           button(r.paused ? 'Go on' : 'Pause', pause, { class: 'pause', 'aria-pressed': String(r.paused) })),
         r.missing > 0 && h('p', { class: 'gap' }, mark('warn'), ` ${num(r.missing)} lines are missing: they came faster than this page reads.`),
         h('section', { class: 'panel flush', 'aria-label': 'Lines, the newest first' }, logList(lines) ?? empty(r.lines.length ? 'No line says that.' : 'Nothing has been logged at this level.', r.lines.length ? 'Clear the text to see all.' : 'Lower the level to see more; new lines appear at once.')),

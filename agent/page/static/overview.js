@@ -42,7 +42,7 @@ function charts() {
   const of = (title, series, format, more) => chart({ title, series, every: each, end, format, ...more });
   return [
     of('Events', [{ name: 'events', values: per(t.events), kind: 'a' }, { name: 'runs', values: per(t.runs), kind: 'b' }], rate, live('events', t.events)),
-    of('Latency', [{ name: 'p99', values: lat(t.p99_us), kind: 'b' }, { name: 'p50', values: lat(t.p50_us), kind: 'a' }], (us) => micros(Math.round(us)), { now: `${micros(columns(t.p50_us).at(-1))}, p99 ${micros(columns(t.p99_us).at(-1))}` }),
+    of('Latency', [{ name: 'p99', values: lat(t.p99_us), kind: 'b' }, { name: 'p50', values: lat(t.p50_us), kind: 'a' }], (us) => micros(Math.round(us)), { now: t.p50_us?.at(-1) ? `${micros(t.p50_us.at(-1))}, p99 ${micros(t.p99_us.at(-1))}` : '–' }),
     of('Failed runs', [{ name: 'failed runs', values: per(t.failures), kind: 'bad' }], rate, live('failures', t.failures)),
     of('Waiting on disk', [{ name: 'waiting', values: columns(t.waiting), kind: 'a' }], num, { now: num(state.status.store.records) }),
     of('Memory (RSS)', [{ name: 'memory', values: columns(t.rss_bytes), kind: 'a' }], bytes, { now: bytes(state.status.rss_bytes), round: niceBytes }),
@@ -54,7 +54,7 @@ function health() {
   const checks = state.health?.checks ?? [];
   const off = Math.abs(clock.skew) > 60000;
   return panel('Health', null,
-    checks.length ? h('ul', { class: 'checks' }, checks.map((c) => h('li', { key: c.name }, mark(c.ok ? 'ok' : state.health.ready ? 'warn' : 'bad'), h('strong', null, c.name), h('span', null, c.text)))) : h('p', { class: 'muted' }, state.status.store.error ? 'Commits fail.' : 'The store commits. More with: skerry doctor'),
+    checks.length ? h('ul', { class: 'checks' }, checks.map((c) => h('li', { key: c.name }, mark(c.ok ? 'ok' : c.stops ? 'bad' : 'warn'), h('strong', null, c.name), h('span', null, c.text)))) : h('p', { class: 'muted' }, state.status.store.error ? 'Commits fail.' : 'The store commits. More with: skerry doctor'),
     off && h('p', { class: 'warn' }, mark('warn'), ` The clock of the device shows ${hms(now())}, ${span(clock.skew)} ${clock.skew > 0 ? 'ahead of' : 'behind'} this computer's.`));
 }
 

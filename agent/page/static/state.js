@@ -9,6 +9,7 @@ export const state = {
   rates: new Map(), // a second, by name of a figure: events, runs, failures, fn:…
   away: null, // {since, why, next} while nobody answers
   noWrite: false, // only looking is allowed
+  charts: false, // the page that is seen has some
   login: null, // {why}: somebody has to log in
 };
 
@@ -33,8 +34,8 @@ on.date = (date, asked, heard) => {
   clock.known = true;
 };
 on.write = (said) => { state.noWrite = said === 'off'; };
-on.login = (why) => {
-  if (!state.login) state.login = { why };
+on.login = () => {
+  state.login ??= { why: state.status ? 'Your login has ended.' : '' };
   changed();
 };
 
@@ -62,9 +63,9 @@ const timers = {};
 let pause = 1000;
 
 // ask gets one of what is asked for again and again.
-async function ask(what) {
+export async function ask(what) {
   clearTimeout(timers[what]);
-  if (document.hidden || state.login) return;
+  if (document.hidden || state.login || what === 'history' && !state.charts) return;
   let next = each[what];
   try {
     const got = await get(`v1/${what}`);

@@ -8,11 +8,12 @@ import { act, complain, confirm, payload } from './ui.js';
 let given = null; // an event that somebody came with
 let kept = {}; // what was typed last
 
-// tryWith goes to the page with an event {subject, datacontenttype, data or data_base64}.
-export function tryWith(e) {
+// tryWith goes to the page with an event {subject, datacontenttype, data or data_base64},
+// and a function if that is known.
+export function tryWith(e, fn) {
   const raw = e.data_base64 !== undefined ? toBytes(e.data_base64) : null;
   const words = raw ? textOf(raw) : typeof e.data === 'string' && e.datacontenttype && !e.datacontenttype.includes('json') ? e.data : e.data === undefined ? '' : JSON.stringify(e.data, null, 2);
-  given = { topic: e.subject ?? '', type: e.datacontenttype ?? '', text: words ?? e.data_base64, base64: words === null };
+  given = { topic: e.subject ?? '', type: e.datacontenttype ?? '', text: words ?? e.data_base64, base64: words === null, ...(fn && { function: fn }) };
   location.hash = '#/try';
 }
 
@@ -70,35 +71,34 @@ export function tryOut(_, query) {
   };
 }
 
-const outcomes = { committed: 'ok', rejected: 'warn', retry: 'warn', failed: 'bad', stopped: 'bad' };
+const outcomes = { committed: 'ok', rejected: 'warn', retry: 'warn', failed: 'bad', stopped: 'bad', dead: 'bad', waiting: 'warn' };
 
 function shown({ commit, error, report }) {
   if (error) return h('p', null, badge('bad', 'It was not tried'), ' ', error);
-  const r = Array.isArray(report) ? report.at(-1) : report;
-  if (commit && !r.outcome) return offered(r);
+  if (!commit) return [h('p', { class: 'muted' }, 'A dry run: nothing was kept or sent.'), outcome(report)];
+  const list = report.triggers ?? [];
+  return [
+    h('p', null, badge(list.length ? 'ok' : 'warn', list.length ? `${count(list.length, 'trigger')} took it` : 'No trigger took it'), ' ', h('span', { class: 'muted' }, list.length ? `as event ${report.event ?? ''}` : 'Nothing was done. Triggers take topics that they name; see the app.')),
+    list.map((t) => h('section', null, h('h3', null, `${t.trigger}, of ${t.function}`), outcome(t))),
+  ];
+}
+
+// outcome is one report as skerry invoke prints it.
+function outcome(r) {
   const u = r.usage ?? {};
   const part = (title, list, each) => list?.length > 0 && h('section', null, h('h3', null, title), list.map(each));
+  const sent = (p) => h('div', { class: 'effect' }, h('code', null, p.to), payload(p));
   return [
-    h('p', null, badge(outcomes[r.outcome] ?? 'warn', r.outcome), r.fault && ` ${r.fault}`, r.cause && ` ${r.cause}`, !commit && h('span', { class: 'muted' }, ' dry run: nothing was kept or sent')),
-    facts([['Time', micros(Math.round((u.run_ns ?? 0) / 1000))], ['Fuel', num(u.fuel)], ['Memory', bytes(u.memory)], ['Host calls', num(u.calls)], ['Denied', u.denied ? num(u.denied) : null]]),
+    h('p', null, badge(outcomes[r.outcome] ?? 'note', r.outcome), r.fault && ` ${r.fault}`, r.cause && ` ${r.cause}`, r.error && ` ${r.error}`),
+    facts([['Time', u.run_ns && micros(Math.round(u.run_ns / 1000))], ['Fuel', u.fuel && num(u.fuel)], ['Memory', u.memory && bytes(u.memory)], ['Host calls', u.calls && num(u.calls)], ['Tries', r.attempts > 1 && num(r.attempts)]]),
     r.result && h('section', null, h('h3', null, 'Result'), payload(r.result)),
     part('Publishes', r.publishes, (p) => h('div', { class: 'effect' }, h('code', null, p.topic), h('span', { class: 'muted' }, ` QoS ${p.qos}${p.retain ? ', retained' : ''}`), payload(p))),
-    part('Follow-ups', r.followups, (p) => h('div', { class: 'effect' }, h('code', null, p.to), payload(p))),
-    part('Events for functions', r.emits, (p) => h('div', { class: 'effect' }, h('code', null, p.to), payload(p))),
+    part('Follow-ups', r.followups, sent),
+    part('Events for functions', r.emits, sent),
     part('State', r.writes, (w) => h('div', { class: 'effect' }, h('code', null, w.key), h('span', { class: 'muted' }, w.deleted ? ' deleted' : w.ttl_s ? ` for ${count(w.ttl_s, 'second')}` : ''), !w.deleted && payload(w))),
     part('Log', [...(r.start_log ?? []), ...(r.log ?? [])], (l) => h('p', { class: 'line' }, h('span', { class: 'level' }, l.level), ' ', l.text)),
     part('Refused for want of a permission', u.refused, (x) => h('p', null, mark('warn'), ' ', h('code', null, x))),
     part('Notes', r.notes, (x) => h('p', { class: 'muted' }, x)),
     r.outcome === 'committed' && !['publishes', 'followups', 'emits', 'writes', 'result'].some((k) => [r[k]].flat().filter(Boolean).length) && h('p', { class: 'muted' }, 'It decided to do nothing.'),
-  ];
-}
-
-// offered shows what became of an event that was offered for real.
-function offered(r) {
-  const list = r.triggers ?? [];
-  return [
-    h('p', null, badge(list.length ? 'ok' : 'warn', list.length ? `${count(list.length, 'trigger')} took it` : 'No trigger took it')),
-    list.map((t) => h('div', { class: 'effect' }, h('code', null, t.trigger ?? t.function), ' ', t.outcome && badge(t.error ? 'bad' : outcomes[t.outcome] ?? 'ok', t.outcome), t.error && ` ${t.error}`, t.report && shown({ commit: true, report: t.report }))),
-    h('details', null, h('summary', null, 'The whole answer'), h('pre', { tabindex: 0 }, JSON.stringify(r, null, 2))),
   ];
 }

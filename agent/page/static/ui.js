@@ -78,7 +78,7 @@ export function payload(p, size) {
   }, { class: 'plain' });
   const tabs = h('div', { class: 'forms' }, forms.map(([name], i) => button(name, () => pick(i), { class: 'plain', 'aria-pressed': String(i === 0) })), copy,
     h('span', { class: 'muted' }, count(size ?? raw.length, 'byte')));
-  return h('div', { class: 'payload' }, tabs, out);
+  return h('div', { class: 'payload', key: JSON.stringify(p).slice(0, 4000), keep: true }, tabs, out);
 }
 
 // words is data as it can be edited, null if it is no text.
