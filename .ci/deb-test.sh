@@ -27,22 +27,24 @@ stop() {
 		wait "$nspawn" || true
 	fi
 	rm -rf "$work"
+	# Its control groups: of that name, wherever they are mounted here.
+	[[ -z $nspawn ]] || find /sys/fs/cgroup -depth -type d -path "*/skerry-deb-test.$nspawn*" -exec rmdir {} + 2>/dev/null || true
 }
 trap stop EXIT
 
 # inside runs a command in the container.
 inside() { nsenter -t "$leader" -m -u -i -n -p -C -r -w -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
-# until_true tries a command for 30 s.
+# until_true tries a command for a minute.
 until_true() { # what, command…
 	local what=$1 try
 	shift
-	for ((try = 0; try < 150; try++)); do
+	for ((try = 0; try < 300; try++)); do
 		if "$@" >"$work/try" 2>&1; then return 0; fi
 		sleep 0.2
 	done
 	cat "$work/try" >&2
 	inside journalctl -u skerry -n 30 --no-pager >&2 || true
-	fail "$what: not within 30 s"
+	fail "$what: not within a minute"
 }
 property() { inside systemctl show skerry --property "$1" --value; }
 expect() { # what, got, wanted

@@ -48,7 +48,6 @@ func unpacked(t *testing.T, packed io.Reader) map[string]string {
 // bundleOf writes the bundle of a configuration and unpacks it; said is what was printed.
 func bundleOf(t *testing.T, config string, more ...string) (files map[string]string, said string) {
 	t.Helper()
-	t.Setenv(asSkerry, "1")
 	file := filepath.Join(t.TempDir(), "b.tar.gz")
 	out, err := exec.Command(os.Args[0], append([]string{"support-bundle", "-c", config, "-o", file}, more...)...).CombinedOutput()
 	if err != nil {

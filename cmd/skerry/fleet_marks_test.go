@@ -91,7 +91,6 @@ type fleetRig struct {
 // newFleetRig publishes some of the versions, with padding, and assigns the 1st.
 func newFleetRig(t *testing.T, gateway string, padding int, versions ...int) *fleetRig {
 	t.Helper()
-	noRaceSleep(t)
 	f := &fleetRig{
 		registry: testbed.StartRegistry(t, testbed.RegistryOptions{}), broker: testbed.StartMosquitto(t, testbed.MosquittoOptions{}),
 		plant: testbed.StartPlant(t), versions: map[string]string{},
@@ -112,9 +111,6 @@ registry: {ref: 'oci://%s/acme/fleet:latest', root_file: root.json, poll: 1s}
 	f.assign(1)
 	return f
 }
-
-// noRaceSleep: with the race detector each process would take a second to end.
-func noRaceSleep(t *testing.T) { t.Setenv("GORACE", "atexit_sleep_ms=0") }
 
 func (f *fleetRig) publishMarked(v, padding int) {
 	f.t.Helper()

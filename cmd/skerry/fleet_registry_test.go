@@ -44,7 +44,6 @@ func newGuarded(t *testing.T, opts testbed.RegistryOptions, ca string) *guarded 
 	registry := testbed.StartRegistry(t, opts)
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	g := &guarded{rig: newRig(t, ""), ca: ca, users: opts.Htpasswd != "" || opts.Tokens != nil}
-	noRaceSleep(t)
 	t.Setenv("XDG_CONFIG_HOME", g.path("home"))
 	t.Setenv("DOCKER_CONFIG", g.path("docker"))
 	g.link = testbed.StartProxy(t, registry.Addr())

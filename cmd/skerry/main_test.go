@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,6 +16,7 @@ import (
 const asSkerry = "TEST_AS_SKERRY"
 
 func TestMain(m *testing.M) {
+	endAtOnce()
 	compiling := len(os.Args) > 1 && os.Args[1] == compiler()[1] // by an agent that is this binary
 	if os.Getenv(asSkerry) != "" || compiling {
 		go tellGoroutines()
@@ -23,7 +25,19 @@ func TestMain(m *testing.M) {
 	if os.Getenv(pageEnv) == "" {
 		os.Setenv(pageEnv, pageOff) // agents of tests do not meet at the page's port
 	}
+	os.Setenv(asSkerry, "1") // whoever is started from here on
 	testscript.Main(m, map[string]func(){"skerry": func() { os.Exit(run()) }})
+}
+
+// endAtOnce begins the process anew, once, with the race detector told not to wait
+// for a second before it ends: hundreds of agents, commands and compilers that tests
+// start are this binary, some of them with no environment to inherit.
+func endAtOnce() {
+	if !raceDetector || os.Getenv("GORACE") != "" {
+		return
+	}
+	err := syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), "GORACE=atexit_sleep_ms=0"))
+	panic(err) // Exec returns for no other reason
 }
 
 // TestScripts runs users' sessions: testdata/script/*.txtar.
@@ -41,7 +55,6 @@ func TestScripts(t *testing.T) {
 }
 
 func TestExitCodesTellWhoseTurnItIs(t *testing.T) {
-	t.Setenv(asSkerry, "1")
 	dir := t.TempDir()
 	for _, tt := range []struct {
 		args string

@@ -42,6 +42,12 @@ code, and all examples.`,
 	}
 	cmd.Flags().StringVarP(&template, "template", "t", "", "what it begins with: a language, rules, or an example")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	register(cmd, "template", func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+		for _, t := range author.Templates() {
+			names = append(names, t.Name+"\t"+t.About)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
 

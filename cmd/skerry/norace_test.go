@@ -2,4 +2,6 @@
 
 package main
 
+const raceDetector = false
+
 const memoryBound = 128 << 20 // resident bytes of the gateway, under whatever load

@@ -142,7 +142,6 @@ log: {level: debug}
 // skerryCommand is a command that can be run again and again.
 func skerryCommand(t *testing.T, args ...string) func() (string, error) {
 	t.Helper()
-	t.Setenv(asSkerry, "1")
 	return func() (string, error) {
 		out, err := exec.Command(os.Args[0], args...).CombinedOutput()
 		return string(out), err

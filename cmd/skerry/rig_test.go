@@ -36,7 +36,6 @@ type rig struct {
 // and its root of keys is in DIR/root.json.
 func newRig(t *testing.T, sections string) *rig {
 	t.Helper()
-	t.Setenv(asSkerry, "1")
 	dir := t.TempDir()
 	r := &rig{t: t, dir: dir, socket: filepath.Join(dir, "s")}
 	if !strings.Contains(sections, "registry:") {

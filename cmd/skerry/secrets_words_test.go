@@ -78,7 +78,6 @@ func TestConfigErrorsHoldNoSecret(t *testing.T) {
 
 // TestCommandsHoldNoSecret gives commands addresses that hold a password.
 func TestCommandsHoldNoSecret(t *testing.T) {
-	t.Setenv(asSkerry, "1")
 	addr := closedPort(t)
 	for _, args := range []string{
 		"events --broker mqtt://gw7:$S@" + addr + " -n 1 --for 1s",

@@ -137,7 +137,6 @@ func statusOnly(t *testing.T, status *atomic.Pointer[agent.Status]) string {
 
 // TestTopLeavesTheTerminalAsItWas has it end by a key and by signals.
 func TestTopLeavesTheTerminalAsItWas(t *testing.T) {
-	t.Setenv(asSkerry, "1")
 	var status atomic.Pointer[agent.Status]
 	status.Store(&agent.Status{Device: "gw7", Started: time.Now(), Functions: []agent.FunctionStatus{{Name: "a/f"}}})
 	socket := statusOnly(t, &status)

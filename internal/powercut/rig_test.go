@@ -64,7 +64,7 @@ assignments: [{app: ledger, version: 1.0.0, health: {maxErrorPercent: 100}}]
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, binary, "publish", app, fleet, "--keys", keys, "--yes")
+	run(t, binary, "publish", app, fleet, "--keys", keys, "--yes", "--no-build")
 	root, err := os.ReadFile(filepath.Join(keys, "root.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -80,7 +80,7 @@ function small(f) {
     of('Runs', per(t.runs), rate, { now: rate(state.rates.get('fn:' + f.name)) }),
     of('Failed runs', per(t.failures), rate, { now: rate(state.rates.get('fail:' + f.name)), kind: 'bad' }),
     of('Waiting', t.waiting, num, { now: num(f.queued + f.inbox) }),
-    of('Memory of an instance', (t.memory_kib ?? []).map((n) => n * 1024), bytes, { now: bytes(f.memory_bytes), round: niceBytes }),
+    of('Memory', (t.memory_kib ?? []).map((n) => n * 1024), bytes, { now: bytes(f.memory_bytes), round: niceBytes }),
   ];
 }
 
@@ -104,8 +104,8 @@ function errors(f, lines) {
     f.stateless && h('p', null, mark('bad'), ` It does not run yet: ${f.stateless}`),
     f.breaker && h('p', null, mark('bad'), ` Stopped after ${count(f.breaker.failures, 'failure')} in a row: ${f.breaker.cause}. Its events wait on disk. One tries `, when(f.breaker.retry_at), '.'),
     f.last_error && h('p', null, h('span', { class: 'muted' }, 'Last: '), h('code', null, f.last_error)),
-    h('ul', null, lines.filter((l) => l.attrs?.err && l.attrs.err !== f.last_error).slice(-3).reverse().map((l) => h('li', { key: l.n }, at(l.time), ' ', h('code', null, l.attrs.err)))),
-    facts([...faults.map(([kind, n]) => [kind, num(n)]), ['Keys held back', f.retrying ? num(f.retrying) : null], ['Times stopped', f.opened ? num(f.opened) : null]]));
+    h('ul', null, lines.filter((l, i) => l.attrs?.err && l.attrs.err !== f.last_error && lines.findLastIndex((m) => m.attrs?.err === l.attrs.err) === i).slice(-3).reverse().map((l) => h('li', { key: l.n }, at(l.time), ' ', h('code', null, l.attrs.err)))),
+    facts([...faults.map(([kind, n]) => [`Of kind ${kind}`, num(n)]), ['Keys held back', f.retrying ? num(f.retrying) : null], ['Times stopped', f.opened ? num(f.opened) : null]]));
 }
 
 function denied(f) {
