@@ -65,6 +65,7 @@ func bundleOf(t *testing.T, config string, more ...string) (files map[string]str
 }
 
 func TestSupportBundleWithoutAnAgent(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "brokers: [{name: plant, url: 'tcp://127.0.0.1:1', username: gw7, password: "+canary+"broker}]")
 	files, said := bundleOf(t, r.path("skerry.yaml"))
 	var list bundle
@@ -104,6 +105,7 @@ func TestSupportBundleWithoutAnAgent(t *testing.T) {
 }
 
 func TestSupportBundleOfARunningAgent(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "")
 	r.publishScript("a", "1.0.0", "export default () => 1")
 	r.start()
@@ -191,7 +193,7 @@ func TestBundlesHideSecrets(t *testing.T) {
 func TestBundlesAreBounded(t *testing.T) {
 	b := &bundle{Made: time.Now(), redact: newRedactor(nil, "", "")}
 	for i := range 12 {
-		b.add(fmt.Sprint("part", i), "", bytes.Repeat([]byte("a line of some length\n"), 1<<16))
+		b.add(fmt.Sprint("part", i), "", bytes.Repeat([]byte("a line of some length"+strings.Repeat(" ", 1000)+"\n"), 1<<11))
 	}
 	if len(b.LeftOut) == 0 {
 		t.Error("nothing is left out")

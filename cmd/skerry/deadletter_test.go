@@ -42,6 +42,7 @@ triggers:
 // TestDeadLettersAreShownMendedAndRedriven is a user's session with the box of
 // a running agent, and then with that of a stopped one.
 func TestDeadLettersAreShownMendedAndRedriven(t *testing.T) {
+	t.Parallel()
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	cloud := newCentral(t)
 	r := newRig(t, fmt.Sprintf(`
@@ -112,6 +113,7 @@ func listed(t *testing.T, out string) []string {
 }
 
 func TestDeadLetterMistakesAreTold(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "broker: {listen: '127.0.0.1:0'}")
 	for _, tt := range []struct{ line, want string }{
 		{"drop", "which letters?"},

@@ -196,7 +196,7 @@ func (s *stagedDev) swap(ctx context.Context, b *devBuild) {
 	}
 	s.modules.add(b.modules)
 	if err := s.play.stage.agent.Apply(ctx, b.deployment); err != nil {
-		s.say("the app does not start: %s; the version before runs on", firstFault(err))
+		s.say("%v; the version before runs on", notStarted(err))
 		return
 	}
 	s.show.follow(&b.deployment)

@@ -128,7 +128,7 @@ func TestDevPutsWhatIsSavedInPlace(t *testing.T) {
 	r.says("nonsense: unknown key", "; the version before runs on")
 	r.save("f.wasm", "\x00asm\x07\x00\x00\x00")
 	r.save("app.yaml", devApp+"  - {name: f, function: f, mqtt: {topic: f}}\nfunctions: {f: {module: {path: f.wasm}}}\n")
-	r.says("f.wasm", "; the version before runs on")
+	r.says("the app does not start: things/f: WebAssembly binary version 07 ", "; the version before runs on")
 	r.typeIn(`things/a {"t":3}`)
 	r.says("publish   counts/a  two 3\n")
 }

@@ -12,6 +12,7 @@ import (
 // What waits for a broker goes as soon as the broker is there again, and not
 // when the pause after the last failure is over.
 func TestPublishesGoWithTheConnection(t *testing.T) {
+	t.Parallel()
 	broker, addr := testbed.StartMosquitto(t, testbed.MosquittoOptions{}), testbed.Addr(testbed.FreePort(t))
 	r := newRig(t, fmt.Sprintf("brokers: [{name: plant, url: '%s'}]\nhttp_in: {listen: '%s'}\n", broker.URL, addr))
 	r.write("app.yaml", `

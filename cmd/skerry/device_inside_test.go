@@ -65,6 +65,7 @@ triggers:
 // TestLifeOfAnAgent tells rules when it started, when a broker went and came, and
 // that it was given something else to run.
 func TestLifeOfAnAgent(t *testing.T) {
+	t.Parallel()
 	broker, other := testbed.StartMosquitto(t, testbed.MosquittoOptions{}), testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	r := newRig(t, fmt.Sprintf("brokers: [{name: plant, url: '%s'}, {name: cellar, url: '%s'}]\n", broker.URL, other.URL))
 	h := hear(t, broker.URL, "told/#")
@@ -99,6 +100,7 @@ func TestLifeOfAnAgent(t *testing.T) {
 // TestNoTickIsMissed kills an agent while a schedule ticks that makes up for what
 // it missed: each tick comes, and runs once. (What it published may come twice.)
 func TestNoTickIsMissed(t *testing.T) {
+	t.Parallel()
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	r := newRig(t, fmt.Sprintf("brokers: [{name: plant, url: '%s'}]\nclock: {wait: 1ms}\n", broker.URL))
 	h := hear(t, broker.URL, "tick")

@@ -150,6 +150,7 @@ func (r *rig) target() agent.TargetStatus {
 // The link is cut and the broker started anew in mid-flow: everything arrives,
 // in order, what comes twice is the same, and nobody but the target connects.
 func TestMQTTTargetLosesNothing(t *testing.T) {
+	t.Parallel()
 	cloud := newMQTTCloud(t, testbed.MosquittoOptions{})
 	proxy, behind := testbed.InFront(t, cloud.URL)
 	r, plant := newMQTTRig(t, fmt.Sprintf("url: '%s', retain: true, batch: 8", behind))
@@ -192,6 +193,7 @@ func TestMQTTTargetLosesNothing(t *testing.T) {
 // A connection that has become half open is given up when the broker is silent,
 // long before its pings would tell.
 func TestMQTTTargetHalfOpen(t *testing.T) {
+	t.Parallel()
 	cloud := newMQTTCloud(t, testbed.MosquittoOptions{})
 	proxy, behind := testbed.InFront(t, cloud.URL)
 	r, plant := newMQTTRig(t, fmt.Sprintf("url: '%s', timeout: 1s", behind))
@@ -225,6 +227,7 @@ func checkOrder(t *testing.T, data []string) {
 // A password that the broker does not take holds the target; it goes on by
 // itself with the right one.
 func TestMQTTTargetRefused(t *testing.T) {
+	t.Parallel()
 	cloud := newMQTTCloud(t, testbed.MosquittoOptions{})
 	r, plant := newMQTTRig(t, fmt.Sprintf("url: '%s'", cloud.URL))
 	r.write("password", "wrong\n")
@@ -245,6 +248,7 @@ func TestMQTTTargetRefused(t *testing.T) {
 // MQTT 3.1.1 has no way to say that a client may not publish to a topic: the
 // broker acknowledges and drops. docs/targets.md tells.
 func TestMQTTTargetWithoutTheRight(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	acl := filepath.Join(dir, "acl")
 	(&rig{t: t, dir: dir}).write("acl", "user ops\ntopic readwrite #\nuser gw\ntopic write allowed/#\n")
@@ -262,6 +266,7 @@ func TestMQTTTargetWithoutTheRight(t *testing.T) {
 // What is too large for the broker becomes a dead letter in the end, and what
 // is behind it goes on.
 func TestMQTTTargetTooLarge(t *testing.T) {
+	t.Parallel()
 	cloud := newMQTTCloud(t, testbed.MosquittoOptions{Config: "max_packet_size 60000\n"})
 	r, plant := newMQTTRig(t, fmt.Sprintf("url: '%s'", cloud.URL))
 	r.start()
@@ -306,6 +311,7 @@ func TestMQTTTargetMistakes(t *testing.T) {
 // TLS with a client's certificate, and WebSockets to the embedded broker of
 // another gateway; the link counts both.
 func TestMQTTTargetSchemes(t *testing.T) {
+	t.Parallel()
 	files := testbed.NewTLSFiles(t)
 	cloud := testbed.StartMosquitto(t, testbed.MosquittoOptions{TLS: files})
 	web := "ws://" + testbed.Addr(testbed.FreePort(t))

@@ -40,6 +40,7 @@ func (r *rig) runs(apps ...string) {
 
 // One function that does not start must not hold up a fleet.
 func TestFunctionThatDoesNotStartHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
 	const good, broken, endless = "export default () => 1", "export default () => (", "for (;;);\nexport default () => 1"
 	r := newRig(t, "")
 	r.publishScript("a", "1.0.0", broken)

@@ -40,6 +40,7 @@ func sign(t *testing.T, file string, request *x509.CertificateRequest) {
 // A gateway that has a claim and no configuration of its own enrols when it starts, and
 // reports to its fleet with the credentials that the claim has.
 func TestADeviceEnrolsWhenItStarts(t *testing.T) {
+	t.Parallel()
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{
 		Users: map[string]string{"gw9": canary + "claim", "ops": "ops", "ci": "ci"}, Config: "acl_file " + documentedRights(t, "west") + "\n",
 	})

@@ -116,6 +116,7 @@ func entriesIn(file string) (n int64) {
 // broker, plays it at 100 times the speed to a fresh gateway, and to the functions
 // alone: each time they do the same, byte for byte.
 func TestALivePlantIsPlayedBackTheSame(t *testing.T) {
+	t.Parallel()
 	live, broker, fromLive := demoGateway(t, "live")
 	file := live.path("plant.jsonl.gz")
 	ctx, stop := context.WithCancel(context.Background())

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/recording"
@@ -68,13 +71,22 @@ func (s *stage) run(ctx context.Context, d agent.Deployment, do func(context.Con
 		}
 	}
 	if err := s.agent.Apply(ctx, d); err != nil {
-		var refused *agent.LoadError
-		if errors.As(err, &refused) {
-			return fmt.Errorf("the app does not start: %w", err)
-		}
-		return err
+		return notStarted(err)
 	}
 	return do(ctx)
+}
+
+// notStarted says in a sentence why an app does not start.
+func notStarted(err error) error {
+	var refused *agent.LoadError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(refused.Causes)) {
+		texts = append(texts, name+": "+loadText(refused.Causes[name], name))
+	}
+	return errors.New("the app does not start: " + strings.Join(texts, "; "))
 }
 
 // broken says that the agent has ended although nobody stopped it.

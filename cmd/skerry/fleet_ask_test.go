@@ -43,6 +43,7 @@ func TestProgressBarIsOneLine(t *testing.T) {
 // What comes to light while it is published is told as well: a signature that ends
 // soon, and cannot be renewed with the keys that are here.
 func TestPublishingTellsWhatEndsSoon(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "")
 	access := r.fleet("oci-layout:" + r.path("registry"))
 	access.Now = func() time.Time { return time.Now().AddDate(0, 0, -300) }

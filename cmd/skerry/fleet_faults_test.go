@@ -66,6 +66,7 @@ func (f *fleetRig) well(v int) {
 // TestFleetUpdateOnAFullDisk fills the disk while an update comes: what ran runs on,
 // and once there is room the update comes, without help.
 func TestFleetUpdateOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	f := newFleetRig(t, "limits: {disk: 48MiB}", padding, 1, 3)
 	data := (&uplinkRig{rig: f.rig}).onSmallDisk("64m")
 	f.well(1)
@@ -89,6 +90,7 @@ func (f *fleetRig) blob(digest string) string {
 // TestFleetUpdateFromASickRegistry: a module that is damaged on the registry's disk
 // and mended, and a registry that is started again in mid-download.
 func TestFleetUpdateFromASickRegistry(t *testing.T) {
+	t.Parallel()
 	f := newFleetRig(t, "", padding, 1, 3)
 	f.start()
 	f.well(1)
@@ -110,6 +112,7 @@ func TestFleetUpdateFromASickRegistry(t *testing.T) {
 // TestFleetWithDamagedPins starts with files of what was accepted and of what runs that
 // are empty, cut off or garbled, and then with such values in all their copies.
 func TestFleetWithDamagedPins(t *testing.T) {
+	t.Parallel()
 	f := newFleetRig(t, "", 100_000, 1, 2)
 	f.start()
 	f.well(1)

@@ -22,6 +22,7 @@ type said struct{ V, I, N int }
 // its state in another shape, goes back by itself. The version before finds its state
 // as it was, and every event has had one outcome, in the one or the other.
 func TestBadReleaseReturnsWithItsState(t *testing.T) {
+	t.Parallel()
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	r := newRig(t, fmt.Sprintf("\nbrokers: [{name: plant, url: '%s'}]\n", broker.URL))
 	const before = `export default (e, skerry) => { const n = (skerry.state.get("n") ?? 0) + 1; skerry.state.set("n", n); return {v: 1, i: e.data.i, n}; }`

@@ -18,6 +18,7 @@ import (
 // run twice, none by an older version than one before it; and in the end the newest
 // version runs, without help. TEST_KILLS sets how often.
 func TestFleetKill9(t *testing.T) {
+	t.Parallel()
 	kills := 12
 	if n, err := strconv.Atoi(os.Getenv("TEST_KILLS")); err == nil {
 		kills = n

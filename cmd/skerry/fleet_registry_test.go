@@ -44,8 +44,6 @@ func newGuarded(t *testing.T, opts testbed.RegistryOptions, ca string) *guarded 
 	registry := testbed.StartRegistry(t, opts)
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	g := &guarded{rig: newRig(t, ""), ca: ca, users: opts.Htpasswd != "" || opts.Tokens != nil}
-	t.Setenv("XDG_CONFIG_HOME", g.path("home"))
-	t.Setenv("DOCKER_CONFIG", g.path("docker"))
 	g.link = testbed.StartProxy(t, registry.Addr())
 	g.addr = registry.Addr()
 	g.ref = "oci://" + g.addr + "/acme/fleet:latest"
@@ -89,7 +87,9 @@ func (g *guarded) try(words ...string) (out string, err error) {
 	if g.ca != "" {
 		words = append(words, "--ca-file", g.ca)
 	}
-	data, err := exec.Command(os.Args[0], words...).CombinedOutput()
+	cmd := exec.Command(os.Args[0], words...)
+	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+g.path("home"), "DOCKER_CONFIG="+g.path("docker"))
+	data, err := cmd.CombinedOutput()
 	return string(data), err
 }
 
@@ -157,12 +157,14 @@ func (g *guarded) again(old, text, runs string, told ...string) {
 // TestFleetOnGuardedRegistries goes through the life of a fleet on Debian's
 // docker-registry, with TLS from an own authority, with passwords and with tokens.
 func TestFleetOnGuardedRegistries(t *testing.T) {
+	t.Parallel()
 	files := testbed.NewTLSFiles(t)
 	passwords := filepath.Join(t.TempDir(), "htpasswd")
 	if err := os.WriteFile(passwords, []byte(htpasswd), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
 		g := newGuarded(t, testbed.RegistryOptions{CertFile: files.ServerCert, KeyFile: files.ServerKey}, files.CA)
 		g.life()
 		g.looks()
@@ -172,11 +174,13 @@ func TestFleetOnGuardedRegistries(t *testing.T) {
 		g.fails([]string{"unknown authority", "--ca-file"}, "fleet", "show")
 	})
 	t.Run("passwords", func(t *testing.T) {
+		t.Parallel()
 		g := newGuarded(t, testbed.RegistryOptions{CertFile: files.ServerCert, KeyFile: files.ServerKey, Htpasswd: passwords}, files.CA)
 		g.life()
 		g.wrongPassword()
 	})
 	t.Run("tokens", func(t *testing.T) {
+		t.Parallel()
 		tokens := testbed.StartTokenServer(t, map[string]testbed.TokenUser{
 			"gateway": {Password: "gw-secret", Actions: []string{"pull"}}, "publisher": {Password: "pub-secret", Actions: []string{"pull", "push"}},
 		})

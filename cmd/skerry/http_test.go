@@ -21,6 +21,7 @@ import (
 // machine: by a name with the network granted, by a granted address with a
 // certificate of the configuration, by a name alone, and without a grant.
 func TestFunctionsReachWhatTheyWereGranted(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	asked := map[string]int{} // by path
 	note := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

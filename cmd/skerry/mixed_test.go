@@ -194,6 +194,7 @@ sources:
 // what it missed give it events. All that was accepted has its outcome once, and
 // windows hold what they should. TEST_KILLS sets the rounds.
 func TestMixedKill9LosesNothing(t *testing.T) {
+	t.Parallel()
 	kills := 6
 	if n, err := strconv.Atoi(os.Getenv("TEST_KILLS")); err == nil {
 		kills = n

@@ -82,6 +82,7 @@ func (r *retainedAt) report(t *testing.T, topic string, ok func(fleetsync.Report
 // A device tells how it is; that it is gone is told by its will after kill -9 and by
 // itself otherwise; the report comes again when the broker has lost it.
 func TestDeviceReports(t *testing.T) {
+	t.Parallel()
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	r := newRig(t, fmt.Sprintf(`
 brokers: [{name: plant, url: 'tcp://127.0.0.1:1'}, {name: hub, url: '%s', will_topic: gone}]
@@ -113,6 +114,7 @@ targets: [{name: far, kind: http, url: 'http://%s'}]
 // The embedded broker has the report too, and hands hints on, also to a device that
 // gives its clients few rights.
 func TestDeviceReportsToItsOwnBroker(t *testing.T) {
+	t.Parallel()
 	addr := testbed.Addr(testbed.FreePort(t))
 	r := newRig(t, fmt.Sprintf(`
 broker: {listen: '%s', users: [{name: ops, password: pass, publish: ['skerry/+/hint']}]}

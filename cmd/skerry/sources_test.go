@@ -52,6 +52,7 @@ func postTo(t *testing.T, url, body, key string) (status int, answer string) {
 // TestSourcesOfADevice has a gateway hear of requests, files, lines and a command,
 // and kills it: what it took is not lost, and what came meanwhile is found.
 func TestSourcesOfADevice(t *testing.T) {
+	t.Parallel()
 	cloud, addr := newCentral(t), testbed.Addr(testbed.FreePort(t))
 	r := newRig(t, fmt.Sprintf(`
 http_in: {listen: '%s', rate: 10000}
@@ -126,6 +127,7 @@ sources:
 // without a pause while the gateway is killed again and again. Callers repeat
 // what was not answered, under the same key. Everything happens exactly once.
 func TestSourcesOfADeviceThatIsKilled(t *testing.T) {
+	t.Parallel()
 	const rounds, perRound = 8, 25
 	cloud, addr := newCentral(t), testbed.Addr(testbed.FreePort(t))
 	r := newRig(t, fmt.Sprintf(`

@@ -46,6 +46,7 @@ func TestDemoSummary(t *testing.T) {
 // TestEverythingIsAwayAtStart starts with what is cached while registry, cloud
 // and broker are gone; the function runs as soon as a broker is there.
 func TestEverythingIsAwayAtStart(t *testing.T) {
+	t.Parallel()
 	registry := testbed.StartRegistry(t, testbed.RegistryOptions{})
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	cloud := newCentral(t)
@@ -146,6 +147,7 @@ targets: [{name: alerts, kind: cloudevents, url: '%s'}, {name: central, kind: cl
 // TestDamagedModuleIsRefusedAndTheOldOneKeepsRunning publishes an update whose
 // module is damaged on the registry's disk.
 func TestDamagedModuleIsRefusedAndTheOldOneKeepsRunning(t *testing.T) {
+	t.Parallel()
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	cloud := newCentral(t)
 	r := newRig(t, fmt.Sprintf(`
@@ -259,6 +261,7 @@ func TestSIGTERMDrainsAndStopsWithin5s(t *testing.T) {
 // registry, run, an alarm goes to the broker and to the cloud, an update
 // arrives by itself.
 func TestWholeStoryOverRealParts(t *testing.T) {
+	t.Parallel()
 	registry := testbed.StartRegistry(t, testbed.RegistryOptions{})
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	cloud := newCentral(t)
@@ -310,6 +313,7 @@ registry: {ref: '%s', root_file: root.json, poll: 1s}
 
 // TestFollowupReachesLambda signs for a Lambda API that checks signatures.
 func TestFollowupReachesLambda(t *testing.T) {
+	t.Parallel()
 	moto := testbed.StartMoto(t)
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	r := newRig(t, fmt.Sprintf(`

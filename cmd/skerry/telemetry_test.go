@@ -58,6 +58,7 @@ func newTalkingRig(t *testing.T, sections string) (*rig, func(topic, text string
 // first: what goes up is what the device and the functions' manifests ask for, and
 // nothing of the target's own trouble.
 func TestTelemetryGoesUp(t *testing.T) {
+	t.Parallel()
 	var down atomic.Bool
 	down.Store(true)
 	up := &bodies{}
@@ -107,6 +108,7 @@ func TestTelemetryGoesUp(t *testing.T) {
 
 // TestLogsCommand shows what is kept and what comes, as text and as JSON.
 func TestLogsCommand(t *testing.T) {
+	t.Parallel()
 	r, publish := newTalkingRig(t, "")
 	publish("say", "first")
 	publish("quiet", "other")

@@ -175,6 +175,7 @@ func (f *farSide) check(t *testing.T, trace, span string) {
 // function: the context that came with them goes on, and each step is a span below
 // the one that caused it. An event whose sender does not trace it is not traced.
 func TestTracesFromSensorToCloud(t *testing.T) {
+	t.Parallel()
 	far := &farSide{}
 	url := far.serve(t)
 	addr, port := testbed.Addr(testbed.FreePort(t)), testbed.FreePort(t)

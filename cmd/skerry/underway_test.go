@@ -51,6 +51,7 @@ func hears(t *testing.T, asked <-chan string, want string) {
 // the inbox. It does not run a third time; other events of its function do, after a
 // while. Before, the gateway was stopped in the middle of it, which is no death.
 func TestDeathTwiceInOneEvent(t *testing.T) {
+	t.Parallel()
 	url, asked := killer(t)
 	broker := testbed.StartMosquitto(t, testbed.MosquittoOptions{})
 	r := newRig(t, fmt.Sprintf("brokers: [{name: plant, url: '%s'}]\n", broker.URL))

@@ -21,6 +21,7 @@ import (
 // system of its own, has something else fill that to the last byte while its
 // target is away, and then takes it away again.
 func TestAFullFileSystemAcknowledgesNothingItCannotKeep(t *testing.T) {
+	t.Parallel()
 	u := newUplinkRig(t, "limits: {disk: 32MiB}", "")
 	data := u.onSmallDisk("64m")
 	u.running(levelsRules)
@@ -132,6 +133,7 @@ func fill(t *testing.T, path string) {
 // three priorities: the high ones and the newest low ones arrive, and why says
 // what became of the others.
 func TestWhatIsLeastUrgentGoesFirstWhenTheDiskIsFull(t *testing.T) {
+	t.Parallel()
 	u := newUplinkRig(t, "limits: {disk: 16MiB}\nuplink: {disk: 1MiB}", "")
 	u.run()
 	c := client(t, u.broker)
@@ -168,6 +170,7 @@ func TestWhatIsLeastUrgentGoesFirstWhenTheDiskIsFull(t *testing.T) {
 // TestWhatIsHeldWaitsAtTheSource has uplink.full: hold; nothing is evicted, and
 // who would add waits until there is room.
 func TestWhatIsHeldWaitsAtTheSource(t *testing.T) {
+	t.Parallel()
 	u := newUplinkRig(t, "limits: {disk: 16MiB}\nuplink: {disk: 1MiB, full: hold}", "")
 	u.run()
 	c := client(t, u.broker)
@@ -198,6 +201,7 @@ func TestWhatIsHeldWaitsAtTheSource(t *testing.T) {
 // TestWhatIsOverTheBudgetWaitsForMore uses a day's budget up, asks why, and
 // raises it.
 func TestWhatIsOverTheBudgetWaitsForMore(t *testing.T) {
+	t.Parallel()
 	u := newUplinkRig(t, "links: [{name: lte, day: 60kB, reserve: 10kB}]\nuplink: {link: lte}", "")
 	u.door.open()
 	u.run()

@@ -14,6 +14,7 @@ import (
 // TestWhatWaitsGoesByPriority fills the backlog of a target that is away, looks
 // at it as a user does, and lets it drain.
 func TestWhatWaitsGoesByPriority(t *testing.T) {
+	t.Parallel()
 	u := newUplinkRig(t, "", "")
 	u.run()
 	c := client(t, u.broker)
@@ -51,6 +52,7 @@ func TestWhatWaitsGoesByPriority(t *testing.T) {
 
 // TestAPausedTargetStaysPausedOverRestarts pauses and resumes.
 func TestAPausedTargetStaysPausedOverRestarts(t *testing.T) {
+	t.Parallel()
 	u := newUplinkRig(t, "", "")
 	u.door.open()
 	u.run()
@@ -74,6 +76,7 @@ func TestAPausedTargetStaysPausedOverRestarts(t *testing.T) {
 
 // TestOnlyTheNewestOfAKeyGoes has newer follow-ups take the place of older ones.
 func TestOnlyTheNewestOfAKeyGoes(t *testing.T) {
+	t.Parallel()
 	u := newUplinkRig(t, "", "")
 	u.run()
 	c := client(t, u.broker)
@@ -104,6 +107,7 @@ func TestOnlyTheNewestOfAKeyGoes(t *testing.T) {
 // TestWhatWaitsIsDroppedByChoice drops by id, priority, function and age, with an
 // agent that runs, then with none, and what is for a target that is gone.
 func TestWhatWaitsIsDroppedByChoice(t *testing.T) {
+	t.Parallel()
 	u := newUplinkRig(t, "", "")
 	u.run()
 	c := client(t, u.broker)
@@ -168,6 +172,7 @@ func TestWhatWaitsIsDroppedByChoice(t *testing.T) {
 // TestARefusedRecordGoesBackToItsPriority redrives a dead letter of a target, with
 // other data.
 func TestARefusedRecordGoesBackToItsPriority(t *testing.T) {
+	t.Parallel()
 	u := newUplinkRig(t, "", "")
 	u.door.set(http.StatusUnprocessableEntity)
 	u.run()
@@ -200,6 +205,7 @@ func TestARefusedRecordGoesBackToItsPriority(t *testing.T) {
 }
 
 func TestUplinkMistakesAreTold(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, "broker: {listen: '127.0.0.1:0'}")
 	for _, tt := range []struct{ line, want string }{
 		{"drop alerts", "which records?"},

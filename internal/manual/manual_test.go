@@ -57,7 +57,9 @@ func read(t *testing.T, name string) {
 	}
 	began := time.Now()
 	for _, b := range blocks {
+		start := time.Now()
 		try(t, sh, name, b)
+		t.Logf("line %d: %.1f s", b.line, time.Since(start).Seconds())
 	}
 	t.Logf("%s: %d blocks in %.1f s", name, len(blocks), time.Since(began).Seconds())
 }
