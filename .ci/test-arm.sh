@@ -55,7 +55,7 @@ for arch; do
 	esac
 	if [[ -n $short ]]; then
 		run "$arch" agent "$emulator" -test.skip 'Many|Model|Against|Forget|Bounded|FieldIs|Fuzz|Kinds'
-		run "$arch" internal/store "$emulator" -test.run 'Codec|Commit|Reopen|Replay|Torn|Pin'
+		run "$arch" internal/store "$emulator" -test.run 'Codec|Pin'
 		run "$arch" wasm "$emulator" -test.run 'Remainders|Verdicts|Init|Fuel' -test.skip "$none|javascript"
 		continue
 	fi

@@ -211,7 +211,7 @@ func takeBack(t *testing.T, wait time.Duration) {
 		"it is not tried again: publish another version, or run skerry sync --retry overheat" || app.Wanted != "1.1.0" {
 		t.Errorf("status %+v", app)
 	}
-	if e := w.p.Deployments().Entries[0]; e.From != "1.1.0" || e.To != "1.0.0" || e.State != "quarantined" || e.Reason != app.Reason {
+	if e := w.p.Deployments().Entries[0]; e.From != "1.1.0" || e.To != "1.0.0" || e.State != "rolled back" || e.Reason != app.Reason {
 		t.Errorf("history %+v", e)
 	}
 	if err := os.Rename(w.dir+"-away", w.dir); err != nil {

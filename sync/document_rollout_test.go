@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skerry-edge/skerry/docs/schema"
 	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
@@ -43,7 +44,7 @@ func TestVariantsOfHealthAreRefused(t *testing.T) {
 		{"version: none", "version: none, health: {window: 1m}", "assignments[1].health: version: none runs nothing that could be judged: remove it"},
 	} {
 		t.Run(v.want, func(t *testing.T) {
-			_, err := fleetsync.ParseFleet("fleet.yaml", []byte(strings.Replace(goodFleet, v.from, v.to, 1)))
+			_, err := parseFleet(t, "fleet.yaml", []byte(strings.Replace(goodFleet, v.from, v.to, 1)))
 			wantErr(t, err, v.want)
 		})
 	}
@@ -63,7 +64,7 @@ func TestRequiresHealthAndPatchesAreRead(t *testing.T) {
 stateVersion: 3
 functions:`, 1)
 	text = strings.Replace(text, "{path: ./threshold.wasm}", digestModule(patchLine(1)+", "+patchLine(2)), 1)
-	app, err := fleetsync.ParseApp("app.yaml", []byte(text), strictChecks)
+	app, err := parseApp(t, "app.yaml", []byte(text), strictChecks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ functions:`, 1)
 	if fmt.Sprint(*app.Requires) != fmt.Sprint(want) || app.StateVersion != 3 || len(app.Functions["threshold"].Module.Patches) != 2 {
 		t.Errorf("%+v, %d, %+v", app.Requires, app.StateVersion, app.Functions["threshold"].Module)
 	}
-	fleet, err := fleetsync.ParseFleet("fleet.yaml", []byte(strings.NewReplacer("jitter: 30m", "keepVersions: 3",
+	fleet, err := parseFleet(t, "fleet.yaml", []byte(strings.NewReplacer("jitter: 30m", "keepVersions: 3",
 		"percent: 10", "health: {window: 5m, minInvocations: 7, maxErrorPercent: 0, maxP99: 20ms, maxTraps: 0, maxMemory: 8Mi, onFailure: keep}").Replace(goodFleet)))
 	if err != nil {
 		t.Fatal(err)
@@ -85,15 +86,15 @@ functions:`, 1)
 // Editors complete by the schemas what the documents have, and nothing else.
 func TestSchemasHaveTheKeysOfTheDocuments(t *testing.T) {
 	for file, doc := range map[string]any{"app": fleetsync.App{}, "fleet": fleetsync.Fleet{}} {
-		data, err := fleetsync.Schemas.ReadFile("schema/" + file + ".schema.json")
+		data, err := schema.Of(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var schema map[string]any
-		if err := json.Unmarshal(data, &schema); err != nil {
+		var root map[string]any
+		if err := json.Unmarshal(data, &root); err != nil {
 			t.Fatal(err)
 		}
-		sameKeys(t, file, schema, schema, reflect.TypeOf(doc))
+		sameKeys(t, file, root, root, reflect.TypeOf(doc))
 	}
 }
 

@@ -147,7 +147,7 @@ func TestAppVariantsAreRefused(t *testing.T) {
 func (v variant) isRefused(t *testing.T) {
 	t.Run(v.want, func(t *testing.T) {
 		text := strings.Replace(goodApp, v.from, v.to, 1)
-		_, err := fleetsync.ParseApp("app.yaml", []byte(text), strictChecks)
+		_, err := parseApp(t, "app.yaml", []byte(text), strictChecks)
 		wantErr(t, err, v.want)
 	})
 }
@@ -197,19 +197,19 @@ func TestFleetVariantsAreRefused(t *testing.T) {
 	} {
 		t.Run(v.want, func(t *testing.T) {
 			text := strings.Replace(goodFleet, v.from, v.to, 1)
-			_, err := fleetsync.ParseFleet("fleet.yaml", []byte(text))
+			_, err := parseFleet(t, "fleet.yaml", []byte(text))
 			wantErr(t, err, v.want)
 		})
 	}
 }
 
 func TestJSONIsReadStrictly(t *testing.T) {
-	app, err := fleetsync.ParseApp("app.yaml", []byte(goodApp), strictChecks)
+	app, err := parseApp(t, "app.yaml", []byte(goodApp), strictChecks)
 	if err != nil {
 		t.Fatal(err)
 	}
 	compact, _ := json.Marshal(app)
-	again, err := fleetsync.ParseApp("app.json", compact, strictChecks)
+	again, err := parseApp(t, "app.json", compact, strictChecks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,20 +223,11 @@ func TestJSONIsReadStrictly(t *testing.T) {
 		{`"LIMIT":"31.5"`, `"LIMIT":null`, "functions.threshold.env.LIMIT: it is empty"},
 	} {
 		text := strings.Replace(string(compact), v.from, v.to, 1)
-		_, err := fleetsync.ParseApp("app.json", []byte(text), strictChecks)
+		_, err := parseApp(t, "app.json", []byte(text), strictChecks)
 		wantErr(t, err, v.want)
 	}
-	_, err = fleetsync.ParseApp("big.yaml", make([]byte, 1<<20+1), strictChecks)
+	_, err = parseApp(t, "big.yaml", make([]byte, 1<<20+1), strictChecks)
 	wantErr(t, err, "big.yaml", "at most 1048576")
-}
-
-func TestSchemasAreJSON(t *testing.T) {
-	for _, name := range []string{"app", "fleet"} {
-		data, err := fleetsync.Schemas.ReadFile("schema/" + name + ".schema.json")
-		if err != nil || !json.Valid(data) {
-			t.Errorf("schema of %s: %v", name, err)
-		}
-	}
 }
 
 func FuzzParseApp(f *testing.F) {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
-	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
 // sendApp says how follow-ups travel wherever that can be said.
@@ -64,12 +63,12 @@ func TestWaysOfFollowupsAreBound(t *testing.T) {
 }
 
 func TestWaysReadBackAsPublished(t *testing.T) {
-	app, err := fleetsync.ParseApp("app.yaml", []byte(sendApp), realChecks)
+	app, err := parseApp(t, "app.yaml", []byte(sendApp), realChecks)
 	if err != nil {
 		t.Fatal(err)
 	}
 	published, _ := json.Marshal(app)
-	again, err := fleetsync.ParseApp("app.json", published, realChecks)
+	again, err := parseApp(t, "app.json", published, realChecks)
 	if err != nil || !reflect.DeepEqual(app, again) {
 		t.Errorf("%s\nreads back as %+v: %v", published, again, err)
 	}

@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
@@ -32,7 +30,7 @@ func TestSnippetsOfTheManifestReferenceAreTrue(t *testing.T) {
 		}
 		doc := "apiVersion: skerry/v1\nkind: App\nmetadata: {name: a, version: 1.0.0}\n" +
 			"functions: {f: {module: {path: f.wasm}}}\ntriggers:\n" + triggers
-		if _, err := fleetsync.ParseApp("manifest.md", []byte(doc), realChecks); err != nil {
+		if _, err := parseApp(t, "manifest.md", []byte(doc), realChecks); err != nil {
 			t.Errorf("%v\n%s", err, doc)
 		}
 	}

@@ -71,7 +71,7 @@ func (v variant) isRefusedIn(t *testing.T, document string) {
 		if !strings.Contains(document, v.from) {
 			t.Fatalf("the document has no %q", v.from)
 		}
-		_, err := fleetsync.ParseApp("app.yaml", []byte(strings.Replace(document, v.from, v.to, 1)), realChecks)
+		_, err := parseApp(t, "app.yaml", []byte(strings.Replace(document, v.from, v.to, 1)), realChecks)
 		if err == nil || !strings.HasPrefix(err.Error(), v.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s is told as\n%v, want\n%s", v.to, err, v.want)
 		}
@@ -79,7 +79,7 @@ func (v variant) isRefusedIn(t *testing.T, document string) {
 }
 
 func TestEveryKeyOfATriggerIsRead(t *testing.T) {
-	app, err := fleetsync.ParseApp("app.yaml", []byte(richApp), realChecks)
+	app, err := parseApp(t, "app.yaml", []byte(richApp), realChecks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestEveryKeyOfATriggerIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := fleetsync.ParseApp("app.json", published, realChecks)
+	again, err := parseApp(t, "app.json", published, realChecks)
 	if err != nil {
 		t.Fatalf("what is published does not read back: %v\n%s", err, published)
 	}
@@ -99,7 +99,7 @@ func TestEveryKeyOfATriggerIsRead(t *testing.T) {
 // A version is published once: written again, also by another release, it must be
 // the same bytes, or publish takes it for other content.
 func TestWhatIsPublishedStaysTheSame(t *testing.T) {
-	app, err := fleetsync.ParseApp("app.yaml", []byte(richApp), realChecks)
+	app, err := parseApp(t, "app.yaml", []byte(richApp), realChecks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestMistakesInRulesAndThen(t *testing.T) {
 	for _, v := range []variant{
 		{"triggers: []", "", `a.yaml:1: functions: an app has 1 to 64 functions, not 0; without any it has rules`},
 	} {
-		_, err := fleetsync.ParseApp("a.yaml", []byte("{apiVersion: skerry/v1, kind: App, metadata: {name: a, version: 1.0.0}, "+v.from+"}"), realChecks)
+		_, err := parseApp(t, "a.yaml", []byte("{apiVersion: skerry/v1, kind: App, metadata: {name: a, version: 1.0.0}, "+v.from+"}"), realChecks)
 		wantErr(t, err, v.want)
 	}
 }
@@ -294,13 +294,13 @@ func TestDataReadsBackAsPublished(t *testing.T) {
 		{`""`, `""`},
 	} {
 		text := `{apiVersion: skerry/v1, kind: App, metadata: {name: a, version: 1.0.0}, triggers: [{name: r, mqtt: {topic: a}, then: [{publish: b, data: ` + tt.data + `}]}]}`
-		app, err := fleetsync.ParseApp("a.yaml", []byte(text), fleetsync.Checks{})
+		app, err := parseApp(t, "a.yaml", []byte(text), fleetsync.Checks{})
 		if err != nil {
 			t.Errorf("%s: %v", tt.data, err)
 			continue
 		}
 		published, _ := json.Marshal(app)
-		again, err := fleetsync.ParseApp("a.json", published, fleetsync.Checks{})
+		again, err := parseApp(t, "a.json", published, fleetsync.Checks{})
 		if err != nil {
 			t.Errorf("%s: published as %s: %v", tt.data, published, err)
 			continue

@@ -191,9 +191,12 @@ func TestBundlesHideSecrets(t *testing.T) {
 }
 
 func TestBundlesAreBounded(t *testing.T) {
+	known := suspects
+	t.Cleanup(func() { suspects = known })
+	suspects = known[:1] // to look for all of them in 8 MiB takes half a minute with the race detector
 	b := &bundle{Made: time.Now(), redact: newRedactor(nil, "", "")}
 	for i := range 12 {
-		b.add(fmt.Sprint("part", i), "", bytes.Repeat([]byte("a line of some length"+strings.Repeat(" ", 1000)+"\n"), 1<<11))
+		b.add(fmt.Sprint("part", i), "", bytes.Repeat([]byte("a line of some length\n"), 1<<16))
 	}
 	if len(b.LeftOut) == 0 {
 		t.Error("nothing is left out")

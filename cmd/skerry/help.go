@@ -8,7 +8,7 @@ import (
 
 // commandGroups are who commands are for, in the order of skerry --help.
 var commandGroups = []struct{ id, title, commands string }{
-	{"author", "To write functions:", "new build test invoke dev inspect events demo"},
+	{"author", "To write functions:", "new build test invoke dev inspect schema events demo"},
 	{"fleet", "To publish them:", "publish fleet"},
 	{"device", "On a device:", "run status top page logs deployments uplink deadletter sync doctor support-bundle enroll"},
 	{"rest", "Other:", "completion man version help"},

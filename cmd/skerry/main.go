@@ -94,7 +94,7 @@ sandbox stopped it. Of events and logs: 5 they missed some.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(runCommand(), demoCommand(), newCommand(), buildCommand(), publishCommand(), fleetCommand(), syncCommand(), statusCommand(),
-		enrollCommand(), inspectCommand(), invokeCommand(), testCommand(), devCommand(), doctorCommand(), uplinkCommand(), deadletterCommand(), eventsCommand(), logsCommand(), deploymentsCommand(), pageCommand(), topCommand(), supportBundleCommand(), completionCommand(), manCommand(), versionCommand(), compileCommand())
+		enrollCommand(), inspectCommand(), invokeCommand(), testCommand(), devCommand(), doctorCommand(), uplinkCommand(), deadletterCommand(), eventsCommand(), logsCommand(), deploymentsCommand(), pageCommand(), topCommand(), supportBundleCommand(), completionCommand(), manCommand(), schemaCommand(), versionCommand(), compileCommand())
 	root.SuggestionsMinimumDistance = 2
 	completeNames(root)
 	groupCommands(root)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,9 @@ const asSkerry = "TEST_AS_SKERRY"
 
 func TestMain(m *testing.M) {
 	endAtOnce()
+	if program := os.Getenv(compilerEnv); program != "" {
+		compilerProgram = program
+	}
 	compiling := len(os.Args) > 1 && os.Args[1] == compiler()[1] // by an agent that is this binary
 	if os.Getenv(asSkerry) != "" || compiling {
 		go tellGoroutines()
@@ -26,6 +30,13 @@ func TestMain(m *testing.M) {
 		os.Setenv(pageEnv, pageOff) // agents of tests do not meet at the page's port
 	}
 	os.Setenv(asSkerry, "1") // whoever is started from here on
+	if raceDetector {
+		if err := buildCompiler(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		compilerProgram = os.Getenv(compilerEnv) // of sandboxes
+	}
 	testscript.Main(m, map[string]func(){"skerry": func() { os.Exit(run()) }})
 }
 
@@ -49,6 +60,8 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(env *testscript.Env) error {
 		env.Setenv("EXAMPLES", examples)
 		env.Setenv(pageEnv, pageOff)
+		env.Setenv(compilerEnv, os.Getenv(compilerEnv))
+		env.Setenv("GORACE", os.Getenv("GORACE"))
 		env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config")) // where fleets' keys go
 		return nil
 	}})

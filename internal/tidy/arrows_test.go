@@ -34,7 +34,7 @@ var arrows = []arrow{
 	{from: "wasm/javascript"},
 	{from: "wasm", to: []string{"agent", "wasm/instrument", "wasm/codecache", "wasm/javascript"}},
 	{from: "sync/trust"},
-	{from: "sync", to: []string{"agent", "internal/store", "sync/trust"}, tests: []string{"internal/when", "sensors"}},
+	{from: "sync", to: []string{"agent", "internal/store", "sync/trust"}, tests: []string{"docs/schema", "internal/when", "sensors"}},
 	{from: "uplink", to: []string{"agent", "internal/store"}, tests: []string{"internal/when"}},
 	{from: "internal/store", to: []string{"agent"}},
 	{from: "internal/when", to: []string{"agent"}},
@@ -53,6 +53,8 @@ var arrows = []arrow{
 	{from: "internal/pagetest", tests: []string{"agent", "agent/admin"}},
 	{from: "internal/powercut", tests: []string{"internal/store"}},
 	{from: "internal/dist"},
+	{from: "internal/manual", tests: []string{"docs/schema", "internal/cases", "internal/when", "sync"}},
+	{from: "docs/schema"},
 	{from: "internal/tidy"},
 }
 
