@@ -23,7 +23,7 @@ bin/lean.mod: go.mod go.sum .ci/lean.sh
 	GO="$(GO)" bash .ci/lean.sh
 
 test: deps ## install what is missing, then run all tests, the store also as on a 32-bit device
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 40m ./...
+	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 40m ./...
 	GOARCH=386 CGO_ENABLED=0 $(GO) test ./internal/store/...
 
 crash: deps ## kill the agent KILLS (300) times under load and count what it lost: nothing
@@ -95,7 +95,7 @@ demo-arm: bin/lean.mod ## run the demo as on other processors, by qemu, and chec
 	bash .ci/demo-arm.sh
 
 dist: bin/lean.mod ## make bin/dist: archives, Debian packages, SBOMs and checksums of VERSION
-	$(GO) run ./internal/dist -version '$(VERSION)' -o bin/dist
+	$(GO) run ./internal/dist -version '$(VERSION)' $(if $(MAINTAINER),-maintainer '$(MAINTAINER)') -o bin/dist
 
 dist-test: ## make the release once more in another folder: the same bytes
 	bash .ci/dist-test.sh

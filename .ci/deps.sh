@@ -28,6 +28,7 @@ need_test_programs() {
 	has debugfs || missing_apt+=(e2fsprogs)
 	has moto_server || missing_pip+=('moto[server]')
 	has aws || missing_pip+=(awscli)
+	((${#missing_pip[@]} == 0)) || python3 -m pip --version >/dev/null 2>&1 || missing_apt+=(python3-pip)
 	has chromium || missing_apt+=(chromium)
 	has promtool || missing_apt+=(prometheus)
 	has mandoc || missing_apt+=(mandoc)
@@ -84,7 +85,7 @@ need_guests() {
 need_arm() {
 	local program
 	for program in aarch64 arm i386 riscv64; do
-		has qemu-$program-static || missing_apt+=(qemu-user-static)
+		has qemu-$program-static || missing_apt=(qemu-user-static)
 	done
 }
 
@@ -186,12 +187,13 @@ for specs in "${missing_peers[@]}"; do
 done
 
 if ((${#missing_pip[@]} > 0)); then
-	python3 -m pip --version >/dev/null 2>&1 || give_up "pip is missing: apt-get install python3-pip"
 	echo "deps: $pip_command"
-	# Debian's own Python refuses pip outside of a virtual environment: then
-	# take what is there for the user alone.
+	# Debian's own Python refuses pip outside of a virtual environment: then beside
+	# its packages, in /usr/local for root and in ~/.local for anybody else.
+	beside=(--break-system-packages)
+	((EUID == 0)) || beside+=(--user)
 	python3 -m pip install -q "${missing_pip[@]}" ||
-		python3 -m pip install -q --user --break-system-packages "${missing_pip[@]}" ||
+		python3 -m pip install -q "${beside[@]}" "${missing_pip[@]}" ||
 		give_up "pip install failed"
 	has moto_server || give_up 'moto_server was installed outside of PATH: add ~/.local/bin to it'
 fi

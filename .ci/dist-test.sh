@@ -18,7 +18,7 @@ git ls-files -co --exclude-standard -z | xargs -0 -r sh -c 'for f; do [ ! -e "$f
 [[ -z ${COLD:-} ]] || export GOCACHE=$dir/cache
 cd "$dir/elsewhere"
 make -s bin/lean.mod
-TZ=Asia/Tokyo HOME=${HOME:-/} go run ./internal/dist -version "$version" -only "linux/$arch"
+TZ=Asia/Tokyo HOME=${HOME:-/} go run ./internal/dist -version "$version" -only "linux/$arch" ${MAINTAINER:+-maintainer "$MAINTAINER"}
 cd - >/dev/null
 for file in "$dir/elsewhere/bin/dist"/*; do
 	name=${file##*/}

@@ -18,7 +18,7 @@ type DeploymentEntry struct {
 	From       string    `json:"from,omitempty"`   // version that ran before; "" for none
 	To         string    `json:"to,omitempty"`     // version that runs since; From if only the state is new
 	Wanted     string    `json:"wanted,omitempty"` // what the fleet wants, if that is another
-	State      string    `json:"state"`            // as in AppStatus, or removed
+	State      string    `json:"state"`            // as in AppStatus, removed, or "rolled back": by a person
 	What       []string  `json:"what,omitempty"`   // changes of the app's document, as its publisher saw them; what it gained first
 	Reason     string    `json:"reason,omitempty"` // why State is so, for people
 }

@@ -10,8 +10,11 @@ import (
 	"github.com/skerry-edge/skerry/agent"
 )
 
-// stateRemoved is that of an app in the history which the fleet assigns here no more.
-const stateRemoved = "removed"
+// How an app may stand in the history only.
+const (
+	stateRemoved   = "removed"     // the fleet assigns it here no more
+	stateTakenBack = "rolled back" // quarantined, since a person went back from a version
+)
 
 // Deployments is what ran here when, and which apps a person may take back now.
 func (p *Puller) Deployments() agent.Deployments {
@@ -60,8 +63,17 @@ func (p *Puller) entry(app *agent.AppStatus, before stood) agent.DeploymentEntry
 	}
 	return agent.DeploymentEntry{
 		Time: p.opts.Time().UTC().Round(0), Unsure: !p.opts.Sure(), Generation: uint64(max(revision, 0)), Revision: revision,
-		App: app.Name, From: before.Version, To: app.Version, Wanted: app.Wanted, State: app.State, Reason: cut(reasonFor(app, before), maxSentence),
+		App: app.Name, From: before.Version, To: app.Version, Wanted: app.Wanted, State: p.toldState(app), Reason: cut(reasonFor(app, before), maxSentence),
 	}
+}
+
+// toldState does not say of what a person took back that it failed.
+func (p *Puller) toldState(app *agent.AppStatus) string {
+	s, _ := p.now.standing(app.Name)
+	if app.State == stateQuarantine && slices.ContainsFunc(s.Refused, func(r refusal) bool { return r.ByHand && r.Version == app.Wanted }) {
+		return stateTakenBack
+	}
+	return app.State
 }
 
 // reasonFor says why an app stands as it does, for people.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -23,40 +24,47 @@ type Events interface {
 	Tap(f func(*agent.Event)) (stop func())
 }
 
-// What waits for a reader that is slower than the events come; more than that is
-// left out and counted.
+// What waits for readers that are slower than the events come; more than that is
+// left out and counted. Who looks must not take the memory of what runs.
 const (
-	tapEvents = 4096
-	tapBytes  = 8 << 20
+	tapEvents = 4096    // for one
+	tapBytes  = 4 << 20 // for one
+	tapsBytes = 8 << 20 // for all
+	tapEach   = 256     // bytes of an event beside its data
 )
 
 // serveEvents answers GET /v1/events?topic=FILTER with a recording that goes on
 // until the client goes, or the agent ends. Where the client was too slow, a gap
 // line says how many events are missing.
 func serveEvents(mux *http.ServeMux, status func() agent.Status, events Events) {
+	var all atomic.Int64
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) {
 		filter := r.FormValue("topic")
 		if filter != "" && agent.CheckFilter(filter) != nil {
 			http.Error(w, "topic is no topic filter", http.StatusBadRequest)
 			return
 		}
-		t := newTap(filter)
+		t := newTap(filter, &all)
+		defer t.end()
 		defer events.Tap(t.take)()
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		out := http.NewResponseController(w)
 		line, err := recording.AppendHeader(nil, headerOf(status(), t.start))
+		if err == nil {
+			err = errors.Join(writeLine(w, out, line), out.Flush())
+		}
 		for err == nil {
-			if err = out.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
-				return
-			}
-			if _, err = w.Write(line); err == nil {
-				err = out.Flush()
-			}
-			if err == nil {
-				line, err = t.lines(r.Context(), line[:0])
-			}
+			err = t.pass(r.Context(), w, out)
 		}
 	})
+}
+
+func writeLine(w http.ResponseWriter, out *http.ResponseController, line []byte) error {
+	if err := out.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
+		return err
+	}
+	_, err := w.Write(line)
+	return err
 }
 
 func headerOf(s agent.Status, start time.Time) recording.Header {
@@ -73,15 +81,18 @@ type tap struct {
 	filter string
 	start  time.Time
 	wake   chan struct{}
+	all    *atomic.Int64 // bytes that wait for all readers
+	line   []byte
 
 	mu      sync.Mutex
 	waiting []recording.Entry
-	bytes   int
+	held    int   // bytes of what waits, or is written now
 	gap     int64 // events left out since the last one that waits
+	over    bool
 }
 
-func newTap(filter string) *tap {
-	return &tap{filter: filter, start: time.Now().Round(0), wake: make(chan struct{}, 1)}
+func newTap(filter string, all *atomic.Int64) *tap {
+	return &tap{filter: filter, start: time.Now().Round(0), wake: make(chan struct{}, 1), all: all}
 }
 
 // take is given each event and never waits.
@@ -91,17 +102,43 @@ func (t *tap) take(ev *agent.Event) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting) >= tapEvents || t.bytes+len(ev.Data) > tapBytes && len(t.waiting) > 0 {
+	if t.over || !t.hold(tapEach+len(ev.Data)) {
 		t.gap++
 		return
 	}
 	t.gapLine()
 	t.waiting = append(t.waiting, recording.Entry{At: time.Since(t.start), Event: kept(ev)})
-	t.bytes += len(ev.Data)
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
+}
+
+// hold takes room for n more bytes, if there is some. One event always has it where
+// nothing else waits. The lock is held.
+func (t *tap) hold(n int) bool {
+	all := int(t.all.Add(int64(n)))
+	if len(t.waiting) < tapEvents && (t.held+n <= tapBytes || t.held == 0) && (all <= tapsBytes || all == n) {
+		t.held += n
+		return true
+	}
+	t.all.Add(-int64(n))
+	return false
+}
+
+func (t *tap) free(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.held -= n
+	t.all.Add(-int64(n))
+}
+
+// end gives back what the reader did not come to read.
+func (t *tap) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all.Add(-int64(t.held))
+	t.held, t.over = 0, true
 }
 
 // kept is a copy of what may be shown of an event.
@@ -124,25 +161,33 @@ func (t *tap) gapLine() {
 	}
 }
 
-// lines waits for events and appends them to b.
-func (t *tap) lines(ctx context.Context, b []byte) ([]byte, error) {
+// pass waits for events and writes them.
+func (t *tap) pass(ctx context.Context, w http.ResponseWriter, out *http.ResponseController) error {
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	case <-t.wake:
 	}
 	t.mu.Lock()
 	t.gapLine()
 	entries := t.waiting
-	t.waiting, t.bytes = nil, 0
+	t.waiting = nil
 	t.mu.Unlock()
-	var err error
 	for i := range entries {
-		if b, err = recording.AppendEntry(b, &entries[i]); err != nil {
-			return nil, err
+		line, err := recording.AppendEntry(t.line[:0], &entries[i])
+		if err == nil {
+			err = writeLine(w, out, line)
+		}
+		if err != nil {
+			return err
+		}
+		t.line = line
+		if ev := entries[i].Event; ev != nil {
+			entries[i].Event = nil // its data may go
+			t.free(tapEach + len(ev.Data))
 		}
 	}
-	return b, nil
+	return out.Flush()
 }
 
 // Watch asks the agent behind the socket at path for the events that come, of

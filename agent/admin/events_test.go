@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -119,6 +120,34 @@ func TestASlowReaderHoldsNobodyUp(t *testing.T) {
 		t.Errorf("%d events came and %d are said to be missing, of %d", got, missed, sent+1)
 	}
 	t.Logf("%d of %d events came, %d were left out", got, sent+1, missed)
+}
+
+// TestManySlowReadersTakeLittleMemory: they share what there is for them.
+func TestManySlowReadersTakeLittleMemory(t *testing.T) {
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	var from events
+	path := filepath.Join(t.TempDir(), "s")
+	serveAll(t, path, &letters{}, &from, &outboxes{})
+	before := heap()
+	for range 12 {
+		body, err := admin.Watch(t.Context(), path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+	}
+	data := bytes.Repeat([]byte("x"), 100_000)
+	for range 200 {
+		from.come("flood", data)
+	}
+	if grown := heap() - before; grown > 24<<20 {
+		t.Errorf("they took %d MiB", grown>>20)
+	}
 }
 
 func TestAFilterThatIsNone(t *testing.T) {

@@ -99,7 +99,7 @@ func checkFunctions(s *agent.Status, f Facts) Check {
 	case !f.Applied:
 		c.OK, c.Stops, c.Text = false, true, "nothing that was deployed has started yet"
 	case len(s.Functions) == 0 && len(held) > 0:
-		c.OK, c.Stops, c.Text = false, true, "nothing that is deployed could start: "+strings.Join(held, ", ")
+		c.OK, c.Stops, c.Text = false, true, "nothing that is deployed could start: "+few(held)
 	case len(stopped)+len(waiting)+len(held) > 0:
 		c.OK, c.Text = false, joined(named("stopped since they keep failing: ", stopped), named("waiting for their state: ", waiting), named("apps that do not run: ", held))
 	case len(s.Functions) == 0:
@@ -127,7 +127,7 @@ func checkSources(s *agent.Status) Check {
 	}
 	switch {
 	case len(down) > 0:
-		c.OK, c.Stops, c.Text = false, len(down) == all, "no events come from "+strings.Join(down, ", ")
+		c.OK, c.Stops, c.Text = false, len(down) == all, "no events come from "+few(down)
 	case all > 0:
 		c.Text = fmt.Sprintf("%d of %d connected", all, all)
 	}
@@ -217,7 +217,17 @@ func named(what string, names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return what + strings.Join(names, ", ")
+	return what + few(names)
+}
+
+const manyNames = 6
+
+// few are names as a list that fits into a sentence.
+func few(names []string) string {
+	if n := len(names); n > manyNames {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:manyNames-1], ", "), n-manyNames+1)
+	}
+	return strings.Join(names, ", ")
 }
 
 // joined are the parts that there are, as one sentence.

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,12 @@ func TestHealth(t *testing.T) {
 			s.Sync.Apps = append(s.Sync.Apps, agent.AppStatus{Name: "rollup"})
 		}, true, "functions", "apps that do not run: rollup"},
 		{"a function is stopped", func(s *agent.Status, _ *admin.Facts) { s.Functions[0].Breaker = &agent.BreakerStatus{} }, true, "functions", "stopped since they keep failing: overheat/alarm"},
+		{"many are stopped", func(s *agent.Status, _ *admin.Facts) {
+			s.Functions = nil
+			for i := range 40 {
+				s.Functions = append(s.Functions, agent.FunctionStatus{Name: fmt.Sprintf("hall/f%d", i), Breaker: &agent.BreakerStatus{}})
+			}
+		}, true, "functions", "stopped since they keep failing: hall/f0, hall/f1, hall/f2, hall/f3, hall/f4 and 35 more"},
 		{"there is nothing to run", func(s *agent.Status, _ *admin.Facts) { s.Functions, s.Sync.Apps = nil, nil }, true, "", ""},
 		{"a broker is away", func(s *agent.Status, _ *admin.Facts) { s.Sources[2].Connected, s.Sources[2].Note = false, "refused" }, true, "sources", "no events come from plant (refused)"},
 		{"nothing comes from anywhere", func(s *agent.Status, _ *admin.Facts) {

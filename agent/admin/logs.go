@@ -49,7 +49,9 @@ func WithLogs(h http.Handler, logs Logs) http.Handler {
 func logFilter(r *http.Request) (f logbook.Filter, err error) {
 	f.Function = r.FormValue("function")
 	if text := r.FormValue("level"); text != "" {
-		err = f.Level.UnmarshalText([]byte(text))
+		if f.Level.UnmarshalText([]byte(text)) != nil {
+			err = fmt.Errorf("level is debug, info, warn or error, not %.20q", text)
+		}
 	}
 	if text := r.FormValue("since"); text != "" && err == nil {
 		f.Since, err = time.Parse(time.RFC3339Nano, text)

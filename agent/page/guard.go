@@ -38,6 +38,7 @@ type Guard struct {
 	tickets  []ticket
 	sessions map[digest]*session
 	programs *session // of those who show the token with each request
+	last     digest   // of the token, when it was read last
 	pauses   pauses
 }
 

@@ -51,7 +51,7 @@ func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (cookie *http.Cook
 		g.end(id)
 	}
 	g.log.Info("somebody logged in to the page", "by", by, "from", r.RemoteAddr)
-	cookie, key = g.open(r)
+	cookie, key = g.open(r, by == "token")
 	return cookie, key, nil
 }
 
@@ -71,11 +71,11 @@ func (g *Guard) logout(w http.ResponseWriter, r *http.Request) {
 // checkToken compares what was shown with the token of the configuration, and has
 // who guesses wait. g.mu is held, so that guesses come one after the other.
 func (g *Guard) checkToken(r *http.Request, shown string) *refusal {
-	now, from := time.Now(), client(r)
+	now, from := time.Now(), client(r.RemoteAddr)
 	if wait := g.pauses.left(from, now); wait > 0 {
 		return &refusal{status: http.StatusTooManyRequests, text: fmt.Sprintf("too many wrong tokens came from there: wait %s, or get a link with skerry page on the device", wait.Round(time.Second)), after: wait}
 	}
-	token, err := g.opts.Token()
+	token, err := g.token()
 	if err != nil {
 		g.log.Error("nobody can log in by token", "err", err)
 		return &refusal{status: http.StatusUnauthorized, text: "the token cannot be read on the device: skerry logs says why; skerry page on the device gives a link"}
@@ -92,9 +92,26 @@ func (g *Guard) checkToken(r *http.Request, shown string) *refusal {
 	return &refusal{status: http.StatusUnauthorized, text: "this is not the token, and no link that is still good: look into page.token_file, or get a link with skerry page on the device"}
 }
 
-// client is where a request comes from. A network of IPv6 belongs to one.
-func client(r *http.Request) netip.Prefix {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
+// token reads that of the configuration. Where it is not what it was, it ends all that
+// was begun with that. g.mu is held.
+func (g *Guard) token() (string, error) {
+	token, err := g.opts.Token()
+	if now := digestOf(token); !now.equal(g.last) {
+		g.last = now
+		for id, s := range g.sessions {
+			if s.byToken {
+				g.end(id)
+			}
+		}
+		g.programs.end()
+		g.programs = newSession()
+	}
+	return token, err
+}
+
+// client is who has an address with port. A network of IPv6 belongs to one.
+func client(address string) netip.Prefix {
+	from, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return netip.Prefix{}
 	}

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
 
 const (
 	maxConns   = 64
+	maxOfOne   = maxConns / 2    // from one address: others are heard too
 	maxHead    = 16 << 10        // bytes of the head of a request
 	headTime   = 5 * time.Second // for it, and for the handshake
 	idleTime   = 30 * time.Second
@@ -22,7 +24,7 @@ const (
 
 // Serve answers on l, with TLS unless encrypt is nil, until ctx ends.
 func Serve(ctx context.Context, l net.Listener, encrypt *tls.Config, h http.Handler, log *slog.Logger) error {
-	l = &fewConns{Listener: l, free: make(chan struct{}, maxConns), stop: ctx.Done()}
+	l = &fewConns{Listener: l, free: make(chan struct{}, maxConns), stop: ctx.Done(), of: map[netip.Prefix]int{}}
 	if encrypt != nil {
 		l = tls.NewListener(l, encrypt)
 	}
@@ -46,11 +48,15 @@ func Serve(ctx context.Context, l net.Listener, encrypt *tls.Config, h http.Hand
 	return nil
 }
 
-// fewConns has connections beyond the places in free wait until one ends.
+// fewConns has connections beyond the places in free wait until one ends, and ends
+// at once those that one client has too many of.
 type fewConns struct {
 	net.Listener
 	free chan struct{}
 	stop <-chan struct{}
+
+	mu sync.Mutex
+	of map[netip.Prefix]int // connections of each client
 }
 
 // Accept implements net.Listener.
@@ -60,12 +66,37 @@ func (l *fewConns) Accept() (net.Conn, error) {
 	case <-l.stop:
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.free
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.free
+			return nil, err
+		}
+		from := client(c.RemoteAddr().String())
+		if l.enter(from) {
+			return &oneConn{Conn: c, leave: sync.OnceFunc(func() { l.leave(from) })}, nil
+		}
+		c.Close() // it hears why by that alone
 	}
-	return &oneConn{Conn: c, leave: sync.OnceFunc(func() { <-l.free })}, nil
+}
+
+func (l *fewConns) enter(from netip.Prefix) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[from] >= maxOfOne {
+		return false
+	}
+	l.of[from]++
+	return true
+}
+
+func (l *fewConns) leave(from netip.Prefix) {
+	l.mu.Lock()
+	if l.of[from]--; l.of[from] == 0 {
+		delete(l.of, from)
+	}
+	l.mu.Unlock()
+	<-l.free
 }
 
 type oneConn struct {

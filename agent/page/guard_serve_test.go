@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -38,8 +39,19 @@ func (p *pipes) Close() error {
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9180} }
 
 // dial connects; what comes can be read from the connection.
-func (p *pipes) dial() net.Conn {
-	here, there := net.Pipe()
+func (p *pipes) dial() net.Conn { return p.dialFrom("127.0.0.1:5000") }
+
+// from is a connection that says whose it is.
+type from struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (f from) RemoteAddr() net.Addr { return f.addr }
+
+func (p *pipes) dialFrom(addr string) net.Conn {
+	here, pipe := net.Pipe()
+	there := from{pipe, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))}
 	go func() {
 		select {
 		case p.come <- there:
@@ -154,8 +166,8 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 // cut off.
 func TestConnectionsAreFew(t *testing.T) {
 	attacked(t, func(t *testing.T, w *world, p *pipes) {
-		for range maxConns {
-			c := p.dial()
+		for i := range maxConns {
+			c := p.dialFrom(fmt.Sprintf("192.0.2.%d:5", 1+i%2))
 			defer c.Close()
 		}
 		synctest.Wait()
@@ -163,6 +175,23 @@ func TestConnectionsAreFew(t *testing.T) {
 		defer c.Close()
 		go io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		if got := answered(c); got != 200 || time.Since(begun) != headTime {
+			t.Errorf("%d after %s", got, time.Since(begun))
+		}
+	})
+}
+
+// TestOneClientTakesHalfOfAllConnections: health is still heard then.
+func TestOneClientTakesHalfOfAllConnections(t *testing.T) {
+	attacked(t, func(t *testing.T, w *world, p *pipes) {
+		for i := range 2 * maxConns {
+			c := p.dialFrom(fmt.Sprintf("192.0.2.1:%d", 1+i))
+			defer c.Close()
+		}
+		synctest.Wait()
+		c, begun := p.dial(), time.Now()
+		defer c.Close()
+		go io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		if got := answered(c); got != 200 || time.Since(begun) != 0 {
 			t.Errorf("%d after %s", got, time.Since(begun))
 		}
 	})

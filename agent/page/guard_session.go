@@ -42,7 +42,17 @@ type session struct {
 	key     digest
 	until   time.Time
 	used    time.Time
+	byToken bool // it lasts no longer than the token that opened it
+	ended   bool
 	running map[*http.Request]context.CancelFunc
+}
+
+// end ends all that was asked for. The guard's mu is held.
+func (s *session) end() {
+	s.ended = true
+	for _, cancel := range s.running {
+		cancel()
+	}
 }
 
 func newSession() *session { return &session{running: map[*http.Request]context.CancelFunc{}} }
@@ -72,7 +82,7 @@ func (g *Guard) useTicket(secret string) bool {
 
 // open begins a session and gives its cookie and its key. Whatever cookie came with the request
 // counts for nothing, so that nobody can choose another's. g.mu is held.
-func (g *Guard) open(r *http.Request) (cookie *http.Cookie, key string) {
+func (g *Guard) open(r *http.Request, byToken bool) (cookie *http.Cookie, key string) {
 	now := time.Now()
 	if len(g.sessions) >= maxSessions {
 		var oldest digest
@@ -84,7 +94,7 @@ func (g *Guard) open(r *http.Request) (cookie *http.Cookie, key string) {
 		g.end(oldest)
 	}
 	secret, key, s := rand.Text(), rand.Text(), newSession()
-	s.key, s.until, s.used = digestOf(key), now.Add(sessionTime), now
+	s.key, s.until, s.used, s.byToken = digestOf(key), now.Add(sessionTime), now, byToken
 	g.sessions[digestOf(secret)] = s
 	return g.cookie(r, secret), key
 }
@@ -106,9 +116,7 @@ func (g *Guard) cookie(r *http.Request, value string) *http.Cookie {
 // end ends a session and all that it asked for. g.mu is held.
 func (g *Guard) end(id digest) {
 	if s := g.sessions[id]; s != nil {
-		for _, cancel := range s.running {
-			cancel()
-		}
+		s.end()
 		delete(g.sessions, id)
 	}
 }
@@ -140,11 +148,17 @@ func (g *Guard) who(r *http.Request) (*session, *refusal) {
 		if !strings.EqualFold(kind, "Bearer") {
 			return nil, &refusal{status: http.StatusUnauthorized, text: "show the token of page.token_file as \"Authorization: Bearer TOKEN\""}
 		}
-		return g.programs, g.checkToken(r, strings.TrimSpace(token))
+		no := g.checkToken(r, strings.TrimSpace(token))
+		return g.programs, no
 	}
 	_, s := g.sessionOf(r)
-	if s == nil {
-		return nil, &refusal{status: http.StatusUnauthorized, text: "log in first: skerry page, on the device, gives a link; or show the token of page.token_file"}
+	if s != nil && s.byToken {
+		if _, err := g.token(); err != nil {
+			g.log.Error("the token of the page cannot be read", "err", err)
+		}
+	}
+	if s == nil || s.ended {
+		return nil, logInFirst()
 	}
 	if r.Method != http.MethodGet && !fromPage(r) {
 		return nil, &refusal{status: http.StatusForbidden, text: "this browser does not say which page asked for this: use a newer one, or the skerry command on the device"}
@@ -153,16 +167,24 @@ func (g *Guard) who(r *http.Request) (*session, *refusal) {
 	return s, nil
 }
 
+func logInFirst() *refusal {
+	return &refusal{status: http.StatusUnauthorized, text: "log in first: skerry page, on the device, gives a link; or show the token of page.token_file"}
+}
+
 // begin notes that a request of s runs; it ends with the session.
 func (g *Guard) begin(s *session, r *http.Request) (_ *http.Request, done func(), no *refusal) {
 	until := s.until
-	if s == g.programs {
+	if until.IsZero() { // programs'
 		until = time.Now().Add(sessionTime)
 	}
 	ctx, cancel := context.WithDeadline(r.Context(), until)
 	r = r.WithContext(ctx)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if s.ended {
+		cancel()
+		return nil, nil, logInFirst()
+	}
 	if len(s.running) >= maxRunning {
 		cancel()
 		return nil, nil, &refusal{status: http.StatusTooManyRequests, text: "this login has 12 requests and streams open already: close a window of the page, or wait", after: time.Second}

@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -225,6 +226,46 @@ func TestAgentsUnderOneHostHaveCookiesOfTheirOwn(t *testing.T) {
 		}
 		if rec := w.ask("GET", "/v1/status", "", cookie, "Host: "+host); rec.Code != 200 {
 			t.Errorf("%s: %d", host, rec.Code)
+		}
+	}
+}
+
+// TestAnotherTokenEndsWhatTheOldOneBegan, and leaves who came by a link.
+func TestAnotherTokenEndsWhatTheOldOneBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		token := goodToken
+		w := newWorld(t, func(o *Options) { o.Token = func() (string, error) { return token, nil } })
+		byLink, _ := w.login(w.guard.Ticket())
+		byToken, _ := w.login(goodToken)
+		ended := make(chan string, 3)
+		for name, auth := range map[string]string{"link": byLink, "token": byToken, "program": "Authorization: Bearer " + goodToken} {
+			go func() { w.ask("GET", "/v1/events", "", auth); ended <- name }()
+		}
+		synctest.Wait()
+		if len(ended) > 0 {
+			t.Fatalf("the stream by %s ended", <-ended)
+		}
+		token = "another-token-that-is-long"
+		refused(t, "who showed the old one", w.ask("GET", "/v1/status", "", byToken), 401, "log in first")
+		synctest.Wait()
+		if len(ended) != 2 {
+			t.Errorf("%d streams ended, want those of the session and the program", len(ended))
+		}
+		if rec := w.ask("GET", "/v1/status", "", byLink); rec.Code != 200 {
+			t.Errorf("by a link: %d", rec.Code)
+		}
+		w.ask("POST", "/logout", "", byLink, ours)
+	})
+}
+
+// TestAnEndedSessionBeginsNothing: it may end between being found and being used.
+func TestAnEndedSessionBeginsNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	w.login(w.guard.Ticket())
+	for id, s := range w.guard.sessions {
+		w.guard.end(id)
+		if _, _, no := w.guard.begin(s, httptest.NewRequest("GET", "/v1/events", nil)); no == nil || no.status != 401 {
+			t.Errorf("%+v", no)
 		}
 	}
 }

@@ -135,11 +135,12 @@ func (w *caseWatch) notes(t *cases.Test, d *agent.Deployment, h *recording.Heade
 	note := func(event int, fails bool, format string, args ...any) {
 		w.out.Notes = append(w.out.Notes, cases.Note{Event: event, Fails: fails, Text: fmt.Sprintf(format, args...)})
 	}
-	began := map[int]bool{}
+	began, waits := map[int]bool{}, false
 	for _, key := range w.order {
 		r := w.ran[key]
 		began[r.event] = true
 		if r.err != nil && !r.dead && w.out.Err == nil {
+			waits = true
 			more := ""
 			if w.next > 0 {
 				more = "; it is to be tried again: go on with until to see what comes of it"
@@ -154,8 +155,12 @@ func (w *caseWatch) notes(t *cases.Test, d *agent.Deployment, h *recording.Heade
 		e := t.Events[i].Entry(h, w.app.name, i+1)
 		if !listenedTo(d, e.Event) {
 			note(i+1, false, "no trigger of %s listens to it", w.app.file)
-		} else if !began[i+1] {
-			note(i+1, false, "no function ran for it: its trigger did not let it through, or gathers it")
+		} else if !began[i+1] && w.out.Err == nil {
+			why := "its trigger did not let it through, or gathers it"
+			if waits {
+				why += ", or it waits for one above that is to be tried again"
+			}
+			note(i+1, false, "no function ran for it: %s", why)
 		}
 	}
 	if w.next > 0 {

@@ -13,7 +13,7 @@ import (
 
 var (
 	fencedOrIndented = regexp.MustCompile("(?ms)^```[a-z]*\n.*?^```$|^    [^ \n].*$|`[^`\n]+`")
-	commandLine      = regexp.MustCompile(`(?:^|[\s;|&($"'` + "`" + `/])skerry ((?:[a-z-]|-o)[^\n|;&)` + "`" + `#]*)`)
+	commandLine      = regexp.MustCompile(`(?:^|[\s;|&($"'` + "`" + `/])skerry ([a-z][^\n|;&)` + "`" + `#]*)`)
 )
 
 // TestCommandsInTheDocsExist takes every command line of the documentation and of
@@ -43,7 +43,7 @@ func TestCommandsInTheDocsExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	everyCommand(func(cmd *cobra.Command) { lines += checkLines(t, cmd.CommandPath()+" --help", cmd.Example+"\n"+cmd.Long) })
+	everyCommand(func(cmd *cobra.Command) { lines += checkLines(t, cmd.CommandPath()+" --help", cmd.Example) })
 	if lines < 250 {
 		t.Errorf("%d command lines were found, where are the others?", lines)
 	}
@@ -54,7 +54,11 @@ func checkLines(t *testing.T, where, text string) int {
 	t.Helper()
 	found := commandLine.FindAllStringSubmatch(strings.ReplaceAll(text, "\\\n", " "), -1)
 	for _, m := range found {
-		if why := noSuchLine(strings.Fields(m[1])); why != "" {
+		words := strings.Fields(m[1])
+		if words[0] == "from" { // import of AssemblyScript
+			continue
+		}
+		if why := noSuchLine(words); why != "" {
 			t.Errorf("%s: skerry %s: %s", where, strings.TrimSpace(m[1]), why)
 		}
 	}

@@ -25,5 +25,6 @@ func buildCompiler() error {
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the compiling process: %w\n%s", err, text)
 	}
+	compilerProgram = program // for what runs in this process
 	return os.Setenv(compilerEnv, program)
 }

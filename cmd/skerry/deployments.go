@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -121,25 +122,38 @@ func printDeployments(w io.Writer, d agent.Deployments, apps []agent.AppStatus) 
 		p("nothing ran here yet")
 		return t.Flush()
 	}
-	p("TIME\tAPP\tVERSION\tSTATE\tREVISION")
-	for i := range d.Entries {
+	rows := entryRows(d.Entries)
+	fmt.Fprintln(t, rows[0])
+	for i, row := range rows[1:] {
+		fmt.Fprintln(t, row)
 		e := &d.Entries[i]
-		unsure := ""
-		if e.Unsure {
-			unsure = " (unsure)"
-		}
-		p("%s%s\t%s\t%s\t%s\t%d", e.Time.Local().Format("2006-01-02 15:04:05"), unsure, shown(e.App), shown(versionsText(e)), shown(e.State), e.Revision)
-		for _, what := range e.What {
-			p("\t  %s", shown(what))
-		}
-		if e.Reason != "" {
-			p("\t  %s", shown(e.Reason))
+		for _, text := range append(slices.Clone(e.What), e.Reason) {
+			if text != "" {
+				p("    %s", shown(text))
+			}
 		}
 	}
 	if len(d.Rollback) > 0 {
 		p("\nskerry deployments rollback takes back: %s", shown(strings.Join(d.Rollback, ", ")))
 	}
 	return t.Flush()
+}
+
+// entryRows is a table with a row for each entry below its head.
+func entryRows(entries []agent.DeploymentEntry) []string {
+	var table strings.Builder
+	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "TIME\tAPP\tVERSION\tSTATE\tREVISION")
+	for i := range entries {
+		e := &entries[i]
+		unsure := ""
+		if e.Unsure {
+			unsure = " (unsure)"
+		}
+		fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\t%d\n", e.Time.Local().Format("2006-01-02 15:04:05"), unsure, shown(e.App), shown(versionsText(e)), shown(e.State), e.Revision)
+	}
+	_ = t.Flush() // a builder takes everything
+	return strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n")
 }
 
 // versionsText is "1.0.0 → 1.1.0", or one of them where nothing else ran.

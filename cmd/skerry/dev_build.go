@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,7 +115,9 @@ func (d *dev) announce(b *devBuild, how string) {
 		case agent.ViaHTTP, agent.ViaInside:
 			word = t.Via + " " + t.Filter
 		}
-		filters = append(filters, word)
+		if !slices.Contains(filters, word) {
+			filters = append(filters, word)
+		}
 	}
 	d.say("%s@%s %s (built in %s), listens to %s", app.Name, app.Version, how, round(b.took), strings.Join(filters, ", "))
 }

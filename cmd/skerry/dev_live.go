@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -38,7 +39,8 @@ type stagedDev struct {
 	number  int
 }
 
-// devModules are the modules of all versions so far.
+// devModules are the modules of the version that runs, and, while another is put in
+// its place, of that.
 type devModules struct {
 	mu  sync.Mutex
 	all modulesOf
@@ -50,20 +52,32 @@ func (m *devModules) Blob(d agent.Digest) ([]byte, error) {
 	return m.all.Blob(d)
 }
 
-func (m *devModules) add(more modulesOf) {
+func (m *devModules) set(all modulesOf) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for digest, module := range more {
-		m.all[digest] = module
+	m.all = all
+}
+
+// change has more modules there while apply puts them in place: those from before are
+// kept if it fails, and forgotten if not, however often somebody saves.
+func (m *devModules) change(more modulesOf, apply func() error) error {
+	before := m.all // only this changes it
+	both := maps.Clone(before)
+	maps.Copy(both, more)
+	m.set(both)
+	err := apply()
+	if err != nil {
+		more = before
 	}
+	m.set(more)
+	return err
 }
 
 // live runs the app on events as they come, version after version, until ctx ends.
 // An error says why the first version does not run.
 func (d *dev) live(ctx context.Context, b *devBuild, builds <-chan *devBuild, lines <-chan string) error {
 	h := recording.Header{Device: "local", Broker: recording.DefaultBroker, Start: time.Now().Round(0)}
-	s := &stagedDev{dev: d, modules: &devModules{all: modulesOf{}}, events: make(chan offered, devWaiting)}
-	s.modules.add(b.modules)
+	s := &stagedDev{dev: d, modules: &devModules{all: b.modules}, events: make(chan offered, devWaiting)}
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
@@ -194,8 +208,8 @@ func (s *stagedDev) swap(ctx context.Context, b *devBuild) {
 		s.say("%s; the version before runs on", firstFault(b.err))
 		return
 	}
-	s.modules.add(b.modules)
-	if err := s.play.stage.agent.Apply(ctx, b.deployment); err != nil {
+	err := s.modules.change(b.modules, func() error { return s.play.stage.agent.Apply(ctx, b.deployment) })
+	if err != nil {
 		s.say("%v; the version before runs on", notStarted(err))
 		return
 	}
@@ -243,7 +257,7 @@ func (s *stagedDev) parse(line string) *agent.Event {
 		return nil
 	}
 	if err := agent.CheckTopic(topic); err != nil {
-		s.say("%v: type TOPIC DATA, such as sensors/s1 {\"temperature\":95}", err)
+		s.say("%.200v: type TOPIC DATA, such as sensors/s1 {\"temperature\":95}", err)
 		return nil
 	}
 	return messageEvent(topic, []byte(strings.TrimSpace(data)))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/testbed"
 )
 
@@ -180,4 +182,27 @@ func TestDevPlaysAFileAgain(t *testing.T) {
 	r.says("; waiting for the next save")
 	r.saveWord("two")
 	r.says("counts/a  two 1\n", "counts/b  two 2\n")
+}
+
+// TestDevForgetsModulesOfOldVersions: who saves all day long does not fill the memory.
+func TestDevForgetsModulesOfOldVersions(t *testing.T) {
+	version := func(n byte) modulesOf { return modulesOf{agent.Digest([]byte{n}): {n}} }
+	m := &devModules{all: version(1)}
+	has := func(want ...byte) {
+		t.Helper()
+		for n := byte(1); n <= 3; n++ {
+			module, err := m.Blob(agent.Digest([]byte{n}))
+			if here := module != nil; err != nil || here != slices.Contains(want, n) {
+				t.Errorf("the module of version %d is there: %v, %v", n, here, err)
+			}
+		}
+	}
+	if err := m.change(version(2), func() error { has(1, 2); return nil }); err != nil {
+		t.Error(err)
+	}
+	has(2)
+	if m.change(version(3), func() error { return io.EOF }) == nil {
+		t.Error("it does not say that the version did not start")
+	}
+	has(2)
 }

@@ -34,7 +34,7 @@ many, and ends with exit code 5.`,
 			if err := errors.Join(checkOutput(o.output), o.check()); err != nil {
 				return usageError{err}
 			}
-			return o.show(cmd.Context(), cmd.OutOrStdout())
+			return o.show(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	o.flags(cmd)
@@ -190,7 +190,7 @@ func (t taken) err() error {
 }
 
 // show prints events as they come.
-func (o *eventsOptions) show(ctx context.Context, out io.Writer) (err error) {
+func (o *eventsOptions) show(ctx context.Context, out, said io.Writer) (err error) {
 	from, header, err := o.open(ctx)
 	if err != nil {
 		return err

@@ -29,13 +29,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(pageEnv) == "" {
 		os.Setenv(pageEnv, pageOff) // agents of tests do not meet at the page's port
 	}
-	os.Setenv(asSkerry, "1") // whoever is started from here on
-	if raceDetector {
+	os.Setenv(asSkerry, "1")                          // whoever is started from here on
+	if raceDetector && os.Getenv(compilerEnv) == "" { // scripts' commands have it
 		if err := buildCompiler(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		compilerProgram = os.Getenv(compilerEnv) // of sandboxes
 	}
 	testscript.Main(m, map[string]func(){"skerry": func() { os.Exit(run()) }})
 }

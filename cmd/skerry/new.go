@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -95,6 +96,9 @@ func makeProject(w io.Writer, dir, template, output string) error {
 		return usageError{err}
 	}
 	files, err := author.Make(dir, t)
+	if errors.As(err, new(*fs.PathError)) {
+		return err // what was asked for was right
+	}
 	if err != nil {
 		return usageError{err}
 	}

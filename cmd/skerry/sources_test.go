@@ -52,7 +52,6 @@ func postTo(t *testing.T, url, body, key string) (status int, answer string) {
 // TestSourcesOfADevice has a gateway hear of requests, files, lines and a command,
 // and kills it: what it took is not lost, and what came meanwhile is found.
 func TestSourcesOfADevice(t *testing.T) {
-	t.Parallel()
 	cloud, addr := newCentral(t), testbed.Addr(testbed.FreePort(t))
 	r := newRig(t, fmt.Sprintf(`
 http_in: {listen: '%s', rate: 10000}

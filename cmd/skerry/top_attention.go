@@ -12,7 +12,7 @@ import (
 // attention tells what a person should look at, the worst first, nothing if all is
 // well.
 func attention(s *agent.Status) []string {
-	all := []string{}
+	all, fresh := []string{}, []string{}
 	add := func(format string, a ...any) { all = append(all, fmt.Sprintf(format, a...)) }
 	if s.Store.Error != "" {
 		add("nothing is kept on disk now: %s", s.Store.Error)
@@ -20,7 +20,7 @@ func attention(s *agent.Status) []string {
 	for i := range s.Sync.Apps {
 		switch a := &s.Sync.Apps[i]; {
 		case a.State == "probation":
-			add("%s %s is on probation for another %s", a.Name, a.Version, max(0, time.Until(a.Until)).Round(time.Second))
+			fresh = append(fresh, fmt.Sprintf("%s %s is on probation for another %s", a.Name, a.Version, max(0, time.Until(a.Until)).Round(time.Second)))
 		case a.State != "good":
 			add("%s %s: %s%s", a.Name, a.Version, a.State, note(a.Reason))
 		}
@@ -58,6 +58,7 @@ func attention(s *agent.Status) []string {
 	if s.Store.Gaps > 0 {
 		add("%s of the journal found damaged and skipped", counted(int(s.Store.Gaps), "part"))
 	}
+	all = append(all, fresh...) // nothing is wrong there
 	for i := range all {
 		all[i] = shown(strings.Join(strings.Fields(all[i]), " "))
 	}

@@ -54,7 +54,7 @@ func TestTopCountsPerSecond(t *testing.T) {
 func TestTopTellsWhatNeedsAttention(t *testing.T) {
 	s := agent.Status{
 		Store: agent.StoreStatus{Error: "the disk is full", Dead: 3},
-		Sync:  agent.SyncStatus{Apps: []agent.AppStatus{{Name: "a", Version: "2", State: "held", Reason: "it\nneeds more"}, {Name: "b", State: "good"}}},
+		Sync:  agent.SyncStatus{Apps: []agent.AppStatus{{Name: "new", Version: "1", State: "probation", Until: time.Now().Add(time.Minute)}, {Name: "a", Version: "2", State: "held", Reason: "it\nneeds more"}, {Name: "b", State: "good"}}},
 		Functions: []agent.FunctionStatus{
 			{Name: "b/f", Breaker: &agent.BreakerStatus{Failures: 5, Cause: "trap", RetryAt: time.Now().Add(time.Minute)}},
 		},
@@ -66,6 +66,9 @@ func TestTopTellsWhatNeedsAttention(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
+	}
+	if !strings.HasSuffix(got, "new 1 is on probation for another 1m0s") {
+		t.Errorf("what is not wrong stands above what is:\n%s", got)
 	}
 	if all := attention(&agent.Status{}); len(all) != 0 {
 		t.Errorf("all is well: %q", all)

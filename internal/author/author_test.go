@@ -186,6 +186,10 @@ func TestProjectsThatAreRefused(t *testing.T) {
 			t.Errorf("skerry %s: exit code %d, want 2 and %q in\n%s", tt.args, code, tt.want, stderr)
 		}
 	}
+	write(t, filepath.Join(dir, "file"), "")
+	if _, stderr, code := run(t, dir, "new", "file/hot", "-t", "c"); code != 1 || !strings.Contains(stderr, "not a directory") {
+		t.Errorf("where no folder can be made: exit code %d %s", code, stderr)
+	}
 	must(t, dir, "new", "empty", "-t", "rules")
 	if out := must(t, dir, "new"); !strings.Contains(out, "assemblyscript  One alarm when a sensor gets too hot\n") {
 		t.Errorf("templates are listed as\n%s", out)

@@ -30,9 +30,9 @@ const goInTree = `"github.com/skerry-edge/skerry/wasm/guest/go"`
 func (t Template) edit(file, text, name string) string {
 	switch ext := path.Ext(file); {
 	case file == "app.yaml":
-		return t.renamed(text, name, namesInApp)
+		return aligned(text, t.renamed(text, name, namesInApp))
 	case ext == ".yaml":
-		return t.renamed(text, name, namesInTest)
+		return aligned(text, t.renamed(text, name, namesInTest))
 	case ext == ".md":
 		text = linkInTree.ReplaceAllString(text, "$1") // they lead out of the project
 		text = strings.ReplaceAll(text, "examples/"+t.Name+"/", "")
@@ -68,4 +68,25 @@ func (t Template) renamed(text, name string, where [][2]string) string {
 		text = at.ReplaceAllString(text, "${1}"+name+"${2}")
 	}
 	return text
+}
+
+var comment = regexp.MustCompile(`^(.*?\S) +(# .*)$`)
+
+// aligned moves the comments behind the lines of text: those that stood below each
+// other in was do so again, at the place where they stood if there is room.
+func aligned(was, text string) string {
+	before, lines := strings.Split(was, "\n"), strings.Split(text, "\n")
+	columns := map[int]int{} // where comments stand now, by where they stood
+	for i := range lines {
+		if b, l := comment.FindStringSubmatch(before[i]), comment.FindStringSubmatch(lines[i]); b != nil && l != nil {
+			at := len(b[0]) - len(b[2])
+			columns[at] = max(columns[at], at, len(l[1])+1)
+		}
+	}
+	for i := range lines {
+		if b, l := comment.FindStringSubmatch(before[i]), comment.FindStringSubmatch(lines[i]); b != nil && l != nil {
+			lines[i] = l[1] + strings.Repeat(" ", columns[len(b[0])-len(b[2])]-len(l[1])) + l[2]
+		}
+	}
+	return strings.Join(lines, "\n")
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,6 +25,9 @@ type kind struct {
 	main     string   // a name, or the end of one behind the module's
 	inputs   []string // ends of the files that count
 }
+
+// embedding is how sources have other files in what is built of them.
+var embedding = regexp.MustCompile(`(?m)^//go:embed |\binclude(_str|_bytes)?!|@embedFile\(|\.incbin\b|^\s*#\s*(embed|include\s*"[^"]*\.([^ch"]|[ch][^"]))`)
 
 var kinds = []kind{
 	{"c", ".c", []string{".c", ".h"}},
@@ -62,35 +66,53 @@ func Find(module string) (Source, error) {
 }
 
 // Inputs are the files that count, relative to the folder of the module: those of
-// the language, also in folders below. Folders of tools and hidden ones do not.
+// the language, also in folders below, or all if one of them embeds others. What is
+// hidden does not, as editors' locks are, nor folders of tools, nor modules.
 func (s Source) Inputs() ([]string, error) {
 	i := slices.IndexFunc(kinds, func(k kind) bool { return k.language == s.Language })
 	if i < 0 {
 		return nil, nil
 	}
-	var files []string
+	var files, others []string
 	dir := filepath.Dir(s.Module)
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		name := entry.Name()
 		switch {
-		case err != nil:
-			return err
 		case entry.IsDir():
 			if path != dir && (name[0] == '.' || slices.Contains([]string{"node_modules", "target", "zig-cache", "vendor"}, name)) {
 				return fs.SkipDir
 			}
 			return nil
-		case strings.HasSuffix(name, "_test.go"), !slices.ContainsFunc(kinds[i].inputs, func(end string) bool { return strings.HasSuffix(name, end) }):
+		case name[0] == '.' || strings.HasSuffix(name, "_test.go") || filepath.Ext(name) == ".wasm":
 			return nil
 		}
-		name, err = filepath.Rel(dir, path)
-		files = append(files, name)
+		rel, err := filepath.Rel(dir, path)
+		if slices.ContainsFunc(kinds[i].inputs, func(end string) bool { return strings.HasSuffix(name, end) }) {
+			files = append(files, rel)
+		} else {
+			others = append(others, rel)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look for the source of %s: %w", s.Module, err)
 	}
+	if len(others) > 0 && s.embeds(files) {
+		files = append(files, others...)
+		slices.Sort(files)
+	}
 	return files, nil
+}
+
+// embeds tells whether one of the files has others in it.
+func (s Source) embeds(files []string) bool {
+	return slices.ContainsFunc(files, func(name string) bool {
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(s.Module), name))
+		return err == nil && embedding.Match(text)
+	})
 }
 
 // Stale tells whether the module is missing, or was built from something else than

@@ -36,6 +36,7 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 		{"kind: Test\n---\na: 1", "a second document follows"},
 		{"- a", "it_test.yaml:1: expected keys with values, not a list"},
 		{"kind: App\ntests: [{name: x}]", `it says apiVersion "" and kind "App"`},
+		{"apiVersion: skerry/v1\nkind: App\nfunctions: {}\n", `it_test.yaml:1: it says apiVersion "skerry/v1" and kind "App"`},
 		{head, "it has no tests"},
 		{head + "tests: [{name: x}, {name: x}]", "the test on line 3 has the same name"},
 		{head + "tests: [{events: []}]", "tests[0].name: every test has a name"},
@@ -75,7 +76,8 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 
 func TestIsTest(t *testing.T) {
 	for text, want := range map[string]bool{
-		head: true, "kind: Test\na: [": true, "kind: Suite\n": false, "": false, "{": false, "- kind: Test": false,
+		head: true, "kind: Test\na: [": true, "kind: Suite\n": false, "apiVersion: skerry/v1\nkind: Tset\n": true, "apiVersion: skerry/v1\nkind: [Test\n": true,
+		"apiVersion: skerry/v1\nkind: App\n": false, "apiVersion: skerry/v1\n": true, "kind: Test\nx: 1": true, "apiVersion: other/v1\n": false, "": false, "{": false, "- kind: Test": false,
 	} {
 		if got := cases.IsTest([]byte(text)); got != want {
 			t.Errorf("%q is a test: %v", text, got)
@@ -215,7 +217,7 @@ func TestWhatDoesNotRunFails(t *testing.T) {
 		t.Error(got)
 	}
 	o.Err = errors.New("the app does not start")
-	if got := said(test.Compare(o)); !strings.HasPrefix(got, "the test the app does not start") {
+	if got := said(test.Compare(o)); !strings.HasPrefix(got, "the test was not run to its end: the app does not start") {
 		t.Error(got)
 	}
 }
@@ -287,6 +289,27 @@ func TestUpdated(t *testing.T) {
 		if flow := strings.Contains(inline, "[{name"); flow != (err != nil) {
 			t.Errorf("%s: %v", inline, err)
 		}
+	}
+}
+
+// TestUpdatedKeepsTheEndsOfLines of a file that was written on Windows.
+func TestUpdatedKeepsTheEndsOfLines(t *testing.T) {
+	const text = head + "tests:\n  - name: x\n    events: [{topic: x}]\n    expect: []\n"
+	f := parseFile(t, strings.ReplaceAll(text, "\n", "\r\n"))
+	got, err := f.Updated(map[*cases.Test]*cases.Outcome{f.Tests[0]: {Effects: []cases.Effect{alarm(1, "a", "1"), alarm(1, "a", "x\r\ny")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(got), "\n"); lines != strings.Count(text, "\n")+2 || lines != strings.Count(string(got), "\r\n") {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestAMistakeIsToldOnce: what follows of it is not.
+func TestAMistakeIsToldOnce(t *testing.T) {
+	_, err := cases.Parse("it_test.yaml", []byte(head+"tests:\n  - name: x\n    evnts: [{topic: a}]\n    expect: [{event: 1, publish: {topic: b}}]\n"))
+	if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "tests[0].evnts: unknown key") {
+		t.Error(err)
 	}
 }
 
@@ -366,6 +389,8 @@ func TestManyEffects(t *testing.T) {
 // updated, and then expects what came.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(long))
+	f.Add([]byte(strings.ReplaceAll(long, "\n", "\r\n")))
+	f.Add([]byte(strings.Replace(long, "\n", "\r\n", 9)))
 	f.Add([]byte(head + "tests: [{name: x, env: {A: b}, secrets: {k: v}, state: {f: {k: {json: [1]}}}, events: [{at: 1s, schedule: t}, {http: a/b, text: x}]}]"))
 	f.Add([]byte(head + "tests:\n- name: x\n  expect:\n  - log: {level: warn,\n      text: >-\n  a\n b}\n  - {dead: {contains: x}}\n  after: {f: {k: x}}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {

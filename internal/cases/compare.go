@@ -25,7 +25,7 @@ type pair struct {
 // passes.
 func (t *Test) Compare(o *Outcome) (diffs []Difference) {
 	if o.Err != nil {
-		diffs = append(diffs, Difference{Line: t.Line, What: "the test", Reason: o.Err.Error()})
+		diffs = append(diffs, Difference{Line: t.Line, What: "the test", Reason: "was not run to its end: " + o.Err.Error()})
 	}
 	for _, n := range o.Notes {
 		if n.Fails {

@@ -14,7 +14,11 @@ import (
 // failed. All else in it stays as it stands there: entries that came as expected, and
 // comments. A test that could not be run, or whose functions failed, is left alone.
 func (f *File) Updated(outcomes map[*Test]*Outcome) ([]byte, error) {
-	lines := strings.Split(strings.TrimSuffix(string(f.text), "\n"), "\n")
+	end := "\n"
+	if bytes.Contains(f.text, []byte("\r\n")) { // it was written on Windows
+		end = "\r\n"
+	}
+	lines := strings.Split(strings.TrimSuffix(strings.ReplaceAll(string(f.text), end, "\n"), "\n"), "\n")
 	for i := len(f.Tests) - 1; i >= 0; i-- { // from the end, so that lines keep their numbers
 		t := f.Tests[i]
 		o := outcomes[t]
@@ -30,7 +34,7 @@ func (f *File) Updated(outcomes map[*Test]*Outcome) ([]byte, error) {
 		}
 		lines = e.lines
 	}
-	text := []byte(strings.Join(lines, "\n") + "\n")
+	text := []byte(strings.Join(lines, end) + end)
 	return text, f.verify(text, outcomes)
 }
 

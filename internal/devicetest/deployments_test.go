@@ -71,7 +71,7 @@ func TestDeployments(t *testing.T) {
 	}
 	d.must("sync", "--retry", "hall", "-c", "skerry.yaml")
 	d.becomes("1.2.0", "good")
-	if got := d.told(); len(got) != len(want)+2 || got[len(want)] != "1.2.0→1.0.0 quarantined" {
+	if got := d.told(); len(got) != len(want)+2 || got[len(want)] != "1.2.0→1.0.0 rolled back" {
 		t.Errorf("the history tells %q", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,7 +19,18 @@ const (
 	debFolder  = "internal/dist/deb/"
 )
 
-const maintainer = "The Skerry authors <skerry@skerry-edge.github.io>"
+// nobody is the maintainer of packages that are made without -maintainer: who gives
+// packages on has a name and an address of their own there. Debian wants one; mail to this one is not delivered.
+const nobody = "The Skerry authors <skerry-edge@users.noreply.github.com>"
+
+// checkMaintainer refuses what Debian's tools would: it has to be a name and an address.
+func checkMaintainer(m string) error {
+	a, err := mail.ParseAddress(m)
+	if err != nil || a.Name == "" || strings.ContainsAny(m, "\n,") {
+		return fmt.Errorf("maintainer %q is not a name and an address: make dist MAINTAINER='Ada Smith <ada@acme.example>'", m)
+	}
+	return nil
+}
 
 // debConfig is the file that nfpm builds a package from; JSON is YAML, too.
 type debConfig struct {
@@ -75,7 +87,7 @@ func (r *release) writeDeb(p platform, program string, modules []module) error {
 	}
 	config := debConfig{
 		Name: "skerry", Arch: p.debian, Platform: "linux", Version: version, Schema: "none",
-		Section: "net", Priority: "optional", Maintainer: maintainer, Description: description,
+		Section: "net", Priority: "optional", Maintainer: r.maintainer, Description: description,
 		Homepage: "https://github.com/skerry-edge/skerry", Time: at,
 		Depends: []string{"adduser"}, Recommends: []string{"ca-certificates"}, Contents: staged,
 		Scripts: map[string]string{
@@ -117,7 +129,7 @@ func (r *release) stage(p platform, program string, modules []module) ([]debCont
 	}
 	s.gzip("/usr/share/doc/skerry/THIRD-PARTY.gz", notices)
 	changes := fmt.Sprintf("skerry (%s) stable; urgency=medium\n\n  * See https://github.com/skerry-edge/skerry/blob/main/CHANGELOG.md\n\n -- %s  %s\n",
-		debVersion(r.version), maintainer, r.at.Format(time.RFC1123Z))
+		debVersion(r.version), r.maintainer, r.at.Format(time.RFC1123Z))
 	s.gzip("/usr/share/doc/skerry/changelog.gz", []byte(changes))
 	return s.content, s.err
 }

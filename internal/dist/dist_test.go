@@ -32,6 +32,20 @@ func TestDebVersion(t *testing.T) {
 	}
 }
 
+func TestMaintainer(t *testing.T) {
+	for m, good := range map[string]bool{
+		nobody:                         true,
+		"Ada Smith <ada@acme.example>": true,
+		"ada@acme.example":             false,
+		"Ada Smith":                    false,
+		"Ada <ada@acme.example>, Bo <bo@acme.example>": false,
+	} {
+		if err := checkMaintainer(m); (err == nil) != good {
+			t.Errorf("%s: %v", m, err)
+		}
+	}
+}
+
 func TestLicenceOf(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"  Apache License\n    Version 2.0, January 2004", "Apache-2.0"},

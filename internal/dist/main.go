@@ -15,6 +15,7 @@ func main() {
 	var r release
 	flag.StringVar(&r.version, "version", "", "of the release, as in 1.2.3 (required)")
 	flag.StringVar(&r.out, "o", "bin/dist", "folder to write, emptied first")
+	flag.StringVar(&r.maintainer, "maintainer", nobody, "of the Debian packages, as in 'Ada Smith <ada@acme.example>'")
 	only := flag.String("only", "", "platforms, comma separated, such as linux/arm/7; all of them by default")
 	flag.Parse()
 	if err := r.run(*only); err != nil {
@@ -25,16 +26,20 @@ func main() {
 
 // release is what is being made.
 type release struct {
-	version string
-	out     string    // what is published
-	work    string    // what it is made of
-	at      time.Time // of the commit
-	parts   parts
+	version    string
+	maintainer string    // of the Debian packages
+	out        string    // what is published
+	work       string    // what it is made of
+	at         time.Time // of the commit
+	parts      parts
 }
 
 func (r *release) run(only string) error {
 	if r.version == "" {
 		return fmt.Errorf("no version: make dist VERSION=1.2.3")
+	}
+	if err := checkMaintainer(r.maintainer); err != nil {
+		return err
 	}
 	list, err := platforms(only)
 	if err != nil {

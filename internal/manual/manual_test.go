@@ -79,7 +79,7 @@ func try(t *testing.T, sh *shell, name string, b block) {
 		return fmt.Errorf("docs/%s:%d: %s\n$ %s\n%s", name, b.line, why, b.commands, out)
 	}
 	if onlyLooks(b.commands) {
-		testbed.Eventually(t, 30*time.Second, fmt.Sprintf("docs/%s:%d", name, b.line), once)
+		testbed.Eventually(t, 2*time.Minute, fmt.Sprintf("docs/%s:%d", name, b.line), once)
 	} else if err := once(); err != nil {
 		t.Fatal(err)
 	}

@@ -164,6 +164,9 @@ func kind(root, n, inner *node, ref string) string {
 		return ref
 	case inner.Items != nil:
 		sub, of := follow(root, inner.Items)
+		if len(sub.Enum) > 0 {
+			return "list of " + list(sub.Enum)
+		}
 		return "list of " + strings.TrimSuffix(kind(root, inner.Items, sub, of), "s") + "s"
 	}
 	switch inner.Type {

@@ -9,11 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // shell is a bash that stays open from one block to the next, as a reader's does:
@@ -27,8 +25,7 @@ type shell struct {
 	ports *strings.Replacer // ports of the document become free ones
 }
 
-// usedPorts are those that the documents name, of brokers, pages and a cloud.
-// 188$n and 918$n are those of the tutorial's loop.
+// openShell starts one in a folder of its own, with the program on its PATH.
 func openShell(t *testing.T) *shell {
 	t.Helper()
 	home := t.TempDir()
@@ -83,28 +80,29 @@ func environ(home, bin string) []string {
 // that of 9180 to 9189, and one in that of 8080.
 func freePorts(t *testing.T) *strings.Replacer {
 	t.Helper()
-	brokers, pages, cloud := tenFree(t), tenFree(t), tenFree(t)
-	return strings.NewReplacer("127.0.0.1:188", "127.0.0.1:"+brokers, "127.0.0.1:918", "127.0.0.1:"+pages, "127.0.0.1:8080", "127.0.0.1:"+cloud+"0")
+	brokers := tenFree(t, 1100+os.Getpid()%1000)
+	pages := tenFree(t, brokers+1)
+	cloud := tenFree(t, pages+1)
+	return strings.NewReplacer("127.0.0.1:188", fmt.Sprint("127.0.0.1:", brokers), "127.0.0.1:918", fmt.Sprint("127.0.0.1:", pages),
+		"127.0.0.1:8080", fmt.Sprintf("127.0.0.1:%d0", cloud))
 }
 
-// tenFree returns all but the last digit of ten ports that nobody listens on, below
-// those that the kernel gives out.
-func tenFree(t *testing.T) string {
+// tenFree returns all but the last digit of ten ports that nobody listens on, the first
+// from that on. They are below those that the kernel gives out.
+func tenFree(t *testing.T, from int) int {
 	t.Helper()
-	start := 1100 + (os.Getpid()+int(time.Now().UnixNano()/1000))%1900
-	for i := range 1900 {
-		tens := strconv.Itoa(1100 + (start-1100+i)%1900)
-		if tens[len(tens)-1] >= '0' && allFree(tens) {
+	for tens := from; tens < 3200; tens++ {
+		if allFree(tens) {
 			return tens
 		}
 	}
 	t.Fatal("no ten ports in a row are free")
-	return ""
+	return 0
 }
 
-func allFree(tens string) bool {
+func allFree(tens int) bool {
 	for digit := range 10 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%s%d", tens, digit))
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d%d", tens, digit))
 		if err != nil {
 			return false
 		}
@@ -113,6 +111,8 @@ func allFree(tens string) bool {
 	return true
 }
 
+// pageOfDefault is where a page is to be put that listens elsewhere than usual: that port
+// may be taken on this machine.
 var pageOfDefault = regexp.MustCompile(`(?m)^data: data$`)
 
 // run gives the shell a block, and returns what it prints.
@@ -120,7 +120,7 @@ func (sh *shell) run(commands string) string {
 	sh.t.Helper()
 	sh.count++
 	end := fmt.Sprintf("--- end of block %d ---", sh.count)
-	commands = pageOfDefault.ReplaceAllString(commands, "data: data\npage: {listen: \"127.0.0.1:9180\"}") // the usual one may be taken here
+	commands = pageOfDefault.ReplaceAllString(commands, "data: data\npage: {listen: \"127.0.0.1:9180\"}")
 	commands = sh.ports.Replace(commands)
 	if _, err := fmt.Fprintf(sh.in, "%s\necho; echo '%s'\n", strings.TrimRight(commands, "\n"), end); err != nil {
 		sh.t.Fatalf("the shell is gone: %v", err)

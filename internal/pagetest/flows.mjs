@@ -129,6 +129,27 @@ const all = {
     assert.match(await page.getByRole('textbox', { name: 'Data' }).inputValue(), /"bar": 205/);
   },
 
+  async 'forty functions of long names that fail: each is told, and all fits'({ browser, open }) {
+    const page = await open(browser, { viewport: { width: 1280, height: 800 } });
+    const long = 'a_word_without_any_break_'.repeat(8);
+    await page.route('**/v1/status', async (route) => {
+      const response = await route.fetch(), s = await response.json(), [f] = s.functions, [a] = s.sync.apps;
+      s.functions = Array.from({ length: 40 }, (_, i) => ({ ...f, name: `a-rather-long-name-of-an-app/the-moving-average-of-compressor-${i}`, last_error: long, breaker: { state: 'open', failures: 9, cause: long, retry_at: new Date(Date.now() + 6e4) } }));
+      s.sync.apps = [{ ...a, name: 'a-rather-long-name-of-an-app', version: '1.0.1-rc.20261122.build4711', state: 'failed', reason: long }];
+      await route.fulfill({ response, json: s });
+    });
+    await go(page, 'overview');
+    await until('each is told', async () => await page.locator('.needs li', { hasText: 'is stopped' }).count() === 40);
+    await page.waitForTimeout(2500); // told again
+    assert.equal(await page.locator('.needs li', { hasText: 'is stopped' }).count(), 40);
+    for (const path of ['overview', 'functions', 'functions/a-rather-long-name-of-an-app/the-moving-average-of-compressor-7', 'deployments']) {
+      await go(page, path);
+      await has(page, 'a-rather-long-name');
+      assert.equal(await page.evaluate(() => Math.max(...[...document.querySelectorAll('main, main *')].filter((e) => !e.closest('svg, .hear')).map((e) => e.getBoundingClientRect().right - innerWidth))) > 0, false, `${path} is wider than the window`);
+    }
+    await page.context().close();
+  },
+
   async 'try: a dry run, and one for real'({ page }) {
     await go(page, 'try?function=press/watch&topic=presses/p9/pressure');
     await page.getByRole('textbox', { name: 'Data' }).fill('{"bar": 207}');

@@ -1,7 +1,7 @@
 // Deployments: what runs, since when, what changed, and the way back.
 import { badge, empty, facts, h, link, mark, panel, table } from './dom.js';
 import { bar } from './chart.js';
-import { count, exact, now, span, when } from './format.js';
+import { count, exact, now, num, span, when } from './format.js';
 import { get, post } from './api.js';
 import { changed, state } from './state.js';
 import { act, attempt, confirm } from './ui.js';
@@ -69,8 +69,11 @@ function apps(list, books, retry, back) {
 
 function probation(a) {
   const whole = new Date(a.until) - new Date(a.since), gone = now() - new Date(a.since), left = Math.max(0, whole - gone);
-  return [bar('Probation', gone / whole, left ? `${span(left)} left` : 'ending', 'note'), h('p', { class: 'muted' }, a.previous ? `If it fails, the device goes back to ${a.previous}.` : 'There is no version to go back to.')];
+  return [bar('Probation', gone / whole, left ? `${span(left)} left` : 'ending', 'note'), a.progress && h('p', { class: 'muted' }, gate(a.progress)), h('p', { class: 'muted' }, a.previous ? `If it fails, the device goes back to ${a.previous}.` : 'Nothing ran before it: it runs on, should it fail.')];
 }
+
+// gate is how near the app is to failing or passing.
+const gate = (g) => `${num(g.runs)} runs ${g.runs < g.min_runs ? `of at least ${num(g.min_runs)}` : 'of the function that ran least'}, ${g.error_percent} % failed where ${g.max_error_percent} % may.`;
 
 // changes is what one entry says: why, the first change, and the rest on asking.
 function changes(e) {

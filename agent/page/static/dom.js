@@ -38,12 +38,13 @@ export function patch(el, ...kids) {
   const there = new Map();
   for (const c of [...el.childNodes]) {
     if (c.key === undefined) continue;
-    if (wanted.has(c.key)) there.set(c.key, c);
-    else c.remove();
+    if (!wanted.has(c.key)) c.remove();
+    else if (there.has(c.key)) there.get(c.key).push(c); // some have the same, in their order
+    else there.set(c.key, [c]);
   }
   let at = el.firstChild;
   for (const n of next) {
-    const old = n.key === undefined ? at : there.get(n.key);
+    const old = n.key === undefined ? at : there.get(n.key)?.shift();
     if (!old || old.key !== n.key || old.nodeName !== n.nodeName) {
       el.insertBefore(n, at);
       continue;

@@ -26,11 +26,17 @@ function well(list) {
   return badge('ok', 'all is well');
 }
 
-function needs(list) {
-  if (!list.length) return h('section', { class: 'panel calm', 'aria-label': 'What needs attention' }, mark('ok'), ' Nothing needs you.');
-  return panel('What needs attention', { class: 'needs' }, h('ul', null, list.map((a) => h('li', { class: a.level, key: a.text.replace(/[\d.]+/g, '') },
-    mark(a.level), h('div', null, a.href ? link(a.text, a.href) : h('span', null, a.text), a.more && h('span', { class: 'muted' }, ` ${a.more}`))))));
+const few = 10; // of what needs attention are shown at once
+
+function needs(all) {
+  if (!all.length) return h('section', { class: 'panel calm', 'aria-label': 'What needs attention' }, mark('ok'), ' Nothing needs you.');
+  const more = all.length > few + 1 ? all.slice(few) : [];
+  return panel('What needs attention', { class: 'needs' }, lines(all.slice(0, all.length - more.length)),
+    more.length > 0 && h('details', null, h('summary', null, `and ${more.length} more`), lines(more)));
 }
+
+const lines = (list) => h('ul', null, list.map((a) => h('li', { class: a.level, key: a.text.replace(/[\d.]+/g, '') },
+  mark(a.level), h('div', null, a.href ? link(a.text, a.href) : h('span', null, a.text), a.more && h('span', { class: 'muted' }, ` ${a.more}`)))));
 
 const columns = (values) => values ?? [];
 
