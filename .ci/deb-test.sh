@@ -81,11 +81,13 @@ mkdir -p "$root/srv/skerry-test"
 cp "$deb" "$root/srv/skerry-test/old.deb"
 cp -r examples/overheat "$root/srv/skerry-test/overheat"
 
-step "the next version, with another example configuration"
+step "the next two versions, each with another example configuration"
 dpkg-deb -R "$deb" "$work/next"
-sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
-echo '# a line that is new' >>"$work/next/etc/skerry/skerry.yaml"
-dpkg-deb --root-owner-group -Zgzip -z1 -b "$work/next" "$root/srv/skerry-test/new.deb" >/dev/null
+for name in new newer; do
+	sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
+	echo '# a line that is new' >>"$work/next/etc/skerry/skerry.yaml"
+	dpkg-deb --root-owner-group -Zgzip -z1 -b "$work/next" "$root/srv/skerry-test/$name.deb" >/dev/null
+done
 
 step "boot"
 # A name space of its own: its /run and control groups are no business of this machine's systemd, if it has one.
@@ -185,6 +187,12 @@ expect "is it running" "$(inside sh -c 'systemctl show skerry --property MainPID
 inside test -d /var/lib/skerry/store -a -f /etc/skerry/skerry.yaml || fail "removing took state or configuration"
 inside dpkg -i /srv/skerry-test/new.deb </dev/null >"$work/dpkg" 2>&1 || { cat "$work/dpkg" >&2; fail "dpkg -i after removing"; }
 until_true "what waited is there again" status_text '2 waiting for the cloud, 1 dead letter'
+
+step "remove, when an upgrade was broken off at dpkg's question"
+! inside dpkg -i /srv/skerry-test/newer.deb </dev/null >"$work/dpkg" 2>&1 || fail "dpkg asked nothing about the configuration"
+expect "does the old one run on" "$(inside systemctl is-active skerry)" active
+inside dpkg -r skerry >"$work/dpkg" 2>&1 || { cat "$work/dpkg" >&2; fail "dpkg -r"; }
+expect "is it running" "$(property MainPID)" 0
 
 step "purge"
 inside dpkg -P skerry >"$work/dpkg" 2>&1 || { cat "$work/dpkg" >&2; fail "dpkg -P"; }

@@ -25,6 +25,7 @@ type MQTT struct {
 	log     *slog.Logger
 	session *session
 	changed chan struct{} // capacity 1: Follow gave other triggers
+	hurry   chan struct{} // capacity 1: somebody does not want to wait for the next connection
 	drops   drops
 	silence silence
 	sending sync.Mutex // held by Send: records leave in order
@@ -64,6 +65,7 @@ func NewMQTT(opts MQTTOptions) (*MQTT, error) {
 		opts: opts, source: sourceURI(opts.Device, opts.Name), to: to, log: log,
 		session: newSession(opts.Name, opts.ClientID, to.String(), opts.Notes, log),
 		changed: make(chan struct{}, 1),
+		hurry:   make(chan struct{}, 1),
 		wanted:  map[string]byte{},
 		last:    errors.New("not connected yet"),
 		news:    make(chan struct{}),

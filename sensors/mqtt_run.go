@@ -35,26 +35,37 @@ func (m *MQTT) Run(ctx context.Context, offer agent.Offer) error {
 			m.log.Warn("no connection to the broker", "broker", m.to.String(), "error", err)
 			logged = time.Now()
 		}
-		pause(ctx, wait)
+		m.pause(ctx, wait)
 	}
 	m.setLast(errors.New("stopped"))
 	return nil
+}
+
+// Hurry has the next connection tried at once, if there is none.
+func (m *MQTT) Hurry() {
+	if m.link.Load() != nil {
+		return
+	}
+	select {
+	case m.hurry <- struct{}{}:
+	default: // it will be
+	}
+}
+
+// pause waits for d, until ctx ends, or until somebody hurries.
+func (m *MQTT) pause(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	select {
+	case <-m.hurry:
+	case <-ctx.Done():
+	}
 }
 
 // linked tells whoever wants to know that the connection is there, or why not.
 func (m *MQTT) linked(why error) {
 	if m.opts.Linked != nil {
 		m.opts.Linked(why)
-	}
-}
-
-// pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }
 

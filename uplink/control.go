@@ -54,6 +54,9 @@ func (o *Outbox) steer(ctx context.Context, paused bool) error {
 // Retry tries at once what is waiting after failures: the target, and each
 // record. The link is asked anew, too.
 func (o *Outbox) Retry() {
+	if c, ok := o.to.(interface{ Hurry() }); ok {
+		c.Hurry()
+	}
 	o.with(func() {
 		o.note.budget = hold{}
 		if o.pump == nil {

@@ -85,11 +85,11 @@ func (w *teller) obstacles(s *agent.TargetStatus) {
 	case now.Failures == 0:
 		w.say("Target %s asked for a pause (%s): it ends in %s, or now with skerry uplink retry %s.", s.Name, now.Cause, w.in(now.RetryAt), s.Name)
 	case now.State == "open":
-		w.say("Target %s has failed for %s, %d times in a row (%s): one record tries again in %s, or now with skerry uplink retry %s.",
-			s.Name, since, now.Failures, now.Cause, w.in(now.RetryAt), s.Name)
+		w.say("Target %s has failed for %s, %s (%s): one record tries again in %s, or now with skerry uplink retry %s.",
+			s.Name, since, inRow(now.Failures), now.Cause, w.in(now.RetryAt), s.Name)
 	default:
-		w.say("Target %s has failed for %s, %d times in a row (%s): one record is trying whether it works again.",
-			s.Name, since, now.Failures, now.Cause)
+		w.say("Target %s has failed for %s, %s (%s): one record is trying whether it works again.",
+			s.Name, since, inRow(now.Failures), now.Cause)
 	}
 	if commitErr != "" {
 		w.say("What was delivered cannot be noted on the disk, so nothing more is taken on: %s.", commitErr)
@@ -254,4 +254,12 @@ func triesText(n int) string {
 		return "1 try"
 	}
 	return fmt.Sprintf("%d tries", n)
+}
+
+// inRow is how often something failed, one after the other.
+func inRow(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times in a row", n)
 }

@@ -19,6 +19,8 @@ import (
 type MQTTClient interface {
 	// Run connects, again and again, until ctx ends.
 	Run(ctx context.Context) error
+	// Hurry has it connect at once, if it is not connected.
+	Hurry()
 	// Connected waits until there is a connection, and returns nil then; or until
 	// ctx ends, or there will be none before somebody changes something. The
 	// error says why, and means what it means for a Target.

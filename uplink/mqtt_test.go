@@ -20,12 +20,16 @@ type scriptedBroker struct {
 	away   error // of Connected
 	answer func(recs []agent.Record) []error
 	sent   [][]agent.Record
+
+	hurried int
 }
 
 func (b *scriptedBroker) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
 }
+
+func (b *scriptedBroker) Hurry() { b.hurried++ }
 
 func (b *scriptedBroker) Connected(context.Context) error { return b.away }
 
@@ -52,6 +56,16 @@ func openMQTT(t testing.TB, b *scriptedBroker, change func(*uplink.TargetConfig)
 		t.Fatal(err)
 	}
 	return target.(uplink.Batcher)
+}
+
+// A person who has a target tried again does not wait for its connection either.
+func TestRetryHurriesTheConnection(t *testing.T) {
+	b := &scriptedBroker{}
+	target := openMQTT(t, b, nil).(uplink.Target)
+	uplink.NewOutbox(nil, nil, target, uplink.Options{Name: "cloud"}).Retry()
+	if b.hurried != 1 {
+		t.Errorf("hurried %d times", b.hurried)
+	}
 }
 
 func mqttRecord(i, size int) agent.Record {

@@ -175,9 +175,15 @@ func buildModule(ctx context.Context, path string, stderr io.Writer, force bool)
 		}
 		return m, nil
 	}
-	stale, err := source.Stale()
-	if err != nil || !stale && !force {
+	state, err := source.State()
+	if err != nil {
 		return m, err
+	}
+	if state == author.Foreign && !force {
+		fmt.Fprintf(stderr, "note: %s is older than %s, and was not made by skerry build: it is left as it is; skerry build --force builds it from that\n", path, source.Main)
+	}
+	if state != author.Stale && !force {
+		return m, nil
 	}
 	fmt.Fprintf(stderr, "building %s from %s\n", path, source.Main)
 	begin := time.Now()

@@ -201,5 +201,8 @@ func (o *eventsOptions) show(ctx context.Context, out, said io.Writer) (err erro
 		p.width, _ = terminalSize()
 	}
 	t, err := o.follow(ctx, from, p.print, func(taken) error { return nil })
+	if err == nil && t == (taken{}) && o.length > 0 {
+		fmt.Fprintf(said, "no event came within %s; skerry status shows which sources are up\n", o.length)
+	}
 	return errors.Join(err, t.err())
 }

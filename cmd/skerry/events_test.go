@@ -55,8 +55,13 @@ func TestEventsOfABroker(t *testing.T) {
 	}
 	var out bytes.Buffer
 	live := eventsOptions{broker: broker.URL, topic: "a/+", count: 1}
-	if err := live.show(context.Background(), &out); err != nil || !strings.HasSuffix(out.String(), ` a/kept (retained)  {"t":1}`+"\n") {
+	if err := live.show(context.Background(), &out, io.Discard); err != nil || !strings.HasSuffix(out.String(), ` a/kept (retained)  {"t":1}`+"\n") {
 		t.Errorf("shown is %q, %v", out.String(), err)
+	}
+	var said bytes.Buffer
+	none := eventsOptions{broker: broker.URL, topic: "nobody/+", length: time.Millisecond}
+	if err := none.show(context.Background(), io.Discard, &said); err != nil || said.String() != "no event came within 1ms; skerry status shows which sources are up\n" {
+		t.Errorf("where nothing comes it says %q, %v", said.String(), err)
 	}
 	again := playOptions{file: file, to: broker.URL, speed: "max", retain: true}
 	seen := make(chan paho.Message, 10)

@@ -61,16 +61,20 @@ func TestBuildsWhatHasChanged(t *testing.T) {
 		t.Error("the same source gives other bytes")
 	}
 
-	// One of another builder: the clock has to do.
-	write(t, module, first[:len(first)-48])
-	if _, stderr, _ := run(t, dir, "build"); strings.Contains(stderr, "building") {
-		t.Errorf("builds though the module is newer: %s", stderr)
+	// One of another builder is not written over, but with --force.
+	foreign := first[:len(first)-48]
+	write(t, module, foreign)
+	if _, stderr, _ := run(t, dir, "build"); strings.Contains(stderr, "note:") {
+		t.Errorf("complains though the module is newer: %s", stderr)
 	}
 	if err := os.Chtimes(source, later, later); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, _ := run(t, dir, "build"); !strings.Contains(stderr, "building") {
-		t.Errorf("does not build though the source is newer: %s", stderr)
+	if _, stderr, code := run(t, dir, "build"); code != 0 || !strings.Contains(stderr, "--force builds it") || read(t, module) != foreign {
+		t.Errorf("with a newer source: %d %s", code, stderr)
+	}
+	if must(t, dir, "build", "--force"); read(t, module) != first {
+		t.Error("--force does not build it")
 	}
 }
 

@@ -115,25 +115,39 @@ func (s Source) embeds(files []string) bool {
 	})
 }
 
-// Stale tells whether the module is missing, or was built from something else than
-// what lies there now. One that does not say what it was built from, as other
-// builders make them, is if a file is newer.
-func (s Source) Stale() (bool, error) {
+// State is how a module stands to what lies beside it.
+type State uint8
+
+// What a module is.
+const (
+	Fresh   State = iota // it was built from that
+	Stale                // it is missing, or was built from something else
+	Foreign              // it does not say what it was built from, as other builders make them, and is older
+)
+
+// State tells whether the module is to be built. A foreign one is its owner's: it
+// may come from somewhere else.
+func (s Source) State() (State, error) {
 	if s.Language == "" {
-		return false, nil
+		return Fresh, nil
 	}
 	module, err := os.ReadFile(s.Module)
 	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
+		return Stale, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read the module: %w", err)
+		return Fresh, fmt.Errorf("read the module: %w", err)
 	}
 	if mark, ok := readMark(module); ok {
-		now, err := s.sum()
-		return mark != now, err
+		if now, err := s.sum(); mark == now || err != nil {
+			return Fresh, err
+		}
+		return Stale, nil
 	}
-	return s.newer()
+	if newer, err := s.newer(); !newer || err != nil {
+		return Fresh, err
+	}
+	return Foreign, nil
 }
 
 // sum is a hash of the names and contents of all inputs.

@@ -118,6 +118,14 @@ func read(t *testing.T, name string) []byte {
 	return data
 }
 
+func TestLinksOfAnArchive(t *testing.T) {
+	const text = "[a](fleet.md#keys) [b](../README.md) [c](#here) [d](https://x.example/y)"
+	const want = "[a](" + published + "docs/fleet.md#keys) [b](" + published + "README.md) [c](#here) [d](https://x.example/y)"
+	if got := string(linked("docs/install.md", []byte(text))); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
 func TestPlatforms(t *testing.T) {
 	list, err := platforms("linux/arm/7,linux/amd64")
 	if err != nil || len(list) != 2 || list[0].name() != "linux-armv7" || list[1].name() != "linux-amd64" {

@@ -3,9 +3,25 @@ package main
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"strings"
 )
+
+// published is where the documents of the tree are read that are not in an archive.
+const published = "https://github.com/skerry-edge/skerry/blob/main/"
+
+var relativeLink = regexp.MustCompile(`\]\(([^):#][^):]*)\)`)
+
+// linked is a document of the tree whose links to its neighbours lead to where they are published.
+func linked(from string, text []byte) []byte {
+	return relativeLink.ReplaceAllFunc(text, func(link []byte) []byte {
+		to := string(relativeLink.FindSubmatch(link)[1])
+		return []byte("](" + published + path.Join(path.Dir(from), to) + ")")
+	})
+}
 
 // parts is what belongs to the program on every platform.
 type parts struct {
@@ -69,8 +85,11 @@ func (r *release) archiveFiles(program string, modules []module) ([]file, error)
 		if err != nil {
 			return nil, err
 		}
-		if name == "skerry" {
+		switch {
+		case name == "skerry":
 			f.mode = 0o755
+		case strings.HasSuffix(from, ".md"):
+			f.data = linked(from, f.data)
 		}
 		files = append(files, f)
 	}
