@@ -103,8 +103,10 @@ func (o *bundleOptions) fromDisk(b *bundle, data string) {
 	st, err := store.Open(dir, store.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.leave("dead letters, what waits, apps", "the data cannot be opened: "+err.Error())
-		s := admin.Support{}
-		s.Files, err = filesBelow(data)
+		var s admin.Support
+		if s.Files, err = filesBelow(data); err != nil {
+			b.leave("a list of the data's files", err.Error())
+		}
 		b.addSupport(&s)
 		return
 	}

@@ -160,8 +160,10 @@ func TestLogsCommand(t *testing.T) {
 
 // TestFiguresAreDocumented compares the names of metrics with docs/telemetry.md.
 func TestFiguresAreDocumented(t *testing.T) {
-	s := agent.Status{Functions: make([]agent.FunctionStatus, maxPoints+5), Sources: make([]agent.SourceStatus, 1), Targets: make([]agent.TargetStatus, 1),
-		Links: []agent.LinkStatus{{Day: agent.Account{Limit: 1}}}, Sync: agent.SyncStatus{Checked: time.Now(), Expires: time.Now()}}
+	s := agent.Status{
+		Functions: make([]agent.FunctionStatus, maxPoints+5), Sources: make([]agent.SourceStatus, 1), Targets: make([]agent.TargetStatus, 1),
+		Links: []agent.LinkStatus{{Day: agent.Account{Limit: 1}}}, Sync: agent.SyncStatus{Checked: time.Now(), Expires: time.Now()},
+	}
 	var names []string
 	for _, m := range figuresOf(&s, time.Now()) {
 		names = append(names, m.Name)
