@@ -145,15 +145,16 @@ type SyncStatus struct {
 
 // AppStatus is one app that the fleet assigns to this device.
 type AppStatus struct {
-	Name     string    `json:"name"`
-	Version  string    `json:"version,omitempty"`  // what runs; "" for none
-	Wanted   string    `json:"wanted,omitempty"`   // what the fleet wants, if that is another
-	State    string    `json:"state"`              // good, probation, failed (and runs on), held or quarantined
-	Since    time.Time `json:"since,omitzero"`     // of State
-	Previous string    `json:"previous,omitempty"` // the last version known to be good, during probation
-	Reason   string    `json:"reason,omitempty"`   // why State is so, for people
-	Until    time.Time `json:"until,omitzero"`     // when probation ends, or what is held back is tried again
-	Progress *Progress `json:"progress,omitempty"` // of the probation that it is on
+	Name      string    `json:"name"`
+	Version   string    `json:"version,omitempty"`    // what runs; "" for none
+	Wanted    string    `json:"wanted,omitempty"`     // what the fleet wants, if that is another
+	State     string    `json:"state"`                // good, probation, failed (and runs on), held or quarantined
+	Since     time.Time `json:"since,omitzero"`       // of State
+	TakenBack bool      `json:"taken_back,omitempty"` // quarantined, since a person went back from it: it did not fail
+	Previous  string    `json:"previous,omitempty"`   // the last version known to be good, during probation
+	Reason    string    `json:"reason,omitempty"`     // why State is so, for people
+	Until     time.Time `json:"until,omitzero"`       // when probation ends, or what is held back is tried again
+	Progress  *Progress `json:"progress,omitempty"`   // of the probation that it is on
 }
 
 // Progress is how far a probation is.

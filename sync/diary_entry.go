@@ -63,14 +63,13 @@ func (p *Puller) entry(app *agent.AppStatus, before stood) agent.DeploymentEntry
 	}
 	return agent.DeploymentEntry{
 		Time: p.opts.Time().UTC().Round(0), Unsure: !p.opts.Sure(), Generation: uint64(max(revision, 0)), Revision: revision,
-		App: app.Name, From: before.Version, To: app.Version, Wanted: app.Wanted, State: p.toldState(app), Reason: cut(reasonFor(app, before), maxSentence),
+		App: app.Name, From: before.Version, To: app.Version, Wanted: app.Wanted, State: toldState(app), Reason: cut(reasonFor(app, before), maxSentence),
 	}
 }
 
 // toldState does not say of what a person took back that it failed.
-func (p *Puller) toldState(app *agent.AppStatus) string {
-	s, _ := p.now.standing(app.Name)
-	if app.State == stateQuarantine && slices.ContainsFunc(s.Refused, func(r refusal) bool { return r.ByHand && r.Version == app.Wanted }) {
+func toldState(app *agent.AppStatus) string {
+	if app.TakenBack {
 		return stateTakenBack
 	}
 	return app.State

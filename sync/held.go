@@ -23,9 +23,11 @@ type heldBack struct {
 	// the agent starts, and at next if that is not zero.
 	Unstarted bool `json:"unstarted,omitempty"`
 	// Refused says that it failed here, and is not tried again.
-	Refused bool      `json:"refused,omitempty"`
-	Since   time.Time `json:"since,omitzero"`
-	next    time.Time
+	Refused bool `json:"refused,omitempty"`
+	// ByHand says that it did not fail: a person went back from it.
+	ByHand bool      `json:"byHand,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	next   time.Time
 }
 
 // candidate is an app version that is chosen for this device.

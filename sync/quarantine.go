@@ -57,7 +57,7 @@ func (h *heldBack) because(lacks error, what string) {
 	verdict := "cannot run on this device"
 	if h.Refused {
 		verdict, h.Since = "failed here", refused.at
-		if refused.byHand {
+		if h.ByHand = refused.byHand; h.ByHand {
 			verdict = "was taken back here"
 		}
 	}

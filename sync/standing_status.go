@@ -60,7 +60,7 @@ func (p *Puller) appStatus(health []agent.FunctionStatus) []agent.AppStatus {
 		app := at(h.Want.Name)
 		app.Wanted, app.State, app.Since, app.Reason, app.Until = h.Want.Version, stateHeld, h.Since, h.Reason, h.next
 		if h.Refused {
-			app.State = stateQuarantine
+			app.State, app.TakenBack = stateQuarantine, h.ByHand
 		}
 	}
 	return apps

@@ -71,17 +71,7 @@ func Listen(path string) (net.Listener, error) {
 
 // Serve answers on l until ctx ends.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: patience}
-	stopped := make(chan struct{})
-	defer func() { <-stopped }()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		defer close(stopped)
-		<-ctx.Done()
-		srv.Close() // closes l too; there is nothing to wait for
-	}()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := Until(ctx, &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: patience}, l); err != nil {
 		return fmt.Errorf("serve the admin socket: %w", err)
 	}
 	return nil

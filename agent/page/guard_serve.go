@@ -3,7 +3,6 @@ package page
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,6 +10,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/skerry-edge/skerry/agent/admin"
 )
 
 const (
@@ -33,16 +34,7 @@ func Serve(ctx context.Context, l net.Listener, encrypt *tls.Config, h http.Hand
 		DisableGeneralOptionsHandler: true, // the guard answers those too
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	stopped := make(chan struct{})
-	defer func() { <-stopped }()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		defer close(stopped)
-		<-ctx.Done()
-		srv.Close() // closes l too; there is nothing to wait for
-	}()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+	if err := admin.Until(ctx, srv, l); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serve the page: %w", err)
 	}
 	return nil

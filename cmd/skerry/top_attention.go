@@ -21,6 +21,8 @@ func attention(s *agent.Status) []string {
 		switch a := &s.Sync.Apps[i]; {
 		case a.State == "probation":
 			fresh = append(fresh, fmt.Sprintf("%s %s is on probation for another %s", a.Name, a.Version, max(0, time.Until(a.Until)).Round(time.Second)))
+		case a.TakenBack:
+			fresh = append(fresh, fmt.Sprintf("%s %s was rolled back here: %s runs", a.Name, a.Wanted, a.Version))
 		case a.State != "good":
 			add("%s %s: %s%s", a.Name, a.Version, a.State, note(a.Reason))
 		}
@@ -81,6 +83,9 @@ func functionState(f *agent.FunctionStatus, apps []agent.AppStatus) (state, why 
 		}
 		if a.State == "probation" {
 			return "probation " + max(0, time.Until(a.Until)).Round(time.Second).String(), f.LastError, false
+		}
+		if a.TakenBack {
+			return "rolled back", f.LastError, false
 		}
 		return a.State, a.Reason, true
 	}

@@ -22,7 +22,7 @@ var arrows = []arrow{
 	{from: "cmd", to: []string{anything}},
 	{from: "examples", to: []string{"wasm/guest/go"}, tests: []string{anything}},
 	{from: "agent/admin", to: []string{"agent", "internal/logbook", "internal/recording"}},
-	{from: "agent/page"},
+	{from: "agent/page", to: []string{"agent/admin"}},
 	{from: "agent", tests: []string{"internal/store", "internal/when"}},
 	{from: "sensors/gather"},
 	{from: "sensors/broker", to: []string{"agent", "sensors/gather"}},

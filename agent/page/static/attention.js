@@ -61,7 +61,8 @@ function fleet(s, add) {
   const levels = { failed: 'bad', quarantined: 'bad', held: 'warn' };
   const apps = s.sync.apps ?? [], fresh = apps.filter((a) => a.state === 'probation');
   for (const a of apps) {
-    if (levels[a.state]) add(levels[a.state], `${a.name} ${a.wanted || a.version}: ${a.state}${a.reason ? ', ' + a.reason : ''}`, '#/deployments', a.until ? `Tried again${until(a.until)}.` : null);
+    if (a.taken_back) add('note', `${a.name} ${a.wanted} was rolled back here: ${a.version} runs`, '#/deployments', 'Until the fleet publishes another version, or somebody has it tried again.');
+    else if (levels[a.state]) add(levels[a.state], `${a.name} ${a.wanted || a.version}: ${a.state}${a.reason ? ', ' + a.reason : ''}`, '#/deployments', a.until ? `Tried again${until(a.until)}.` : null);
   }
   if (fresh.length) add('note', `On probation: ${fresh.map((a) => `${a.name} ${a.version}`).join(', ')}`, '#/deployments', `The last one ends${until(fresh.map((a) => a.until).sort().at(-1))}.`);
   if (!s.sync.registry) add('warn', 'No registry is configured: nothing will run', '#/deployments', 'Set registry.ref in the configuration of the device.');

@@ -52,13 +52,16 @@ const fleet = (s) => panel('Fleet', null, s.registry ? [
   (s.notes ?? []).map((n) => h('p', { class: 'muted' }, n)),
 ] : empty('No registry is configured.', 'Set registry.ref in the configuration of the device.'));
 
+// What a person took back did not fail.
+const stateOf = (a) => (a.taken_back ? 'rolled back' : a.state);
+
 function apps(list, books, retry, back) {
   const allowed = books?.rollback;
   return panel('Apps on this device', null, list.length ? list.map((a) => {
     const last = books?.entries?.find((e) => e.app === a.name && e.from);
     const can = allowed ? allowed.includes(a.name) : Boolean(a.previous || last);
     return h('div', { class: 'app', key: a.name },
-      h('div', { class: 'row' }, h('strong', null, a.name), h('span', null, a.version || 'does not run'), badge(level(a.state), a.state), a.since && h('span', { class: 'muted' }, when(a.since))),
+      h('div', { class: 'row' }, h('strong', null, a.name), h('span', null, a.version || 'does not run'), badge(level(stateOf(a)), stateOf(a)), a.since && h('span', { class: 'muted' }, when(a.since))),
       a.wanted && a.wanted !== a.version && h('p', null, `The fleet wants ${a.wanted}.`),
       a.reason && h('p', null, a.reason),
       a.state === 'probation' && a.until && probation(a),

@@ -90,7 +90,7 @@ function sources(s) {
 
 function apps(s) {
   const list = s.sync.apps ?? [];
-  return panel('Apps', { tools: link('Deployments', '#/deployments') }, list.length ? h('ul', { class: 'checks' }, list.map((a) => h('li', { key: a.name }, mark({ good: 'ok', probation: 'note', held: 'warn' }[a.state] ?? 'bad'), h('strong', null, a.name), h('span', null, `${a.version || 'nothing runs'}, ${a.state}`))))
+  return panel('Apps', { tools: link('Deployments', '#/deployments') }, list.length ? h('ul', { class: 'checks' }, list.map((a) => h('li', { key: a.name }, mark(a.taken_back ? 'note' : { good: 'ok', probation: 'note', held: 'warn' }[a.state] ?? 'bad'), h('strong', null, a.name), h('span', null, `${a.version || 'nothing runs'}, ${a.taken_back ? 'rolled back' : a.state}`))))
     : empty('Nothing is assigned to this device.', 'Publish an app with ', h('code', null, 'skerry publish'), '.'),
   h('p', { class: 'muted' }, s.sync.fleet ? `Fleet ${s.sync.fleet}, revision ${s.sync.revision}` : 'No fleet', s.sync.checked && [', looked ', when(s.sync.checked)], '.'));
 }
