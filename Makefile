@@ -47,7 +47,7 @@ faults: deps ## bad links (5 minutes off and on 6 times), a minute of overload: 
 soak: deps ## run days of a plant as fast as they go for SOAK (30m): memory, files and disk stay
 	SOAK_TIME=$(SOAK) $(GO) test -count=1 -timeout 1500m -v -run TestSoak ./cmd/skerry
 
-check: ## run all that must pass before a change is taken (about half an hour)
+check: ## run all that must pass before a change is taken (35 to 40 minutes)
 	bash .ci/run
 
 demo: build ## show the whole of Skerry on this terminal, without network or settings

@@ -23,7 +23,7 @@ const (
 // publishes keep their ids and their order, and nobody repairs anything. CUTS
 // sets how often.
 func TestPowerCutsLoseNothingAcknowledged(t *testing.T) {
-	cuts := 10
+	cuts := 6
 	if n, err := strconv.Atoi(os.Getenv("CUTS")); err == nil {
 		cuts = n
 	}
