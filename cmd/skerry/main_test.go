@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +23,8 @@ func TestMain(m *testing.M) {
 		compilerProgram = program
 	}
 	compiling := len(os.Args) > 1 && os.Args[1] == compiler()[1] // by an agent that is this binary
-	if os.Getenv(asSkerry) != "" || compiling {
+	fuzzing := slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzzworker") })
+	if os.Getenv(asSkerry) != "" && !fuzzing || compiling {
 		go tellGoroutines()
 		os.Exit(run())
 	}
