@@ -104,11 +104,12 @@ func (m *Machine) Output() string {
 	return strings.Join(m.lines, "\n")
 }
 
-// Kill stops the machine where it is, in mid-write if it is writing.
+// Kill stops the machine where it is, in mid-write if it is writing. One that
+// has ended by itself is no error.
 func (m *Machine) Kill() error {
 	err := m.cmd.Process.Kill()
 	<-m.done
-	if errors.Is(err, syscall.ESRCH) {
+	if errors.Is(err, os.ErrProcessDone) {
 		return nil
 	}
 	return err
