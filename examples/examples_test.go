@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/skerry-edge/skerry/examples"
+	"github.com/skerry-edge/skerry/internal/testbed"
 	"github.com/skerry-edge/skerry/wasm"
 )
 
@@ -36,11 +37,7 @@ func TestMain(m *testing.M) {
 
 var build = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(work, "skerry")
-	out, err := exec.Command("go", "build", "-o", path, "../cmd/skerry").CombinedOutput()
-	if err != nil {
-		err = errors.New(string(out))
-	}
-	return path, err
+	return path, testbed.BuildSkerry(path)
 })
 
 // program is the skerry of this tree.

@@ -3,6 +3,8 @@ package fleetsync
 import (
 	"strings"
 	"time"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // Bounds of what a trigger gathers for one run; docs/manifest.md tells them.
@@ -76,10 +78,10 @@ func (c *appCheck) slides(path string, w *AppWindow) {
 	case w.Every == 0 || w.Sliding == 0: // told, or not there
 	case w.Every > w.Sliding:
 		c.fail(path+".every", "%s is longer than the window of %s, so events would be in none: write at most its length",
-			brief(time.Duration(w.Every)), brief(time.Duration(w.Sliding)))
+			agent.DurationText(time.Duration(w.Every)), agent.DurationText(time.Duration(w.Sliding)))
 	case w.Sliding > maxSlides*w.Every:
 		c.fail(path+".every", "%s puts each event into more than %d windows of %s: write at least %s",
-			brief(time.Duration(w.Every)), maxSlides, brief(time.Duration(w.Sliding)), brief(time.Duration(w.Sliding/maxSlides)))
+			agent.DurationText(time.Duration(w.Every)), maxSlides, agent.DurationText(time.Duration(w.Sliding)), agent.DurationText(time.Duration(w.Sliding/maxSlides)))
 	}
 }
 
@@ -87,6 +89,6 @@ func (c *appCheck) slides(path string, w *AppWindow) {
 func (c *appCheck) longest(path string, pause Duration, key string, most Duration) {
 	c.between(path+".atMost", most, time.Millisecond, maxGatherTime)
 	if most != 0 && most < pause {
-		c.fail(path+".atMost", "%s is shorter than %s, the pause of %s: write more, or remove it", brief(time.Duration(most)), key, brief(time.Duration(pause)))
+		c.fail(path+".atMost", "%s is shorter than %s, the pause of %s: write more, or remove it", agent.DurationText(time.Duration(most)), key, agent.DurationText(time.Duration(pause)))
 	}
 }

@@ -102,10 +102,10 @@ func (c *appCheck) schedule(path string, s *ScheduleTrigger) {
 		c.fail(path+".timezone", "a time zone needs cron: remove it")
 		return
 	case s.Every != 0 && jitter >= time.Duration(s.Every):
-		c.fail(path+".jitter", "%s is not shorter than the period of %s: ticks would come out of order; write less", brief(jitter), brief(time.Duration(s.Every)))
+		c.fail(path+".jitter", "%s is not shorter than the period of %s: ticks would come out of order; write less", agent.DurationText(jitter), agent.DurationText(time.Duration(s.Every)))
 		return
 	case jitter > maxJitter:
-		c.fail(path+".jitter", "%s is out of range: up to 24h", brief(jitter))
+		c.fail(path+".jitter", "%s is out of range: up to 24h", agent.DurationText(jitter))
 		return
 	}
 	if c.checks.Schedule != nil {

@@ -114,20 +114,8 @@ func (d *decoder) required(path, example string, keys ...string) {
 // between checks a duration; 0, which is none, passes.
 func (d *decoder) between(path string, t Duration, low, high time.Duration) {
 	if v := time.Duration(t); v != 0 && (v < low || v > high) {
-		d.fail(path, "%s is out of range: %s to %s", brief(v), brief(low), brief(high))
+		d.fail(path, "%s is out of range: %s to %s", agent.DurationText(v), agent.DurationText(low), agent.DurationText(high))
 	}
-}
-
-// brief is a duration without what is zero of it: 24h, not 24h0m0s.
-func brief(d time.Duration) string {
-	text := d.String()
-	if whole, ok := strings.CutSuffix(text, "m0s"); ok {
-		text = whole + "m"
-	}
-	if whole, ok := strings.CutSuffix(text, "h0m"); ok {
-		text = whole + "h"
-	}
-	return text
 }
 
 func (d *decoder) within(path string, n *int, low, high int) {

@@ -88,7 +88,7 @@ func (c *policyCheck) function(who string, fn *AppFunction) {
 		c.beyond("memory", "%s may take %s (limits.memory times limits.concurrency)", who, Quantity(most))
 	}
 	if c.Timeout > 0 && limits.Timeout > c.Timeout {
-		c.beyond("timeout", "%s may run for %s", who, brief(limits.Timeout))
+		c.beyond("timeout", "%s may run for %s", who, agent.DurationText(limits.Timeout))
 	}
 }
 

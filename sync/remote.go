@@ -166,7 +166,7 @@ func refused(resp *http.Response) error {
 	}
 	err := fmt.Errorf("registry answered %s", resp.Status)
 	if pause := retryAfter(resp); pause > 0 {
-		return permanent(&busyError{fmt.Errorf("%w: it wants no request for %s", err, brief(pause)), pause})
+		return permanent(&busyError{fmt.Errorf("%w: it wants no request for %s", err, agent.DurationText(pause)), pause})
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {
 		return fmt.Errorf("%w: it asks for fewer requests", err)

@@ -120,7 +120,7 @@ func (w *caseWatch) put(e *effect) error {
 	case e.State != nil:
 		ttl := ""
 		if e.State.Expires != nil {
-			ttl = cases.Brief(time.Duration(*e.State.Expires - e.At))
+			ttl = agent.DurationText(time.Duration(*e.State.Expires - e.At))
 		}
 		fields(cases.State, e.State.raw, "key", e.State.Key, "deleted", fmt.Sprint(e.State.Deleted), "ttl", ttl)
 	}
@@ -164,7 +164,7 @@ func (w *caseWatch) notes(t *cases.Test, d *agent.Deployment, h *recording.Heade
 		}
 	}
 	if w.next > 0 {
-		note(len(t.Events), false, "something more falls due at %s, behind the end of the test at %s: write a longer until to see it", cases.Brief(w.next), cases.Brief(w.over))
+		note(len(t.Events), false, "something more falls due at %s, behind the end of the test at %s: write a longer until to see it", agent.DurationText(w.next), agent.DurationText(w.over))
 	}
 }
 

@@ -137,12 +137,9 @@ func all(lists ...lister) completer {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(context.Background(), completeWithin)
 		defer cancel()
-		socket := flagText(cmd, "socket")
-		if socket == "" {
-			var err error
-			if socket, err = configSocket(flagText(cmd, "config")); err != nil {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
+		socket, err := agentSocket(flagText(cmd, "socket"), flagText(cmd, "config"))
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		var words []string
 		for _, list := range lists {

@@ -165,11 +165,17 @@ func LoadConfig(path string) (Config, error) {
 	return c, nil
 }
 
-// configSocket finds the admin socket of the agent that runs with the
-// configuration at path.
-func configSocket(path string) (string, error) {
+// agentSocket is the admin socket of the running agent: the one that was named, or
+// else that of the configuration at path.
+func agentSocket(named, path string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
 	c, err := configPlaces(path)
-	return c.Admin.Socket, err
+	if err != nil {
+		return "", usageError{err}
+	}
+	return c.Admin.Socket, nil
 }
 
 // configPlaces finds the data directory and the admin socket of the agent that

@@ -318,12 +318,12 @@ nonsense: {x: y}
 	} {
 		path := writeConfig(t, tt.yaml+unusable)
 		want := strings.Replace(tt.want, "DIR", filepath.Dir(path), 1)
-		if got, err := configSocket(path); err != nil || got != want {
+		if got, err := agentSocket("", path); err != nil || got != want {
 			t.Errorf("%q: got %q, %v, want %q", tt.yaml, got, err, want)
 		}
 	}
 	t.Setenv("SKERRY_DATA", "/env")
-	if got, err := configSocket(writeConfig(t, "data: x")); err != nil || got != "/env/skerry.sock" {
+	if got, err := agentSocket("", writeConfig(t, "data: x")); err != nil || got != "/env/skerry.sock" {
 		t.Errorf("with SKERRY_DATA: %q, %v", got, err)
 	}
 }
@@ -334,13 +334,13 @@ func TestConfigSocketIsTheAgents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := configSocket("testdata/config/full.yaml"); err != nil || got != c.Admin.Socket {
+	if got, err := agentSocket("", "testdata/config/full.yaml"); err != nil || got != c.Admin.Socket {
 		t.Errorf("got %q, %v, want %q", got, err, c.Admin.Socket)
 	}
 }
 
 func TestConfigSocketErrors(t *testing.T) {
-	if _, err := configSocket(filepath.Join(t.TempDir(), "skerry.yaml")); err == nil || !strings.Contains(err.Error(), "does not exist: write one") {
+	if _, err := agentSocket("", filepath.Join(t.TempDir(), "skerry.yaml")); err == nil || !strings.Contains(err.Error(), "does not exist: write one") {
 		t.Errorf("missing file: %v", err)
 	}
 	for text, want := range map[string]string{
@@ -348,7 +348,7 @@ func TestConfigSocketErrors(t *testing.T) {
 		"admin: {socket: 5}": "skerry.yaml: admin.socket: is text",
 		"data: [a":           "skerry.yaml is not valid YAML",
 	} {
-		if _, err := configSocket(writeConfig(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := agentSocket("", writeConfig(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}

@@ -100,14 +100,7 @@ func (r *reach) agent() (string, error) {
 	if err := checkOutput(r.output); err != nil {
 		return "", err
 	}
-	if r.socket != "" {
-		return r.socket, nil
-	}
-	socket, err := configSocket(r.config)
-	if err != nil {
-		return "", usageError{err}
-	}
-	return socket, nil
+	return agentSocket(r.socket, r.config)
 }
 
 // printDeployments writes what is on probation now, then the history.

@@ -54,10 +54,7 @@ func (d *dev) entries() (entries []recording.Entry, h recording.Header, err erro
 	if err != nil {
 		return nil, h, usageError{fmt.Errorf("--events: %w", err)}
 	}
-	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
-		return d.listed()
-	}
-	r, err := recording.NewReader(bytes.NewReader(text))
+	r, err := readEvents(bytes.NewReader(text))
 	if err != nil {
 		return nil, h, usageError{fmt.Errorf("--events %s: %w", d.events, err)}
 	}
@@ -81,23 +78,6 @@ func (d *dev) entries() (entries []recording.Entry, h recording.Header, err erro
 		e.At = last
 		entries = append(entries, e)
 	}
-}
-
-// listed are the events of a list, a second apart.
-func (d *dev) listed() (entries []recording.Entry, h recording.Header, err error) {
-	o := invokeOptions{events: d.events}
-	events, err := o.list(nil)
-	if err != nil {
-		return nil, h, usageError{err}
-	}
-	h = recording.Header{Device: "local", Broker: recording.DefaultBroker, Start: time.Now().Round(0)}
-	for i, ev := range events {
-		e := recording.Entry{At: time.Duration(i) * time.Second, Event: ev}
-		ev.ID, ev.Source = "", ""
-		h.Complete(&e, i+1)
-		entries = append(entries, e)
-	}
-	return entries, h, nil
 }
 
 // messageEvent is what a broker's message is for functions.

@@ -91,13 +91,9 @@ func (o *eventsOptions) open(ctx context.Context) (feed, recording.Header, error
 		}
 		return b, recording.Header{Broker: recording.DefaultBroker, Start: b.start}, nil
 	}
-	socket := o.socket
-	if socket == "" {
-		places, err := configPlaces(o.config)
-		if err != nil {
-			return nil, recording.Header{}, usageError{err}
-		}
-		socket = places.Admin.Socket
+	socket, err := agentSocket(o.socket, o.config)
+	if err != nil {
+		return nil, recording.Header{}, err
 	}
 	body, err := admin.Watch(ctx, socket, o.topic)
 	if err != nil {

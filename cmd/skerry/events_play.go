@@ -118,7 +118,7 @@ func (o *playOptions) open() (*recording.Reader, io.Closer, error) {
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("open the recording: %w", err)}
 	}
-	r, err := readEvents(o.file, f)
+	r, err := readEvents(f)
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("%s: %w", o.file, errors.Join(err, f.Close()))}
 	}
@@ -127,16 +127,21 @@ func (o *playOptions) open() (*recording.Reader, io.Closer, error) {
 
 // readEvents reads a recording, or a list of events as skerry invoke has it: those
 // come a second apart, from now on.
-func readEvents(name string, from io.Reader) (*recording.Reader, error) {
+func readEvents(from io.Reader) (*recording.Reader, error) {
 	buffered := bufio.NewReader(from)
-	if head, err := buffered.Peek(1); err != nil || head[0] != '[' {
+	head, _ := buffered.Peek(64) // fewer if the file is shorter
+	if !bytes.HasPrefix(bytes.TrimSpace(head), []byte("[")) {
 		return recording.NewReader(buffered)
 	}
-	events, err := (&invokeOptions{events: name}).list(nil)
+	text, err := io.ReadAll(buffered)
 	if err != nil {
 		return nil, err
 	}
-	text, err := recording.AppendHeader(nil, recording.Header{Device: "local", Broker: recording.DefaultBroker, Start: time.Now().Round(0)})
+	events, err := eventList(text)
+	if err != nil {
+		return nil, fmt.Errorf("it %w", err)
+	}
+	text, err = recording.AppendHeader(nil, recording.Header{Device: "local", Broker: recording.DefaultBroker, Start: time.Now().Round(0)})
 	for i, ev := range events {
 		if err == nil {
 			ev.ID, ev.Source = "", ""

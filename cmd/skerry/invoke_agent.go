@@ -52,11 +52,9 @@ func (o *invokeOptions) onAgent(cmd *cobra.Command, function string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	socket := o.socket
-	if socket == "" {
-		if socket, err = configSocket(o.config); err != nil {
-			return usageError{err}
-		}
+	socket, err := agentSocket(o.socket, o.config)
+	if err != nil {
+		return err
 	}
 	ask := admin.TryRequest{Function: function, Event: tryEventOf(events[0]), Commit: o.commit, HTTP: o.http}
 	ask.Event.Via = o.via

@@ -68,20 +68,32 @@ func (o *invokeOptions) list(stdin io.Reader) ([]*agent.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--events: %w", err)
 	}
+	events, err := eventList(text)
+	if err != nil {
+		return nil, fmt.Errorf("--events %s %w", o.events, err)
+	}
+	for i, ev := range events {
+		ev.ID = fmt.Sprintf("%s-%d", ev.ID, i+1)
+		ev.Subject, ev.ContentType = cmp.Or(o.topic, ev.Subject), cmp.Or(o.contentType, ev.ContentType)
+	}
+	return events, nil
+}
+
+// eventList reads a list of givenEvents. The error goes on from the name of the file.
+func eventList(text []byte) ([]*agent.Event, error) {
 	var given []givenEvent
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&given); err != nil {
-		return nil, fmt.Errorf(`--events %s is no list such as [{"topic": "a/b", "contentType": "application/json", "data": {"t": 1}}]: %w`, o.events, err)
+		return nil, fmt.Errorf(`is no list such as [{"topic": "a/b", "contentType": "application/json", "data": {"t": 1}}]: %w`, err)
 	}
 	if len(given) == 0 {
-		return nil, fmt.Errorf("--events %s has no event", o.events)
+		return nil, errors.New("has no event")
 	}
 	var events []*agent.Event
-	for i, g := range given {
+	for _, g := range given {
 		ev := localEvent()
-		ev.ID = fmt.Sprintf("%s-%d", ev.ID, i+1)
-		ev.Subject, ev.ContentType = cmp.Or(o.topic, g.Topic), cmp.Or(o.contentType, g.ContentType)
+		ev.Subject, ev.ContentType = g.Topic, g.ContentType
 		if ev.Data = g.DataBase64; g.Data != nil {
 			ev.Data = dataOf(g.Data, g.ContentType)
 		}

@@ -77,10 +77,8 @@ func (o *logsOptions) show(cmd *cobra.Command) error {
 	if err = errors.Join(err, checkOutput(o.output)); err != nil {
 		return usageError{err}
 	}
-	if o.socket == "" {
-		if o.socket, err = configSocket(o.config); err != nil {
-			return usageError{err}
-		}
+	if o.socket, err = agentSocket(o.socket, o.config); err != nil {
+		return err
 	}
 	if err := o.follows(cmd); err != nil {
 		return err

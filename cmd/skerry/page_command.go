@@ -33,11 +33,9 @@ through its SSH: ssh -L 9180:127.0.0.1:9180 DEVICE.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			if socket == "" {
-				var err error
-				if socket, err = configSocket(path); err != nil {
-					return usageError{err}
-				}
+			socket, err := agentSocket(socket, path)
+			if err != nil {
+				return err
 			}
 			link, err := admin.Login(cmd.Context(), socket)
 			if err != nil {

@@ -27,11 +27,9 @@ func statusCommand() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			if socket == "" {
-				var err error
-				if socket, err = configSocket(path); err != nil {
-					return usageError{err}
-				}
+			socket, err := agentSocket(socket, path)
+			if err != nil {
+				return err
 			}
 			s, err := admin.Status(cmd.Context(), socket)
 			if err != nil {

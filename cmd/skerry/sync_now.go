@@ -38,12 +38,9 @@ another; --retry has it tried again all the same.`,
 			if err := askable(&ask); err != nil {
 				return usageError{err}
 			}
-			socket := r.socket
-			if socket == "" {
-				var err error
-				if socket, err = configSocket(r.config); err != nil {
-					return usageError{err}
-				}
+			socket, err := agentSocket(r.socket, r.config)
+			if err != nil {
+				return err
 			}
 			status, refused, err := admin.SyncNow(cmd.Context(), socket, ask)
 			if err != nil {

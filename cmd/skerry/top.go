@@ -82,10 +82,8 @@ func (o *topOptions) check() error {
 }
 
 func (o *topOptions) run(cmd *cobra.Command) (err error) {
-	if o.socket == "" {
-		if o.socket, err = configSocket(o.config); err != nil {
-			return usageError{err}
-		}
+	if o.socket, err = agentSocket(o.socket, o.config); err != nil {
+		return err
 	}
 	first, err := o.poll(cmd.Context())
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/skerry-edge/skerry/internal/author"
+	"github.com/skerry-edge/skerry/internal/testbed"
 )
 
 var skerry string // the program, built of this tree
@@ -28,8 +29,8 @@ func withSkerry(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	skerry = filepath.Join(dir, "skerry")
-	if out, err := exec.Command("go", "build", "-o", skerry, "../../cmd/skerry").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build skerry: %v\n%s", err, out)
+	if err := testbed.BuildSkerry(skerry); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	// Those of npm are where .ci/deps.sh puts them.

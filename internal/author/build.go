@@ -66,7 +66,7 @@ func replace(file string, data []byte) error {
 		err = os.Rename(f.Name(), file)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name())
+		_ = os.Remove(f.Name()) // nobody misses it
 		return fmt.Errorf("write the module: %w", err)
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // Difference is one thing in which an outcome is not what a test expects.
@@ -214,7 +216,7 @@ func (t *Test) when(e *Effect) string {
 	if e.Event > 0 && e.Event <= len(t.Events) && t.Events[e.Event-1].At == e.At {
 		return ""
 	}
-	return ", came at " + Brief(e.At)
+	return ", came at " + agent.DurationText(e.At)
 }
 
 // kept compares the state afterwards.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // Effect is one thing that a function did.
@@ -142,7 +144,7 @@ func (w *Want) differ(e *Effect) (rows []Row) {
 		add("event", strconv.Itoa(w.Event), strconv.Itoa(e.Event))
 	}
 	if w.At != nil {
-		add("at", Brief(*w.At), Brief(e.At))
+		add("at", agent.DurationText(*w.At), agent.DurationText(e.At))
 	}
 	if w.Function != "" {
 		add("function", w.Function, e.Function)

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // Report is what came of one file.
@@ -109,7 +111,7 @@ func (p *Printer) differences(b *strings.Builder, r *Result) {
 		told := false
 		head := func() {
 			if e := &r.test.Events[n]; !told {
-				fmt.Fprintf(b, "      event %d at %s: %s%s\n", n+1, Brief(e.At), plain(e.what()), p.paint(grey, dataNote(e.given.Data)))
+				fmt.Fprintf(b, "      event %d at %s: %s%s\n", n+1, agent.DurationText(e.At), plain(e.what()), p.paint(grey, dataNote(e.given.Data)))
 			}
 			told = true
 		}

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // tree is an expectation as it stands in a file, on one line.
@@ -18,7 +20,7 @@ func (w *Want) tree() *yaml.Node {
 		put(n, "event", plainNode("!!int", strconv.Itoa(w.Event)))
 	}
 	if w.At != nil {
-		put(n, "at", textNode(Brief(*w.At)))
+		put(n, "at", textNode(agent.DurationText(*w.At)))
 	}
 	if w.Function != "" {
 		put(n, "function", textNode(w.Function))

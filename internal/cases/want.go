@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // Kinds of effects.
@@ -150,7 +152,7 @@ func (d *decoder) field(n *yaml.Node, path string, f form) string {
 	case length:
 		var v time.Duration
 		d.length(&v)(n, path)
-		text = Brief(v)
+		text = agent.DurationText(v)
 	default:
 		d.text(&text)(n, path)
 	}
@@ -170,18 +172,6 @@ func (d *decoder) data(n *yaml.Node, path string, form Form) *Data {
 		v.raw = []byte(text)
 	}
 	return v
-}
-
-// Brief is a length of time without what is zero of it: 1h, not 1h0m0s.
-func Brief(d time.Duration) string {
-	text := d.String()
-	if whole, ok := strings.CutSuffix(text, "m0s"); ok {
-		text = whole + "m"
-	}
-	if whole, ok := strings.CutSuffix(text, "h0m"); ok {
-		text = whole + "h"
-	}
-	return text
 }
 
 // show is data as a test gives it, on one line.

@@ -33,12 +33,7 @@ func runTests(m *testing.M) int {
 	if err == nil {
 		defer os.RemoveAll(dir)
 		binary = filepath.Join(dir, "skerry")
-		cmd := exec.Command("go", "build", "-o", binary, "../../cmd/skerry")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		var out []byte
-		if out, err = cmd.CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w\n%s", err, out)
-		}
+		err = testbed.BuildSkerry(binary)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -3,7 +3,6 @@ package manual
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -151,8 +150,7 @@ func TestDiffers(t *testing.T) {
 // buildOnce builds the program that the documents are about.
 func buildOnce(t *testing.T, dir string) {
 	t.Helper()
-	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "skerry"), "../../cmd/skerry").CombinedOutput()
-	if err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := testbed.BuildSkerry(filepath.Join(dir, "skerry")); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,3 +1,4 @@
+// Package pagetest uses the page of a running agent in a real browser, as people do.
 package pagetest
 
 import (
@@ -55,7 +56,9 @@ func newPlant(t *testing.T) *plant {
 	t.Helper()
 	p := &plant{t: t, dir: t.TempDir(), broker: testbed.Addr(testbed.FreePort(t)), page: testbed.Addr(testbed.FreePort(t))}
 	p.binary = filepath.Join(p.dir, "skerry")
-	p.command("go", "build", "-o", p.binary, "../../cmd/skerry")
+	if err := testbed.BuildSkerry(p.binary); err != nil {
+		t.Fatal(err)
+	}
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "this alarm centre takes no alarms of presses", http.StatusBadRequest)
 	}))
@@ -88,16 +91,13 @@ func (p *plant) configure(write bool) {
 	p.write("skerry.yaml", strings.ReplaceAll(p.config, "WRITE", fmt.Sprint(write)))
 }
 
-func (p *plant) command(name string, args ...string) string {
+func (p *plant) skerry(args ...string) string {
 	p.t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), "SKERRY_KEYS="+p.path("keys"), "XDG_CACHE_HOME="+p.path("cache"), "XDG_CONFIG_HOME="+p.path("config"), "CGO_ENABLED=0")
-	if name == "go" {
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	}
+	cmd := exec.Command(p.binary, args...)
+	cmd.Env = append(os.Environ(), "SKERRY_KEYS="+p.path("keys"), "XDG_CACHE_HOME="+p.path("cache"), "XDG_CONFIG_HOME="+p.path("config"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		p.t.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, out)
+		p.t.Fatalf("skerry %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
 }
@@ -105,7 +105,7 @@ func (p *plant) command(name string, args ...string) string {
 // publish puts the apps into a fleet of its own: overheat in its first version.
 func (p *plant) publish() {
 	p.t.Helper()
-	p.command(p.binary, "fleet", "init", "oci-layout:"+p.path("registry"), "--name", "plant", "--device-config", p.path("example.yaml"))
+	p.skerry("fleet", "init", "oci-layout:"+p.path("registry"), "--name", "plant", "--device-config", p.path("example.yaml"))
 	if err := os.CopyFS(p.path("apps"), os.DirFS("testdata/plant")); err != nil {
 		p.t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func (p *plant) publish() {
 		p.write("apps/"+to, string(text))
 	}
 	for _, app := range []string{"overheat", "press", "scale", "vibration"} {
-		p.command(p.binary, "publish", p.path("apps/"+app+".yaml"), "--yes")
+		p.skerry("publish", p.path("apps/"+app+".yaml"), "--yes")
 	}
 }
 
@@ -129,7 +129,7 @@ func (p *plant) update() {
 		p.t.Fatal(err)
 	}
 	p.write("apps/overheat.yaml", strings.NewReplacer("version: 1.0.0", "version: 1.1.0", `LIMIT: "80"`, `LIMIT: "75"`).Replace(string(text)))
-	p.command(p.binary, "publish", p.path("apps/overheat.yaml"), p.path("apps/fleet.yaml"), "--yes")
+	p.skerry("publish", p.path("apps/overheat.yaml"), p.path("apps/fleet.yaml"), "--yes")
 }
 
 func (p *plant) start() {
