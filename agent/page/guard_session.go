@@ -18,7 +18,8 @@ const (
 	ticketTime  = 2 * time.Minute
 	maxSessions = 16 // then the one that was not used for longest goes
 	maxTickets  = 16
-	maxRunning  = 12 // requests and streams of a session at once
+	maxRunning  = 12          // requests and streams of a session at once
+	tokenLook   = time.Minute // while something runs that lasts no longer than the token
 )
 
 // digest is what is kept of a secret. Looking one up tells nobody how near a guess is.
@@ -190,10 +191,30 @@ func (g *Guard) begin(s *session, r *http.Request) (_ *http.Request, done func()
 		return nil, nil, &refusal{status: http.StatusTooManyRequests, text: "this login has 12 requests and streams open already: close a window of the page, or wait", after: time.Second}
 	}
 	s.running[r] = cancel
+	look := g.lookAtToken(s, r)
 	return r, func() {
 		cancel()
+		look.Stop()
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		delete(s.running, r)
 	}, nil
+}
+
+// lookAtToken ends what the token opened, streams that nobody asks again for among it, soon
+// after the token is another.
+func (g *Guard) lookAtToken(s *session, r *http.Request) *time.Timer {
+	var look *time.Timer
+	look = time.AfterFunc(tokenLook, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if s != g.programs && !s.byToken || s.ended || s.running[r] == nil {
+			return
+		}
+		if _, err := g.token(); err != nil {
+			g.log.Error("the token of the page cannot be read", "err", err)
+		}
+		look.Reset(tokenLook)
+	})
+	return look
 }

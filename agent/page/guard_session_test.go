@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,6 +254,31 @@ func TestAnotherTokenEndsWhatTheOldOneBegan(t *testing.T) {
 		}
 		if rec := w.ask("GET", "/v1/status", "", byLink); rec.Code != 200 {
 			t.Errorf("by a link: %d", rec.Code)
+		}
+		w.ask("POST", "/logout", "", byLink, ours)
+	})
+}
+
+// TestAnotherTokenEndsStreamsThoughNobodyAsks: a stream may be all that its owner asked for.
+func TestAnotherTokenEndsStreamsThoughNobodyAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var token atomic.Value
+		token.Store(goodToken)
+		w := newWorld(t, func(o *Options) { o.Token = func() (string, error) { return token.Load().(string), nil } })
+		byLink, _ := w.login(w.guard.Ticket())
+		byToken, _ := w.login(goodToken)
+		ended := make(chan string, 3)
+		for name, auth := range map[string]string{"link": byLink, "token": byToken, "program": "Authorization: Bearer " + goodToken} {
+			go func() { w.ask("GET", "/v1/events", "", auth); ended <- name }()
+		}
+		pass(time.Hour)
+		if len(ended) > 0 {
+			t.Fatalf("the stream by %s ended", <-ended)
+		}
+		token.Store("another-token-that-is-long")
+		pass(time.Minute + time.Second)
+		if len(ended) != 2 {
+			t.Errorf("%d streams ended a minute later, want those of the session and the program", len(ended))
 		}
 		w.ask("POST", "/logout", "", byLink, ours)
 	})
