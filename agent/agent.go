@@ -50,7 +50,7 @@ type Agent struct {
 	opts      Options
 	committer *committer
 	replacer  *replacer
-	ledger    ledger
+	ledger    *ledger
 	kept      keptBack
 	ids       *ids // set by Run before the first offer
 	counts    counters
@@ -99,7 +99,7 @@ func New(store Store, loader Loader, sources []Source, opts Options) *Agent {
 	a.begun, a.ended = make(chan struct{}), make(chan struct{})
 	a.spillNow, a.spaces = make(chan struct{}, 1), map[string]*space{}
 	a.copying = make(chan struct{}, 1)
-	a.ledger.bySlot = map[string]*pending{}
+	a.ledger = newLedger()
 	a.gates.gone, a.turns = map[string]time.Time{}, newTurns(runtime.GOMAXPROCS(0))
 	a.remains.done = map[string]deleted{}
 	a.asides, a.underway = newAsides(a), newUnderway(opts.Underway)

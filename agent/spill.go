@@ -15,10 +15,20 @@ const keepBodies = 32
 // acknowledges them, so that a slow function never fills the window of
 // unacknowledged messages that it shares with its neighbours.
 func (a *Agent) spill(ctx context.Context) error {
-	tick := time.NewTicker(a.opts.SpillAfter / 4)
+	every := a.opts.SpillAfter / 4
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var ended time.Time
 	for {
+		if a.ledger.isEmpty() { // an idle gateway's processor is to sleep
+			tick.Stop()
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-a.ledger.came:
+			}
+			tick.Reset(every)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

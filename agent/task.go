@@ -74,18 +74,37 @@ type pending struct {
 // ledger holds the pending events, so that one delivered again while it is
 // still being worked on is recognised.
 type ledger struct {
+	came chan struct{} // something is pending again
+
 	mu     sync.Mutex
 	bySlot map[string]*pending // by Origin.Slot
+	open   int                 // pending events, those without a Slot as well
+}
+
+func newLedger() *ledger {
+	return &ledger{came: make(chan struct{}, 1), bySlot: map[string]*pending{}}
 }
 
 // add enters p before its tasks are dispatched.
 func (l *ledger) add(p *pending) {
-	if p.ev.Origin.Slot == "" {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.bySlot[p.ev.Origin.Slot] = p
+	if p.ev.Origin.Slot != "" {
+		l.bySlot[p.ev.Origin.Slot] = p
+	}
+	if l.open++; l.open == 1 {
+		select {
+		case l.came <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// isEmpty tells that no source waits for anything.
+func (l *ledger) isEmpty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open == 0
 }
 
 // maxWaiters is how many deliveries of one event may wait for its outcome. The
@@ -123,6 +142,7 @@ func (l *ledger) finish(p *pending) {
 	p.remaining--
 	var waiters []func(error)
 	if p.remaining == 0 {
+		l.open--
 		waiters, p.waiters = p.waiters, nil
 		if l.bySlot[p.ev.Origin.Slot] == p {
 			delete(l.bySlot, p.ev.Origin.Slot)
