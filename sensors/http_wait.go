@@ -154,3 +154,10 @@ func resultType(result []byte) string {
 	}
 	return "application/octet-stream"
 }
+
+// AnswerOf is what a caller that waits gets for what a trigger made of its event (see
+// agent.Event.Answer): an HTTP status, and a body, nil where there is none.
+func AnswerOf(result []byte, err error) (status int, body []byte) {
+	r := told{result, err}.reply()
+	return r.status, r.body
+}

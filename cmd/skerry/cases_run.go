@@ -228,6 +228,9 @@ func (a *tested) play(ctx context.Context, play *theatre, t *cases.Test, h *reco
 	for i := range t.Events {
 		e := t.Events[i].Entry(h, a.name, i+1)
 		w.number(e.Event, i+1)
+		if e.Event.Via == agent.ViaHTTP {
+			w.Answer(e.Event)
+		}
 		if err := play.event(ctx, &e); err != nil {
 			return err
 		}

@@ -115,6 +115,8 @@ func (w *caseWatch) put(e *effect) error {
 		fields(cases.Emit, e.Emit.raw, "function", strings.TrimPrefix(e.Emit.To, "local/"))
 	case e.Dead != nil:
 		fields(cases.Dead, []byte(e.Dead.Reason), "topic", e.Dead.Topic, "attempts", fmt.Sprint(e.Dead.Attempts))
+	case e.Answer != nil:
+		fields(cases.Answer, e.Answer.raw, "status", fmt.Sprint(e.Answer.Status))
 	case e.Log != nil:
 		fields(cases.Log, []byte(e.Log.Text), "level", e.Log.Level)
 	case e.State != nil:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/recording"
+	"github.com/skerry-edge/skerry/sensors"
 )
 
 // effect is one thing that functions did, as it stands in a file of effects: at
@@ -30,6 +31,7 @@ type effect struct {
 	Followup *sentReport    `json:"followup,omitempty"`
 	Emit     *sentReport    `json:"emit,omitempty"`
 	Dead     *deadEffect    `json:"dead,omitempty"`
+	Answer   *answerEffect  `json:"answer,omitempty"` // to who posted the event and waits
 
 	attempt int // of the run; outcomes come after all of them
 }
@@ -60,6 +62,12 @@ type deadEffect struct {
 	Topic    string `json:"topic,omitempty"`
 	Attempts int    `json:"attempts"`
 	Reason   string `json:"reason"`
+}
+
+// answerEffect is what an HTTP caller gets.
+type answerEffect struct {
+	Status int `json:"status"`
+	payload
 }
 
 // effects takes down what functions do, and hands it on in an order that is the
@@ -111,6 +119,16 @@ func (x *effects) Ran(inv *agent.Invocation, _ error) {
 }
 
 const outcomeAttempt = 1 << 30 // behind all runs
+
+// Answer takes down what somebody gets who posted ev and waits as long as it takes.
+func (x *effects) Answer(ev *agent.Event) {
+	ev.Answer = func(result []byte, err error) {
+		status, body := sensors.AnswerOf(result, err)
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.list = append(x.list, effect{Event: ev.ID, attempt: outcomeAttempt, Answer: &answerEffect{status, payloadOf(body)}})
+	}
+}
 
 // Settled takes down what came of an event.
 func (x *effects) Settled(o *agent.Outcome) {

@@ -59,8 +59,8 @@ func (e *Effect) describe() Want {
 			w.Fields = append(w.Fields, Field{f.name, value})
 		}
 	}
-	if e.Kind == State && e.Data == nil {
-		return w // deleted
+	if e.Data == nil && (e.Kind == State || e.Kind == Answer) {
+		return w // deleted, or without a body
 	}
 	w.Data = dataOf(e.Kind, e.Data)
 	return w

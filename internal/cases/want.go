@@ -20,6 +20,7 @@ const (
 	Followup = "followup"
 	Emit     = "emit"
 	Dead     = "dead"
+	Answer   = "answer" // to who posted the event and waits
 	Log      = "log"
 	State    = "state"
 )
@@ -55,6 +56,7 @@ var shapes = map[string]shape{
 	Followup: {[]fieldForm{{"target", word, ""}, {"contentType", word, ""}}, anyData, true},
 	Emit:     {[]fieldForm{{"function", word, ""}}, anyData, true},
 	Dead:     {[]fieldForm{{"topic", word, ""}, {"attempts", number, ""}}, []Form{asReason, asPart}, true},
+	Answer:   {[]fieldForm{{"status", number, "200"}}, anyData, false},
 	Log:      {[]fieldForm{{"level", word, ""}}, []Form{asText, asPart}, false},
 	State:    {[]fieldForm{{"key", word, ""}, {"deleted", flag, "false"}, {"ttl", length, ""}}, anyData, false},
 }
@@ -111,6 +113,9 @@ func (d *decoder) want(n *yaml.Node, path string) Want {
 	}
 	before := len(d.problems)
 	d.object(n, path, known)
+	if w.Kind == Answer && w.Function+w.Trigger != "" {
+		d.fail(n, path, "an answer is for an event: leave function and trigger out, and name the event")
+	}
 	if w.Kind == "" && len(d.problems) == before {
 		d.fail(n, path, "it expects nothing: give it one of %s", strings.Join(slices.Sorted(maps.Keys(shapes)), ", "))
 	}
