@@ -1,6 +1,7 @@
 package sensors
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -159,5 +160,8 @@ func resultType(result []byte) string {
 // agent.Event.Answer): an HTTP status, and a body, nil where there is none.
 func AnswerOf(result []byte, err error) (status int, body []byte) {
 	r := told{result, err}.reply()
+	if err != nil {
+		r.body = bytes.TrimSuffix(r.body, []byte("\n"))
+	}
 	return r.status, r.body
 }

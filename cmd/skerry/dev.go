@@ -35,7 +35,8 @@ state stays, and what does not build or start leaves the old version running.
 Each event is shown with all that functions do for it. Events are those of a broker
 (--broker, with the filters of the triggers and a client id of its own, never as a
 part of a shared subscription), a recording or a list of events (--events, played
-after each build, from its start), or typed: TOPIC DATA on a line. Schedules run.
+after each build, from its start), or typed: TOPIC DATA on a line, or POST PATH DATA
+for one that comes over http; what its caller is answered is shown, too. Schedules run.
 Nothing is published, sent or kept after Ctrl-C, but what functions publish goes to
 the broker with --publish. Requests over http are refused.`,
 		Example: `  skerry dev
@@ -102,7 +103,7 @@ func (d *dev) run(ctx context.Context) error {
 	if d.events == "" {
 		go typed(ctx, d.in, lines) // ends with its input, which nobody can interrupt
 		if f, ok := d.in.(*os.File); ok && isTerminal(f) && d.broker == "" {
-			d.say("type TOPIC DATA for an event; Ctrl-C ends")
+			d.say("type TOPIC DATA for an event, POST PATH DATA for one over http; Ctrl-C ends")
 		}
 	}
 	for ctx.Err() == nil {

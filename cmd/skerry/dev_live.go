@@ -250,15 +250,21 @@ func typed(ctx context.Context, in io.Reader, lines chan<- string) {
 	}
 }
 
-// parse makes an event of a line, TOPIC DATA; nil: it is none.
+// parse makes an event of a line, TOPIC DATA or POST PATH DATA; nil: it is none.
 func (s *stagedDev) parse(line string) *agent.Event {
 	topic, data, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if topic == "" {
+	via := ""
+	if topic == "POST" {
+		via = agent.ViaHTTP
+		topic, data, _ = strings.Cut(strings.TrimSpace(data), " ")
+		topic = strings.TrimPrefix(topic, "/in/") // as callers have it
+	}
+	if topic == "" && via == "" {
 		return nil
 	}
 	if err := agent.CheckTopic(topic); err != nil {
-		s.say("%.200v: type TOPIC DATA, such as sensors/s1 {\"temperature\":95}", err)
+		s.say("%.200v: type TOPIC DATA, such as sensors/s1 {\"temperature\":95}, or POST PATH DATA", err)
 		return nil
 	}
-	return messageEvent(topic, []byte(strings.TrimSpace(data)))
+	return typedEvent(via, topic, []byte(strings.TrimSpace(data)))
 }

@@ -80,9 +80,9 @@ func (d *dev) entries() (entries []recording.Entry, h recording.Header, err erro
 	}
 }
 
-// messageEvent is what a broker's message is for functions.
-func messageEvent(topic string, data []byte) *agent.Event {
-	ev := &agent.Event{Subject: topic, Data: data, QoS: 1}
+// typedEvent is what a broker's message (via is ""), or what somebody posts, is for functions.
+func typedEvent(via, topic string, data []byte) *agent.Event {
+	ev := &agent.Event{Via: via, Subject: topic, Data: data, QoS: 1}
 	if len(data) > 0 && (data[0] == '{' || data[0] == '[') {
 		ev.ContentType = "application/json"
 	} else {

@@ -79,6 +79,9 @@ func (s *devShow) event(e *recording.Entry) {
 		clear(s.events)
 	}
 	s.events[e.Event.ID] = e.Event.Subject
+	if e.Event.Via == agent.ViaHTTP {
+		s.Answer(e.Event)
+	}
 	s.line("%s  %s  %s", s.clock(e.At), s.paint("1", plainText([]byte(e.Event.Subject))), cutTo(showBytes, eventData(e.Event)))
 	if !listenedTo(s.current, e.Event) {
 		s.line("          %s", s.paint("90", "no trigger listens to it"))
@@ -184,6 +187,12 @@ func (s *devShow) describe(e *effect) {
 		s.effect("emit", "32", e.Emit.To+"  "+e.Emit.show())
 	case e.Dead != nil:
 		s.effect("dead", "31", fmt.Sprintf("given up after %s: %s", counted(e.Dead.Attempts, "attempt"), plainText([]byte(e.Dead.Reason))))
+	case e.Answer != nil:
+		text := fmt.Sprint(e.Answer.Status)
+		if len(e.Answer.raw) > 0 {
+			text += "  " + e.Answer.show()
+		}
+		s.effect("answer", "32", text)
 	}
 }
 

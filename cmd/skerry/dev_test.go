@@ -28,6 +28,9 @@ triggers:
     mqtt: {topic: "$share/many/things/{id}"}
     onChange: [data.t]
     then: [{publish: "counts/{id}", data: "WORD ${data.t}"}]
+  - name: order
+    http: {path: "orders/{id}"}
+    then: [{publish: "orders/kept", data: "${capture.id}"}]
 `
 
 // devRig is skerry dev with an app in a folder of its own.
@@ -115,6 +118,10 @@ func TestDevPutsWhatIsSavedInPlace(t *testing.T) {
 	r.says("no trigger listens to it")
 	r.typeIn("wrong/# x")
 	r.says("type TOPIC DATA")
+	r.typeIn("POST")
+	r.says("type TOPIC DATA")
+	r.typeIn(`POST /in/orders/17 {"t":1}`)
+	r.says("orders/17  {\"t\":1}\n", "publish   orders/kept  17\n", "answer    200  {\"t\":1}\n")
 
 	r.save("a_test.yaml", "apiVersion: skerry/v1\nkind: Test\ntests:\n  - name: it tells\n    events: [{topic: things/a, data: {t: 7}}]\n"+
 		"    expect: [{publish: {topic: counts/a, text: two 7}}]\n")

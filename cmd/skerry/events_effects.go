@@ -36,6 +36,14 @@ type effect struct {
 	attempt int // of the run; outcomes come after all of them
 }
 
+// last puts what the caller is answered behind all that led to it.
+func (e *effect) last() int {
+	if e.Answer != nil {
+		return 1
+	}
+	return 0
+}
+
 // playTime is a time of the recording.
 type playTime time.Duration
 
@@ -126,7 +134,7 @@ func (x *effects) Answer(ev *agent.Event) {
 		status, body := sensors.AnswerOf(result, err)
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		x.list = append(x.list, effect{Event: ev.ID, attempt: outcomeAttempt, Answer: &answerEffect{status, payloadOf(body)}})
+		x.list = append(x.list, effect{Event: ev.ID, Answer: &answerEffect{status, payloadOf(body)}})
 	}
 }
 
@@ -190,7 +198,7 @@ func (x *effects) step(ctx context.Context, s *stage) error {
 		x.list = append(x.list, logs...)
 	}
 	slices.SortStableFunc(x.list, func(a, b effect) int {
-		return cmp.Or(strings.Compare(a.Event, b.Event), strings.Compare(a.Trigger, b.Trigger),
+		return cmp.Or(strings.Compare(a.Event, b.Event), a.last()-b.last(), strings.Compare(a.Trigger, b.Trigger),
 			strings.Compare(a.Function, b.Function), a.attempt-b.attempt)
 	})
 	for i := range x.list {
