@@ -26,8 +26,8 @@ need_test_programs() {
 	has gcc || missing_apt+=(gcc libc6-dev) # the race detector
 	has qemu-system-x86_64 || missing_apt+=(qemu-system-x86) # machines whose power is cut
 	has debugfs || missing_apt+=(e2fsprogs)
-	has moto_server || missing_pip+=('moto[server]')
-	has aws || missing_pip+=(awscli)
+	has moto_server || missing_pip+=('moto[server]==5.2.1')
+	has aws || missing_pip+=('awscli==1.45.11')
 	((${#missing_pip[@]} == 0)) || python3 -m pip --version >/dev/null 2>&1 || missing_apt+=(python3-pip)
 	has chromium || missing_apt+=(chromium)
 	has promtool || missing_apt+=(prometheus)
