@@ -124,6 +124,7 @@ func (p *pump) startCommit(ctx context.Context, now time.Time) {
 		return
 	}
 	l.writing = s
+	ctx = context.WithoutCancel(ctx) // finish would only have to commit it then
 	p.beside.Go(func() {
 		s.write(ctx, p.o)
 		p.o.mu.Lock()

@@ -1,6 +1,7 @@
 package uplink_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -472,6 +473,35 @@ func TestStopCommitsDeliveries(t *testing.T) {
 		pass(50 * time.Millisecond)
 		stop()
 		if len(far.ids()) == 0 || s.left() != 1000-len(far.ids()) {
+			t.Errorf("%d sent, %d left", len(far.ids()), s.left())
+		}
+	})
+}
+
+// slowStore takes its time for a commit, and looks at ctx until it begins to write.
+type slowStore struct{ *store }
+
+func (s slowStore) Commit(ctx context.Context, f *agent.Frame) error {
+	pass(time.Second)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.store.Commit(ctx, f)
+}
+
+// A stop in the middle of a commit is no fault, and nobody is told of one.
+func TestStopWhileDeliveriesAreCommitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, far := newStore(records(10, "a")...), &target{}
+		var said bytes.Buffer
+		o := uplink.NewOutbox(s, slowStore{s}, far, uplink.Options{Log: slog.New(slog.NewTextHandler(&said, nil))})
+		stop := run(t, o)
+		pass(500 * time.Millisecond)
+		stop()
+		if strings.Contains(said.String(), "level=ERROR") || o.Status().LastError != "" {
+			t.Errorf("%s%+v", &said, o.Status())
+		}
+		if len(far.ids()) == 0 || s.left() != 10-len(far.ids()) {
 			t.Errorf("%d sent, %d left", len(far.ids()), s.left())
 		}
 	})
