@@ -245,7 +245,7 @@ func TestSIGTERMDrainsAndStopsWithin5s(t *testing.T) {
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("stopped after %s, want at most 5 s", took)
 	}
-	if out := r.proc.Output(); strings.Contains(out, "the hard way") || strings.Contains(out, "level=ERROR") {
+	if out := r.proc.Output(); strings.Contains(out, "the hard way") || strings.Contains(out, "level=ERROR") || strings.Contains(out, "not kept") {
 		t.Errorf("not a clean stop:\n%s", out)
 	}
 	r.start()
