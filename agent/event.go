@@ -24,8 +24,8 @@ type Event struct {
 	Trace string
 
 	// Answer is told, at most once and from any goroutine, what a trigger made of
-	// the event: the function's result (nil if it set none), or why the event went
-	// to the dead-letter box. A crash forgets it. Nil: nobody asks.
+	// the event: the function's result (nil if it set none, or nothing ran), or why the
+	// event went to the dead-letter box. A crash forgets it. Nil: nobody asks.
 	Answer func(result []byte, err error)
 
 	doc *document // what is known about Data as JSON

@@ -17,6 +17,9 @@ func (a *Agent) Offer(ev *Event, done func(error)) {
 		a.counts.filtered.Add(1)
 		ev.Forget() // before somebody keeps it
 		a.tapped(ev)
+		if ev.Answer != nil {
+			ev.Answer(nil, nil)
+		}
 		acknowledge(done)
 		return
 	}

@@ -181,18 +181,23 @@ func TestAnswers(t *testing.T) {
 			return inv.SetResult(append([]byte("seen "), inv.Event.Data...))
 		},
 		"app/other": func(_ context.Context, inv *agent.Invocation) error { return inv.SetResult([]byte("seen too")) },
-	}, agent.Options{Language: words{"state never": func(agent.Terms) (any, error) { return false, nil }}})
+	}, agent.Options{Language: words{
+		"state never": func(agent.Terms) (any, error) { return false, nil }, "never": func(agent.Terms) (any, error) { return false, nil },
+	}})
+	left := on("app/other", "$left")
+	left.When = "never"
 	tr, never := on("app/f", "#"), on("app/other", "gated")
 	tr.Retry = agent.Retry{MaxAttempts: 3, Backoff: time.Millisecond}
 	alone := on("app/other", "$alone")
 	never.When, alone.When = "state never", "state never"
-	b.apply([]agent.Function{fn("app/f"), fn("app/other")}, tr, never, alone, on("app/other", "two"))
+	b.apply([]agent.Function{fn("app/f"), fn("app/other")}, tr, never, alone, left, on("app/other", "two"))
 	for _, tt := range []struct{ topic, data, want string }{
 		{"s", "x", "seen x"},
 		{"s", "reject", "rejected by function: no temperature"},
 		{"s", "fail", "it fails"}, // after three runs, from the inbox
 		{"gated", "y", "seen y"},
 		{"$alone", "y", ""}, // nothing has anything to say
+		{"$left", "y", ""},
 		{"two", "x", "seen x or too"},
 	} {
 		told := make(chan string, 3)

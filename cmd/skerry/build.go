@@ -112,7 +112,10 @@ func appAt(place string) (string, error) {
 	if err == nil && !info.IsDir() {
 		return place, nil
 	}
-	file := filepath.Join(place, appFile)
+	file := place
+	if err == nil || filepath.Ext(place) == "" {
+		file = filepath.Join(place, appFile)
+	}
 	if err == nil {
 		_, err = os.Stat(file)
 	}

@@ -40,7 +40,7 @@ func findCases(names []string, said io.Writer) (files []string, err error) {
 	}
 	slices.Sort(files)
 	if files = slices.Compact(files); len(files) == 0 {
-		return nil, fmt.Errorf("there is no *%s in %s: skerry new makes a function with one", cases.Suffix, strings.Join(names, ", "))
+		return nil, fmt.Errorf("there is no *%s with kind: Test in %s: skerry new makes a function with one", cases.Suffix, strings.Join(names, ", "))
 	}
 	return files, nil
 }

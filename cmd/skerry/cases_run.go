@@ -66,7 +66,13 @@ func update(f *cases.File, r *cases.Report, outcomes map[*cases.Test]*cases.Outc
 	if err != nil {
 		return usageError{err}
 	}
-	if err := os.WriteFile(f.Path, text, 0o644); err != nil {
+	switch now, err := os.ReadFile(f.Path); {
+	case err != nil:
+		return err
+	case !f.Is(now):
+		return fmt.Errorf("%s was saved while its tests ran: run skerry test --update again", f.Path)
+	}
+	if err := author.Replace(f.Path, text, 0o644); err != nil {
 		return err
 	}
 	r.WereUpdated(outcomes)
@@ -228,11 +234,15 @@ func (a *tested) play(ctx context.Context, play *theatre, t *cases.Test, h *reco
 	for i := range t.Events {
 		e := t.Events[i].Entry(h, a.name, i+1)
 		w.number(e.Event, i+1)
-		if e.Event.Via == agent.ViaHTTP {
+		if e.Event.Via == agent.ViaHTTP && listenedTo(&a.deployment, e.Event) {
 			w.Answer(e.Event)
 		}
+		before := play.stage.valueless()
 		if err := play.event(ctx, &e); err != nil {
 			return err
+		}
+		if play.stage.valueless() > before {
+			w.valueless = append(w.valueless, i+1)
 		}
 		last = e.At
 	}

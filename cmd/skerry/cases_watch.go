@@ -20,6 +20,8 @@ type caseWatch struct {
 	over time.Duration // when the test ended
 	next time.Duration // when something falls due behind that; 0: nothing does
 
+	valueless []int // numbers of events for which an expression could not be evaluated
+
 	mine    sync.Mutex
 	numbers map[string]int // of events, by id
 	ran     map[string]*caseRun
@@ -155,9 +157,12 @@ func (w *caseWatch) notes(t *cases.Test, d *agent.Deployment, h *recording.Heade
 	}
 	for i := range t.Events {
 		e := t.Events[i].Entry(h, w.app.name, i+1)
-		if !listenedTo(d, e.Event) {
+		switch {
+		case !listenedTo(d, e.Event):
 			note(i+1, false, "no trigger of %s listens to it", w.app.file)
-		} else if !began[i+1] && w.out.Err == nil {
+		case slices.Contains(w.valueless, i+1):
+			note(i+1, false, valueless)
+		case !began[i+1] && w.out.Err == nil:
 			why := "its trigger did not let it through, or gathers it"
 			if waits {
 				why += ", or it waits for one above that is to be tried again"

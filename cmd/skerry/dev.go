@@ -77,7 +77,7 @@ func (o *devOptions) check() error {
 	case o.broker != "" && o.events != "":
 		return errors.New("events come from one place: give --broker or --events")
 	}
-	return checkOutput(o.output)
+	return errors.Join(secretFlags(o.secrets).check(), checkOutput(o.output))
 }
 
 // dev is skerry dev while it runs.
@@ -101,7 +101,7 @@ func (d *dev) run(ctx context.Context) error {
 	building.Go(func() { d.builds(ctx, builds) })
 	lines := make(chan string)
 	if d.events == "" {
-		go typed(ctx, d.in, lines) // ends with its input, which nobody can interrupt
+		go d.typed(ctx, lines) // ends with its input, which nobody can interrupt
 		if f, ok := d.in.(*os.File); ok && isTerminal(f) && d.broker == "" {
 			d.say("type TOPIC DATA for an event, POST PATH DATA for one over http; Ctrl-C ends")
 		}

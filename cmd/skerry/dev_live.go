@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/internal/cases"
 	"github.com/skerry-edge/skerry/internal/recording"
 	"github.com/skerry-edge/skerry/sensors"
 )
@@ -195,10 +195,7 @@ func (s *stagedDev) event(ctx context.Context, o offered) error {
 	if err := s.play.until(ctx, e.At); err != nil {
 		return err
 	}
-	s.show.event(&e)
-	err := s.play.event(ctx, &e)
-	s.show.over()
-	return err
+	return s.show.play(ctx, &s.play, &e)
 }
 
 // swap puts a version in the place of the one that runs. One that does not build or
@@ -237,9 +234,9 @@ func (d *dev) tests(ctx context.Context) {
 	}
 }
 
-// typed gives the lines of in.
-func typed(ctx context.Context, in io.Reader, lines chan<- string) {
-	sc := bufio.NewScanner(in)
+// typed gives the lines of its input.
+func (d *dev) typed(ctx context.Context, lines chan<- string) {
+	sc := bufio.NewScanner(d.in)
 	sc.Buffer(nil, maxBrokerMessage)
 	for sc.Scan() {
 		select {
@@ -248,21 +245,24 @@ func typed(ctx context.Context, in io.Reader, lines chan<- string) {
 			return
 		}
 	}
+	if err := sc.Err(); err != nil && ctx.Err() == nil {
+		d.say("what is typed is not read any more: %v; end with Ctrl-C, and start again", err)
+	}
 }
 
 // parse makes an event of a line, TOPIC DATA or POST PATH DATA; nil: it is none.
 func (s *stagedDev) parse(line string) *agent.Event {
 	topic, data, _ := strings.Cut(strings.TrimSpace(line), " ")
-	via := ""
+	via, check := "", agent.CheckTopic
 	if topic == "POST" {
-		via = agent.ViaHTTP
+		via, check = agent.ViaHTTP, cases.CheckPath
 		topic, data, _ = strings.Cut(strings.TrimSpace(data), " ")
-		topic = strings.TrimPrefix(topic, "/in/") // as callers have it
+		topic, _, _ = strings.Cut(strings.TrimPrefix(topic, "/in/"), "?") // as callers have it
 	}
 	if topic == "" && via == "" {
 		return nil
 	}
-	if err := agent.CheckTopic(topic); err != nil {
+	if err := check(topic); err != nil {
 		s.say("%.200v: type TOPIC DATA, such as sensors/s1 {\"temperature\":95}, or POST PATH DATA", err)
 		return nil
 	}

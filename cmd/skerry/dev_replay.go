@@ -34,9 +34,7 @@ func (d *dev) replay(ctx context.Context, b *devBuild, _ <-chan *devBuild, _ <-c
 			if err := play.until(ctx, e.At); err != nil {
 				return err
 			}
-			show.event(e)
-			err := play.event(ctx, e)
-			if show.over(); err != nil {
+			if err := show.play(ctx, &play, e); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -72,6 +73,22 @@ func (s *devShow) short(name string) string { return strings.TrimPrefix(name, s.
 // mostTopics bounds the events that are kept in mind for what comes of them later.
 const mostTopics = 10000
 
+// play gives an event to the functions, and shows it with what it leads to.
+func (s *devShow) play(ctx context.Context, play *theatre, e *recording.Entry) error {
+	s.event(e)
+	before := play.stage.valueless()
+	if err := play.event(ctx, e); err != nil {
+		return err // it is under way, and ends with all
+	}
+	s.told()
+	if play.stage.valueless() > before {
+		s.line("          %s", s.paint("90", valueless))
+		s.shown = true
+	}
+	s.over()
+	return nil
+}
+
 // event shows an event that is given to the functions now.
 func (s *devShow) event(e *recording.Entry) {
 	s.underway, s.shown, s.ran, s.later = true, false, nil, ""
@@ -79,11 +96,12 @@ func (s *devShow) event(e *recording.Entry) {
 		clear(s.events)
 	}
 	s.events[e.Event.ID] = e.Event.Subject
-	if e.Event.Via == agent.ViaHTTP {
+	heard := listenedTo(s.current, e.Event)
+	if heard && e.Event.Via == agent.ViaHTTP {
 		s.Answer(e.Event)
 	}
 	s.line("%s  %s  %s", s.clock(e.At), s.paint("1", plainText([]byte(e.Event.Subject))), cutTo(showBytes, eventData(e.Event)))
-	if !listenedTo(s.current, e.Event) {
+	if !heard {
 		s.line("          %s", s.paint("90", "no trigger listens to it"))
 		s.shown = true
 	}
@@ -95,7 +113,6 @@ func (s *devShow) clock(at time.Duration) string {
 
 // over ends what is shown of an event.
 func (s *devShow) over() {
-	s.told()
 	switch {
 	case s.shown:
 	case len(s.ran) > 0:

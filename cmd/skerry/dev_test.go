@@ -30,6 +30,7 @@ triggers:
     then: [{publish: "counts/{id}", data: "WORD ${data.t}"}]
   - name: order
     http: {path: "orders/{id}"}
+    when: data.t > 0
     then: [{publish: "orders/kept", data: "${capture.id}"}]
 `
 
@@ -122,6 +123,12 @@ func TestDevPutsWhatIsSavedInPlace(t *testing.T) {
 	r.says("type TOPIC DATA")
 	r.typeIn(`POST /in/orders/17 {"t":1}`)
 	r.says("orders/17  {\"t\":1}\n", "publish   orders/kept  17\n", "answer    200  {\"t\":1}\n")
+	r.typeIn(`POST orders/18?wait=10s {"t":0}`)
+	r.says("orders/18  {\"t\":0}\n          answer    204\n")
+	r.typeIn(`POST http://127.0.0.1:9181/in/orders/19 {"t":1}`)
+	r.says("a path stands here as in the manifest: orders/7 for POST /in/orders/7")
+	r.typeIn(`POST orders/20 {"t":"x"}`)
+	r.says("an expression of its trigger cannot be evaluated for it", "answer    204\n")
 
 	r.save("a_test.yaml", "apiVersion: skerry/v1\nkind: Test\ntests:\n  - name: it tells\n    events: [{topic: things/a, data: {t: 7}}]\n"+
 		"    expect: [{publish: {topic: counts/a, text: two 7}}]\n")

@@ -23,9 +23,9 @@ import (
 type effect struct {
 	At       playTime       `json:"at"`
 	Event    string         `json:"event"`
-	Trigger  string         `json:"trigger,omitempty"` // none: an event that a function emitted
-	Function string         `json:"function"`
-	Log      *logReport     `json:"log,omitempty"` // one of these
+	Trigger  string         `json:"trigger,omitempty"`  // none: an event that a function emitted
+	Function string         `json:"function,omitempty"` // none: of an answer
+	Log      *logReport     `json:"log,omitempty"`      // one of these
 	State    *stateEffect   `json:"state,omitempty"`
 	Publish  *publishEffect `json:"publish,omitempty"`
 	Followup *sentReport    `json:"followup,omitempty"`

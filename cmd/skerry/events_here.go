@@ -32,7 +32,15 @@ func (o *playOptions) playHere(ctx context.Context, out, said io.Writer) (err er
 		ID: h.Device, Brokers: []string{h.Broker},
 		Arch: runtime.GOARCH, Interpreted: wasm.Interpreted(), Release: version,
 	}
-	d, modules, err := fleetsync.LocalDeployment(o.apps, device, publishChecks())
+	var apps []string
+	for _, place := range o.apps {
+		app, err := appAt(place)
+		if err != nil {
+			return err
+		}
+		apps = append(apps, app)
+	}
+	d, modules, err := fleetsync.LocalDeployment(apps, device, publishChecks())
 	if err != nil {
 		return usageError{err}
 	}
@@ -63,7 +71,7 @@ func (o *playOptions) playHere(ctx context.Context, out, said io.Writer) (err er
 	if err = errors.Join(err, sink.Close()); err != nil {
 		return err
 	}
-	p.tell(said, time.Since(play.pace.begun), fmt.Sprintf("to %d functions, with %d effects", len(d.Functions), effects.written))
+	p.tell(said, time.Since(play.pace.begun), fmt.Sprintf("to %s, with %s", counted(len(d.Functions), "function"), counted(effects.written, "effect")))
 	return sink.compare(said)
 }
 

@@ -72,7 +72,7 @@ Exit codes: 0 played (and as expected), 1 not played, or effects other than
 	f.StringVar(&o.topic, "topic", "", "only events whose topic this filter names")
 	f.StringVar(&o.to, "to", "", "URL of the broker to publish to: mqtt://USER:PASSWORD@HOST:PORT")
 	f.BoolVar(&o.retain, "retain", false, "with --to: publish as retained what came as that")
-	f.StringArrayVar(&o.apps, "app", nil, "manifest of an app that is to run; may be repeated")
+	f.StringArrayVar(&o.apps, "app", nil, "manifest of an app that is to run, or its folder; may be repeated")
 	f.StringArrayVar(&o.secrets, "secret", nil, "secret of functions, NAME=VALUE; may be repeated")
 	f.StringVar(&o.effects, "effects", "", "file for the effects; - is standard output, and the default without --expect")
 	f.StringVar(&o.expect, "expect", "", "file of effects that these must be the same as")
@@ -92,6 +92,9 @@ func (o *playOptions) check() (err error) {
 		if err := agent.CheckFilter(o.topic); err != nil {
 			return fmt.Errorf("--topic: %w", err)
 		}
+	}
+	if err := secretFlags(o.secrets).check(); err != nil {
+		return err
 	}
 	o.factor, err = parseSpeed(o.speed, len(o.apps) > 0)
 	return err
@@ -115,6 +118,9 @@ func parseSpeed(text string, max bool) (float64, error) {
 // open opens the recording.
 func (o *playOptions) open() (*recording.Reader, io.Closer, error) {
 	f, err := os.Open(o.file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil, usageError{fmt.Errorf("there is no file %s: skerry events record makes one", o.file)}
+	}
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("open the recording: %w", err)}
 	}
@@ -193,7 +199,7 @@ type played struct {
 // tell says how it went, and what a person should know of the recording.
 func (p played) tell(said io.Writer, took time.Duration, where string) {
 	rate := float64(p.events) / max(took.Seconds(), 1e-6)
-	fmt.Fprintf(said, "played %d events in %s (%.0f/s) %s\n", p.events, took.Round(time.Millisecond), rate, where)
+	fmt.Fprintf(said, "played %s in %s (%.0f/s) %s\n", counted(int(p.events), "event"), took.Round(time.Millisecond), rate, where)
 	if p.left > 0 {
 		fmt.Fprintf(said, "note: %d events that came over no MQTT were left out\n", p.left)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,7 +88,7 @@ func (o *invokeOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.events, "events", "", "JSON file with a list of events, {topic, contentType, data}, to run one after the other")
 	f.StringVar(&o.topic, "topic", "", "the event's subject, as the MQTT topic is")
 	f.StringVar(&o.contentType, "type", "", "the data's content type")
-	f.StringVar(&o.app, "app", "", "manifest that the function is in")
+	f.StringVar(&o.app, "app", "", "manifest that the function is in, or its folder")
 	f.StringVar(&o.function, "function", "", "its name there, if there are several")
 	f.StringVar(&o.timeout, "timeout", "", `limits.timeout, such as "500ms" (default as on a device like this)`)
 	f.StringVar(&o.memory, "memory", "", `limits.memory, such as "64Mi" (default 16Mi)`)
@@ -138,11 +139,9 @@ func (o *invokeOptions) run(cmd *cobra.Command, file string) error {
 		return err
 	}
 	if slices.ContainsFunc(reports, func(r *invokeReport) bool { return r.committed > 0 }) {
-		if err := state.write(o.state); err != nil {
-			return err
-		}
+		err = state.write(o.state)
 	}
-	if err := printReports(cmd.OutOrStdout(), reports, o.output, o.events != ""); err != nil {
+	if err := errors.Join(err, printReports(cmd.OutOrStdout(), reports, o.output, o.events != "")); err != nil {
 		return err
 	}
 	return errOf(reports)
@@ -159,6 +158,15 @@ func (o *invokeOptions) outside() (agent.Outside, error) {
 
 // secretFlags are the values of --secret, NAME=VALUE.
 type secretFlags []string
+
+func (s secretFlags) check() error {
+	for _, text := range s {
+		if strings.IndexByte(text, '=') < 1 {
+			return errors.New("--secret is NAME=VALUE") // not what was given: it may be the secret
+		}
+	}
+	return nil
+}
 
 func (s secretFlags) value(name string) (string, bool) {
 	i := slices.IndexFunc(s, func(s string) bool { return strings.HasPrefix(s, name+"=") })

@@ -84,14 +84,29 @@ func eventList(text []byte) ([]*agent.Event, error) {
 	var given []givenEvent
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&given); err != nil {
+	err := dec.Decode(&given)
+	if _, more := dec.Token(); err == nil && more != io.EOF {
+		err = errors.New("more follows it")
+	}
+	if odd := (*json.UnmarshalTypeError)(nil); errors.As(err, &odd) {
+		err = fmt.Errorf("no place for %s at byte %d", odd.Value, odd.Offset)
+	} else if errors.Is(err, io.EOF) {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
 		return nil, fmt.Errorf(`is no list such as [{"topic": "a/b", "contentType": "application/json", "data": {"t": 1}}]: %w`, err)
 	}
 	if len(given) == 0 {
 		return nil, errors.New("has no event")
 	}
 	var events []*agent.Event
-	for _, g := range given {
+	for i, g := range given {
+		if g.Data != nil && g.DataBase64 != nil {
+			return nil, fmt.Errorf("has an event, number %d, with data and with data_base64: keep one", i+1)
+		}
+		if err := agent.CheckTopic(g.Topic); err != nil && g.Topic != "" {
+			return nil, fmt.Errorf("has an event, number %d, with the %w", i+1, err)
+		}
 		ev := localEvent()
 		ev.Subject, ev.ContentType = g.Topic, g.ContentType
 		if ev.Data = g.DataBase64; g.Data != nil {

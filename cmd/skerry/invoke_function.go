@@ -19,6 +19,11 @@ import (
 func (o *invokeOptions) base(file string) (agent.Function, string, error) {
 	switch {
 	case o.app != "":
+		app, err := appAt(o.app)
+		if err != nil {
+			return agent.Function{}, "", err
+		}
+		o.app = app
 		fn, path, err := fleetsync.LocalFunction(o.app, o.function, wasm.Interpreted(), publishChecks())
 		if file != "" {
 			path = file
@@ -45,11 +50,11 @@ func (o *invokeOptions) override(fn *agent.Function) error {
 		fn.Env = map[string]string{}
 	}
 	maps.Copy(fn.Env, env)
+	if err := secretFlags(o.secrets).check(); err != nil {
+		return err
+	}
 	for _, text := range o.secrets {
-		name, _, ok := strings.Cut(text, "=")
-		if !ok || name == "" {
-			return errors.New("--secret is NAME=VALUE") // not what was given: it may be the secret
-		}
+		name, _, _ := strings.Cut(text, "=")
 		if !slices.Contains(fn.Secrets, name) {
 			fn.Secrets = append(fn.Secrets, name)
 		}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/skerry-edge/skerry/agent"
+	"github.com/skerry-edge/skerry/internal/author"
 )
 
 // fileState is a function's state in a JSON file: an object whose values are
@@ -68,7 +69,7 @@ func (s *fileState) write(path string) error {
 	}
 	text, err := json.MarshalIndent(out, "", "  ")
 	if err == nil {
-		err = os.WriteFile(path, append(text, '\n'), 0o600)
+		err = author.Replace(path, append(text, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("keep the state: %w", err)

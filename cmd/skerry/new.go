@@ -35,7 +35,7 @@ code, and all examples.`,
 			switch {
 			case template == "":
 				return listTemplates(cmd, names, output)
-			case len(names) == 0:
+			case len(names) == 0 || names[0] == "":
 				return usageError{fmt.Errorf("say how it is called: skerry new NAME -t %s", template)}
 			}
 			return makeProject(cmd.OutOrStdout(), names[0], template, output)

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -135,7 +138,12 @@ func printPublished(w io.Writer, r *fleetsync.PublishResult, output string) erro
 func sortFiles(files []string) (app, fleet string, err error) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return "", "", fmt.Errorf("there is no file %s: name the manifest of an app, or that of a fleet", file)
+		case errors.Is(err, syscall.EISDIR):
+			return "", "", fmt.Errorf("%s is a folder: name the manifest in it, as in %s", file, filepath.Join(file, appFile))
+		case err != nil:
 			return "", "", fmt.Errorf("read the manifest: %w", err)
 		}
 		into := &app

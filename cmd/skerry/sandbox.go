@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -39,6 +40,9 @@ func readModule(path string) (oneModule, error) {
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxModuleFile))
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, usageError{fmt.Errorf("%s is a folder: name the .wasm or .js file in it", path)}
+	}
 	if err != nil {
 		return nil, usageError{fmt.Errorf("read the module: %w", err)}
 	}

@@ -173,6 +173,7 @@ func TestProjectsThatAreRefused(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	write(t, filepath.Join(dir, "file"), "")
 	for _, tt := range []struct{ args, want string }{
 		{"new full -t c", "full is there already, and not empty: take another name"},
 		{"new Hot -t c", `"Hot" cannot be the name of an app: take 1 to 63 lower case letters, digits and hyphens`},
@@ -182,12 +183,17 @@ func TestProjectsThatAreRefused(t *testing.T) {
 		{"new -t c", "say how it is called: skerry new NAME -t c"},
 		{"build empty", "there is no empty/app.yaml: name the folder of an app, or begin one with skerry new"},
 		{"build none", "there is no none/app.yaml"},
+		{"build app.yaml", "there is no app.yaml: name"},
+		{"build full/app.yaml", "there is no full/app.yaml: name"},
+		{"new file -t c", "file is there already, and no folder: take another name"},
 	} {
 		if _, stderr, code := run(t, dir, strings.Fields(tt.args)...); code != 2 || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("skerry %s: exit code %d, want 2 and %q in\n%s", tt.args, code, tt.want, stderr)
 		}
 	}
-	write(t, filepath.Join(dir, "file"), "")
+	if _, stderr, code := run(t, filepath.Join(dir, "empty"), "new", "", "-t", "c"); code != 2 || !strings.Contains(stderr, "say how it is called") {
+		t.Errorf("without a name: exit code %d %s", code, stderr)
+	}
 	if _, stderr, code := run(t, dir, "new", "file/hot", "-t", "c"); code != 1 || !strings.Contains(stderr, "not a directory") {
 		t.Errorf("where no folder can be made: exit code %d %s", code, stderr)
 	}

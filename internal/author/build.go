@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -51,23 +52,34 @@ func (s Source) Build(ctx context.Context, stderr io.Writer) (compiler string, e
 	if err != nil {
 		return "", fmt.Errorf("read what %s wrote: %w", compiler, err)
 	}
-	return compiler, replace(s.Module, marked(module, sum))
+	return compiler, Replace(s.Module, marked(module, sum), 0o644)
 }
 
-// replace writes the file as a whole: who reads it meanwhile has the old one.
-func replace(file string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".skerry-build-*")
+// Replace writes a file as a whole, the one that a link leads to: who reads it
+// meanwhile, and who has no space left, has the old one. It keeps its mode; a new one
+// has that given. What is no file, a pipe for example, is written to.
+func Replace(file string, data []byte, mode os.FileMode) error {
+	if info, err := os.Stat(file); err == nil {
+		mode = info.Mode().Perm()
+		if !info.Mode().IsRegular() {
+			return os.WriteFile(file, data, mode)
+		}
+	}
+	if to, err := filepath.EvalSymlinks(file); err == nil {
+		file = to
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".skerry-*")
 	if err != nil {
-		return fmt.Errorf("write the module: %w", err)
+		return fmt.Errorf("write %s: %w", file, err)
 	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), file)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name()) // nobody misses it
-		return fmt.Errorf("write the module: %w", err)
+		return fmt.Errorf("write %s: %w", file, err)
 	}
 	return nil
 }
@@ -81,8 +93,10 @@ func (j *job) run(ctx context.Context, env []string, program string, args ...str
 func (j *job) runTo(ctx context.Context, stdout io.Writer, env []string, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = j.dir, stdout, j.stderr
-	cmd.Env = slices.Concat(os.Environ(), offline, env)
-	cmd.WaitDelay = 5 * time.Second // for what the compiler started itself
+	cmd.Env = slices.Concat(os.Environ(), offline, env, []string{"TMPDIR=" + j.tmp}) // goes with the build
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                            // it ends with what it started
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {

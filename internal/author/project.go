@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/skerry-edge/skerry/examples"
 	"github.com/skerry-edge/skerry/wasm/guest"
@@ -65,12 +66,19 @@ func vacant(dir string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case errors.Is(err, syscall.ENOTDIR) && isFile(dir):
+		return fmt.Errorf("%s is there already, and no folder: take another name", dir)
 	case err != nil:
 		return fmt.Errorf("look into %s: %w", dir, err)
 	case len(entries) > 0:
 		return fmt.Errorf("%s is there already, and not empty: take another name", dir)
 	}
 	return nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
 }
 
 // files are the contents of a project of this name, by their path.

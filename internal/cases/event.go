@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -74,7 +75,20 @@ func (d *decoder) event(n *yaml.Node, path string, before []Event) Event {
 			d.fail(n, path+".topic", "%v", err)
 		}
 	}
+	if http != "" {
+		if err := CheckPath(http); err != nil {
+			d.fail(n, path+".http", "%v", err)
+		}
+	}
 	return e
+}
+
+// CheckPath refuses what is not the path of a trigger's http that somebody posts to.
+func CheckPath(path string) error {
+	if strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.Contains(path, "://") || strings.Contains(path, "?") {
+		return fmt.Errorf("%.80q: a path stands here as in the manifest: orders/7 for POST /in/orders/7?wait=10s", path)
+	}
+	return agent.CheckTopic(path)
 }
 
 // Entry is event n of a test, from 1, as it comes to a device that runs app.

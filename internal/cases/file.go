@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -95,6 +96,9 @@ func Parse(path string, text []byte) (*File, error) {
 	d.unique(f.Tests)
 	return f, d.err()
 }
+
+// Is tells whether text is what the file was read from.
+func (f *File) Is(text []byte) bool { return bytes.Equal(f.text, text) }
 
 // unique refuses names that two tests have.
 func (d *decoder) unique(tests []*Test) {
