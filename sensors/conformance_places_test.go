@@ -39,7 +39,7 @@ func mqttPlace(t *testing.T) *place {
 		},
 		looks: looksOfMQTT, bound: 10, lasting: true,
 		spoil:  func() { publish(t, c, "a/1", 1, strings.Repeat("x", 2000)) },
-		spoilt: "1 packets over the size limit dropped",
+		spoilt: "1 packet over the size limit dropped",
 		cut:    wire.cut,
 	}
 }

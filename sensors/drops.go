@@ -55,10 +55,17 @@ func (d *drops) String() string {
 	defer d.mu.Unlock()
 	var s []string
 	if d.oversize > 0 {
-		s = append(s, fmt.Sprintf("%d packets over the size limit dropped (%d bytes)", d.oversize, d.bytes))
+		s = append(s, fmt.Sprintf("%s over the size limit dropped (%d bytes)", several(d.oversize, "packet"), d.bytes))
 	}
 	if d.invalid > 0 {
-		s = append(s, fmt.Sprintf("%d messages with invalid topics dropped", d.invalid))
+		s = append(s, fmt.Sprintf("%s with invalid topics dropped", several(d.invalid, "message")))
 	}
 	return strings.Join(s, "; ")
+}
+
+func several(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
