@@ -171,7 +171,7 @@ type Progress struct {
 type StoreStatus struct {
 	JournalBytes int64  `json:"journal_bytes"`
 	QuotaBytes   int64  `json:"quota_bytes"`
-	Records      int    `json:"records"` // waiting in all queues
+	Records      int    `json:"records"` // waiting in all queues, dead letters not among them
 	Dead         int    `json:"dead"`    // in the dead-letter box
 	Gaps         int64  `json:"gaps"`    // frames found damaged and skipped
 	Syncs        int64  `json:"syncs"`

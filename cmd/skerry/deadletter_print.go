@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/skerry-edge/skerry/agent"
@@ -26,7 +25,7 @@ func printLetters(w io.Writer, list []agent.DeadLetter, output string) error {
 	fmt.Fprintln(t, "ID\tFOR\tTOPIC\tEVENT OF\tTRIES\tSIZE\tWHY") // Flush tells of errors
 	for i := range list {
 		l := &list[i]
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", l.ID, shown(waitsFor(l.Queue)), shown(l.Topic),
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", l.ID, shown(waitsFor(l.Queue)), shown(cutName(l.Topic, 48)),
 			timeText(l.Time), l.Attempts, agent.BytesText(int64(l.Size)), shown(oneLine(l.Reason)))
 	}
 	return t.Flush()
@@ -34,9 +33,9 @@ func printLetters(w io.Writer, list []agent.DeadLetter, output string) error {
 
 // oneLine cuts a text to what fits in a table.
 func oneLine(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > 80 {
-		text = string(runes[:79]) + "…"
+	text = spaced(text)
+	if runes := []rune(text); len(runes) > 100 {
+		text = string(runes[:99]) + "…"
 	}
 	return text
 }

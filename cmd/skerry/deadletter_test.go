@@ -112,6 +112,24 @@ func listed(t *testing.T, out string) []string {
 	return ids
 }
 
+// TestDeadLettersOfLongTopicsFitATable: show has the whole of it.
+func TestDeadLettersOfLongTopicsFitATable(t *testing.T) {
+	topic := "plant/" + strings.Repeat("level/", 40) + "temperature"
+	var out bytes.Buffer
+	if err := printLetters(&out, []agent.DeadLetter{{ID: 7, Queue: "inbox/boiler/alarm", Topic: topic, Attempts: 5, Reason: "timeout: ran longer than 1s; raise limits.timeout of the function if it needs more"}}, "text"); err != nil {
+		t.Fatal(err)
+	}
+	row := strings.Split(out.String(), "\n")[1]
+	for _, want := range []string{"plant/level/", "…", "/temperature", "if it needs more"} {
+		if !strings.Contains(row, want) {
+			t.Errorf("the row lacks %q: %s", want, row)
+		}
+	}
+	if n := len([]rune(row)); n > 220 {
+		t.Errorf("the row has %d characters: %s", n, row)
+	}
+}
+
 func TestDeadLetterMistakesAreTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "broker: {listen: '127.0.0.1:0'}")

@@ -28,6 +28,20 @@ func agentFindings(cfg *Config, s *agent.Status, err error, registryAway bool) [
 		apps = strings.Join(s.Apps, ", ")
 	}
 	out := []finding{{"agent", fine, fmt.Sprintf("skerry %s has run for %s: %s", s.Version, since(s.Started), apps), ""}}
+	if s.Store.Error != "" {
+		out = append(out, finding{
+			"agent", failing, "nothing is kept now: " + shown(spaced(s.Store.Error)) + "; events wait with their sources",
+			"let what waits go (skerry uplink why), drop some of it (skerry uplink drop), or raise limits.disk; if the disk itself fails, replace it",
+		})
+	}
+	for i := range s.Functions {
+		if f := &s.Functions[i]; f.Breaker != nil {
+			out = append(out, finding{
+				"agent", warning, f.Name + " is stopped, it keeps failing: " + shown(spaced(f.Breaker.Cause)),
+				"skerry logs " + f.Name + "; mend and publish it, or see what it depends on",
+			})
+		}
+	}
 	told := s.Sync.Error
 	if registryAway {
 		told = strings.Trim(strings.Replace(told, fleetsync.ReportOf("", s.Sync).Error, "", 1), "; ")

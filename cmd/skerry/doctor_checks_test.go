@@ -222,3 +222,25 @@ func TestDoctorTellsOfTheRegistryOnce(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+// TestDoctorTellsWhatTheAgentCannotDo: a disk that is full by limits.disk has room in the
+// file system's eyes, and a function that is stopped is known to the agent alone.
+func TestDoctorTellsWhatTheAgentCannotDo(t *testing.T) {
+	s := agent.Status{
+		Started: time.Now(),
+		Store:   agent.StoreStatus{Error: "journal has reached its quota of 16 MiB: store full"},
+		Functions: []agent.FunctionStatus{
+			{Name: "boiler/alarm", Breaker: &agent.BreakerStatus{Failures: 9, Cause: "trap:\n\x1b[2Jgone"}},
+			{Name: "boiler/fine"},
+		},
+	}
+	all := agentFindings(&Config{}, &s, nil, false)
+	if len(all) != 3 {
+		t.Fatalf("%+v", all)
+	}
+	told(t, "full", all[1:2], failing, "nothing is kept now: journal has reached its quota of 16 MiB: store full")
+	told(t, "stopped", all[2:], warning, `boiler/alarm is stopped, it keeps failing: "trap: \x1b[2Jgone"`)
+	if strings.Contains(all[2].Text, "\x1b") || !strings.Contains(all[2].Next, "skerry logs boiler/alarm") || !strings.Contains(all[1].Next, "skerry uplink why") {
+		t.Errorf("%+v", all)
+	}
+}

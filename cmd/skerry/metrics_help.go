@@ -22,7 +22,7 @@ var metricHelp = map[string]string{
 	"skerry_disk_limit_bytes":               "What the journal may have (limits.disk).",
 	"skerry_disk_syncs_total":               "Times that the disk was made to keep what was written.",
 	"skerry_disk_gaps_total":                "Frames that were found damaged and left out.",
-	"skerry_records":                        "Records that wait in all queues.",
+	"skerry_records":                        "Records that wait in all queues, dead letters not among them.",
 	"skerry_deadletters":                    "Letters in the dead-letter box.",
 	"skerry_sync_revision":                  "Revision of the fleet's documents that runs.",
 	"skerry_sync_checked_timestamp_seconds": "When the registry answered last; not there until it did.",

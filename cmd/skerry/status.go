@@ -62,8 +62,8 @@ func printStatus(w io.Writer, s agent.Status, output string) error {
 	p("runs\t%d, %d failed, %d dead-lettered; p50 %s, p99 %s to the durable outcome", s.Events.Invocations,
 		s.Events.Failures, s.Events.Dead, micros(s.Events.P50us), micros(s.Events.P99us))
 	p("memory\t%s", agent.BytesText(s.RSSBytes))
-	p("disk\tjournal %s of %s, %d records wait, %d dead letters, %d gaps%s", agent.BytesText(s.Store.JournalBytes),
-		agent.BytesText(s.Store.QuotaBytes), s.Store.Records, s.Store.Dead, s.Store.Gaps, note(s.Store.Error))
+	p("disk\tjournal %s of %s, %d records wait, %s, %s%s", agent.BytesText(s.Store.JournalBytes),
+		agent.BytesText(s.Store.QuotaBytes), s.Store.Records, counted(s.Store.Dead, "dead letter"), counted(int(s.Store.Gaps), "gap"), note(s.Store.Error))
 	if s.Page != "" {
 		p("page\t%s (for a link that lets you in: skerry page)", s.Page)
 	}
@@ -71,7 +71,7 @@ func printStatus(w io.Writer, s agent.Status, output string) error {
 	printFunctions(p, s.Functions)
 	p("\nSOURCE\tKIND\tSTATE\tUNACKED\tFILTERS")
 	for _, src := range s.Sources {
-		p("%s\t%s\t%s\t%d\t%s%s", src.Name, src.Kind, up(src.Connected), src.Inflight, strings.Join(src.Filters, " "), note(src.Note))
+		p("%s\t%s\t%s\t%d\t%s%s", src.Name, src.Kind, up(src.Connected), src.Inflight, filtersText(src.Filters), note(src.Note))
 	}
 	printTargets(p, s.Targets)
 	printLinks(p, s.Links)
@@ -87,6 +87,8 @@ func printSync(p func(string, ...any), s agent.SyncStatus) {
 		p("registry\t%s, no answer since the start%s", s.Registry, note(s.Error))
 	case s.Checked.IsZero():
 		p("registry\t%s, no answer since the start: %s at revision %d runs%s", s.Registry, s.Fleet, s.Revision, note(s.Error))
+	case s.Fleet == "":
+		p("registry\t%s, %s, answered %s ago%s", s.Registry, signedText(s), since(s.Checked), note(s.Error))
 	default:
 		p("registry\t%s, %s at revision %d, %s, answered %s ago%s", s.Registry, s.Fleet, s.Revision, signedText(s), since(s.Checked), note(s.Error))
 	}
@@ -101,6 +103,9 @@ func printApps(p func(string, ...any), apps []agent.AppStatus) {
 	for i := range apps {
 		a := &apps[i]
 		text := a.State
+		if a.TakenBack { // by a person: it did not fail
+			text = "rolled back"
+		}
 		switch {
 		case a.State == "good" && a.Wanted == "":
 			continue
@@ -125,7 +130,11 @@ func progressText(p *agent.Progress) string {
 	if p == nil {
 		return ""
 	}
-	return fmt.Sprintf(": %d of at least %d runs, %g %% failed where %g %% may", p.Runs, p.MinRuns, p.Errors, p.Limit)
+	runs := fmt.Sprintf("%d of at least %d runs", p.Runs, p.MinRuns)
+	if p.Runs >= p.MinRuns {
+		runs = fmt.Sprintf("%d runs of the function that ran least", p.Runs)
+	}
+	return fmt.Sprintf(": %s, %g %% failed where %g %% may", runs, p.Errors, p.Limit)
 }
 
 // signedText tells whether what the registry offers is signed, and for how long.
@@ -139,12 +148,21 @@ func signedText(s agent.SyncStatus) string {
 func printFunctions(p func(string, ...any), functions []agent.FunctionStatus) {
 	p("\nFUNCTION\tDIGEST\tRUNS\tFAILED\tDEAD\tDENIED\tWAITING\tWARM\tFUEL/RUN\tP50\tP99")
 	for _, f := range functions {
-		p("%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d of %d\t%d\t%s\t%s%s", f.Name, cmp.Or(f.Digest.Short(), "rule"), f.Invocations, f.Failures, f.Dead,
-			f.Denied, f.Queued+f.Inbox, f.Warm, f.Workers, f.Fuel/max(f.Invocations, 1), micros(f.P50us), micros(f.P99us), note(f.LastError))
+		warm := "-" // rules have no instances
+		if f.Digest != "" {
+			warm = fmt.Sprintf("%d of %d", f.Warm, f.Workers)
+		}
+		p("%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%s\t%s%s", f.Name, cmp.Or(f.Digest.Short(), "rule"), f.Invocations, f.Failures, f.Dead,
+			f.Denied, f.Queued+f.Inbox, warm, f.Fuel/max(f.Invocations, 1), micros(f.P50us), micros(f.P99us), note(oneLine(f.LastError)))
 	}
-	for _, f := range functions {
+	for i := range functions {
+		f := &functions[i]
 		if b := f.Breaker; b != nil {
-			p("%s is stopped, its events wait: %d failures in a row, the last: %s; one event tries %s", f.Name, b.Failures, shown(b.Cause), retryText(b.RetryAt))
+			waits := ""
+			if f.Queued+f.Inbox > 0 {
+				waits = ", its events wait"
+			}
+			p("%s is stopped%s: %s in a row, the last: %s; %s", f.Name, waits, counted(b.Failures, "failure"), shown(spaced(b.Cause)), triesText(f))
 		}
 		if f.Stateless != "" {
 			p("%s does not run yet, its events wait: %s", f.Name, shown(f.Stateless))
@@ -169,7 +187,15 @@ func printTargets(p func(string, ...any), targets []agent.TargetStatus) {
 	}
 }
 
-// retryText says when a function that is stopped may try again.
+// triesText says what a function that is stopped tries next.
+func triesText(f *agent.FunctionStatus) string {
+	if f.Queued+f.Inbox == 0 && time.Until(f.Breaker.RetryAt) <= 0 {
+		return "the next event tries"
+	}
+	return "one event tries " + retryText(f.Breaker.RetryAt)
+}
+
+// retryText says when something that is stopped may try again.
 func retryText(at time.Time) string {
 	if left := time.Until(at).Round(time.Second); left > 0 {
 		return "in " + left.String()
@@ -181,7 +207,23 @@ func note(text string) string {
 	if text == "" {
 		return ""
 	}
-	return "  (" + strings.ReplaceAll(text, "\n", "; ") + ")"
+	return "  (" + shown(spaced(strings.ReplaceAll(text, "\n", "; "))) + ")"
+}
+
+// spaced is text in one line, with single spaces.
+func spaced(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// filtersText names the first of them, and how many more there are: a device of many
+// functions has hundreds.
+func filtersText(filters []string) string {
+	text := ""
+	for i, f := range filters {
+		if i > 0 && len(text)+len(f) > 100 {
+			return fmt.Sprintf("%s and %d more", text, len(filters)-i)
+		}
+		text = strings.TrimSpace(text + " " + f)
+	}
+	return text
 }
 
 func up(connected bool) string {
@@ -193,4 +235,4 @@ func up(connected bool) string {
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
 
-func micros(us int64) string { return (time.Duration(us) * time.Microsecond).String() }
+func micros(us int64) string { return round(time.Duration(us) * time.Microsecond).String() }

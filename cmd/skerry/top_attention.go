@@ -30,7 +30,7 @@ func attention(s *agent.Status) []string {
 	for i := range s.Functions {
 		f := &s.Functions[i]
 		if b := f.Breaker; b != nil {
-			add("%s is stopped after %d failures, one event tries %s: %s", f.Name, b.Failures, retryText(b.RetryAt), b.Cause)
+			add("%s is stopped after %s, %s: %s", f.Name, counted(b.Failures, "failure"), triesText(f), b.Cause)
 		}
 		if f.Stateless != "" {
 			add("%s does not run yet: %s", f.Name, f.Stateless)
@@ -62,7 +62,7 @@ func attention(s *agent.Status) []string {
 	}
 	all = append(all, fresh...) // nothing is wrong there
 	for i := range all {
-		all[i] = shown(strings.Join(strings.Fields(all[i]), " "))
+		all[i] = shown(spaced(all[i]))
 	}
 	return all
 }

@@ -81,13 +81,13 @@ var targetColumns = []topColumn{
 }
 
 // layOut writes a table of which no line is wider than width (0: as wide as need
-// be): extra columns go, the first one gives way down to its half, the last is cut.
+// be): extra columns go, the first one gives way down to its half or 24, the last is cut.
 func layOut(columns []topColumn, rows []topRow, width int) (head string, lines []string) {
 	cells, wide := cellsOf(columns, rows)
 	if width > 0 && over(wide, width) > 0 {
 		columns = slices.DeleteFunc(slices.Clone(columns), func(c topColumn) bool { return c.extra })
 		cells, wide = cellsOf(columns, rows)
-		wide[0] -= min(max(0, over(wide, width)), max(0, wide[0]-max(16, wide[0]/2)))
+		wide[0] -= min(max(0, over(wide, width)), max(0, wide[0]-max(16, min(24, wide[0]/2))))
 	}
 	for _, row := range cells {
 		var b strings.Builder

@@ -218,3 +218,12 @@ func pseudoTerminal(t *testing.T) (term, tty *os.File) {
 	t.Cleanup(func() { tty.Close() })
 	return term, tty
 }
+
+// TestTopShowsStatesOnASmallScreen: names as long as may be leave room for the rest.
+func TestTopShowsStatesOnASmallScreen(t *testing.T) {
+	rows := []topRow{{Name: strings.Repeat("compressor-", 5) + "app/" + strings.Repeat("moving-average-", 4) + "end", State: "stopped, tries in 4s"}}
+	head, lines := layOut(functionColumns, rows, 80)
+	if !strings.Contains(head, "STATE") || !strings.Contains(lines[0], "stop") || !strings.Contains(lines[0], "-end ") {
+		t.Errorf("%s\n%s", head, lines[0])
+	}
+}

@@ -168,7 +168,7 @@ func TestFilterAndLevels(t *testing.T) {
 	var own bytes.Buffer
 	book := logbook.New(logbook.Options{Level: slog.LevelDebug})
 	log := text(book, &own, slog.LevelWarn)
-	log.Debug("function says", "function", "shop/till", "event", "e7", "text", "deep\x1b[31m")
+	log.Debug("function says", "function", "shop/till", "event", "e7", "text", "deep\x1b[31m\u202egnp\u2066")
 	log.With("target", "cloud").WithGroup("g").Warn("target fails", "n", 3, slog.Group("in", "a", "b c"))
 	log.Error("a function failed", "function", "shop/door", "err", io.ErrUnexpectedEOF)
 	log.Info("function says", "function", "shopping/x", "event", "e", "text", "")
@@ -177,8 +177,8 @@ func TestFilterAndLevels(t *testing.T) {
 		want []string
 	}{
 		{logbook.Filter{}, []string{`WARN target fails target=cloud g.n=3 g.in.a="b c"`, `ERROR a function failed function=shop/door err="unexpected EOF"`, "INFO shopping/x: "}},
-		{logbook.Filter{Level: slog.LevelDebug, Function: "shop"}, []string{"DEBUG shop/till: deep [31m", `ERROR a function failed function=shop/door err="unexpected EOF"`}},
-		{logbook.Filter{Level: slog.LevelDebug, Function: "shop/till"}, []string{"DEBUG shop/till: deep [31m"}},
+		{logbook.Filter{Level: slog.LevelDebug, Function: "shop"}, []string{"DEBUG shop/till: deep [31m gnp ", `ERROR a function failed function=shop/door err="unexpected EOF"`}},
+		{logbook.Filter{Level: slog.LevelDebug, Function: "shop/till"}, []string{"DEBUG shop/till: deep [31m gnp "}},
 		{logbook.Filter{Since: time.Now().Add(time.Hour)}, nil},
 	} {
 		equal(t, fmt.Sprintf("%+v", tt.f), ring(t, book, tt.f), tt.want)

@@ -115,11 +115,12 @@ func (l *Line) String() string {
 	return b.String()
 }
 
-// printable makes one line of s that a terminal cannot mistake for commands.
+// printable makes one line of s that a terminal cannot mistake for commands, and in which
+// nothing turns the direction of what is written, which lets a text look like another.
 func printable(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
 			return ' '
 		}
 		return r

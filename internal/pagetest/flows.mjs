@@ -92,6 +92,8 @@ const all = {
     await has(page, '7b 22 68 74 6d 6c', 'dialog');
     assert.equal(await page.locator('dialog img, dialog b').count(), 0);
     await page.keyboard.press('Escape');
+    await control('send', { topic: 'machines/\u202egnp.exe/vibration', data: '{"rms":1}' });
+    await has(page, 'machines/·gnp.exe/vibration'); // and not /exe.png
     await until('the dialog is gone', async () => await page.locator('dialog').count() === 0);
   },
 
@@ -147,6 +149,43 @@ const all = {
       await has(page, 'a-rather-long-name');
       assert.equal(await page.evaluate(() => Math.max(...[...document.querySelectorAll('main, main *')].filter((e) => !e.closest('svg, .hear')).map((e) => e.getBoundingClientRect().right - innerWidth))) > 0, false, `${path} is wider than the window`);
     }
+    await page.context().close();
+  },
+
+  async 'what is stopped, has no chart, or was said at length, in right words'({ browser, open }) {
+    const page = await open(browser, { viewport: { width: 1280, height: 800 } });
+    const retry = new Date(Date.now() - 6e4), long = 'a word '.repeat(400), app = 'downsample-of-the-west-wing';
+    await page.route('**/v1/status', async (route) => {
+      const response = await route.fetch(), s = await response.json(), [f] = s.functions, [a] = s.sync.apps;
+      s.functions = [['idle', 0], ['busy', 2]].map(([name, queued]) => ({ ...f, name: `${app}/${name}`, queued, inbox: 0, breaker: { state: 'half-open', failures: 8, cause: 'the scale', retry_at: retry } }));
+      s.sync.apps = [{ ...a, name: app, state: 'probation', until: new Date(Date.now() + 6e5), progress: { left_s: 600, runs: 1, min_runs: 20, error_percent: 0, max_error_percent: 10 } }];
+      s.targets = [{ ...s.targets[0], name: 'plant', kind: 'broker', waiting: 3, breaker: {}, last_error: 'refused' }];
+      await route.fulfill({ response, json: s });
+    });
+    await page.route('**/v1/history', async (route) => {
+      const response = await route.fetch(), json = await response.json();
+      json.functions = Object.fromEntries(Array.from({ length: 32 }, (_, i) => [i ? `other/${i}` : `${app}/busy`, { runs: [1, 2], failures: [0, 0], waiting: [0, 0], memory_kib: [1, 1] }]));
+      await route.fulfill({ response, json });
+    });
+    await page.route('**/v1/deadletters/list', (route) => route.fulfill({ json: { letters: [{ id: 1, queue: `inbox/${app}/idle`, function: `${app}/idle`, topic: 'x', reason: long, attempts: 5, size: 1, time: retry }] } }));
+    await go(page, 'functions');
+    await has(page, `${app}/idle is stopped: the scale. The next event tries.`);
+    await has(page, `${app}/busy is stopped: the scale. One event tries now.`);
+    await go(page, `functions/${app}/idle`);
+    await has(page, 'There are charts of 32 functions; this is none of them.');
+    await has(page, 'in a row: the scale. The next event tries.');
+    await go(page, `functions/${app}/busy`);
+    await until('charts', async () => await page.locator('figure').count() === 4);
+    await go(page, 'deployments');
+    await has(page, '1 run of at least 20');
+    await go(page, 'deadletters');
+    await page.locator('tbody tr').first().waitFor();
+    assert.ok((await page.locator('tbody tr').first().boundingBox()).height < 120, 'a row of the list is as high as its reason is long');
+    await go(page, 'overview');
+    await has(page, '3 records wait for plant, which is away: refused');
+    assert.equal(await page.locator('.needs a', { hasText: 'wait for plant' }).count(), 0, 'the outbox knows no brokers');
+    assert.deepEqual(await page.evaluate(async () => { const { niceBytes } = await import('/chart.js'); return [7, 950, 1000, 3000].map(niceBytes); }), [8, 1024, 1024, 3072]);
+    await until('the name of an app is not cut in the middle of a word', async () => (await page.locator('.checks strong', { hasText: app }).boundingBox()).height < 45);
     await page.context().close();
   },
 
@@ -351,6 +390,9 @@ const all = {
     await has(page, 'The agent is away', '#away');
     await control('start');
     await until('it wants to know who is there', async () => await page.getByLabel('Token').count() > 0, 30000);
+    assert.equal(await page.locator('.banner').count(), 0, 'who asks for a login is not away');
+    assert.equal(await page.evaluate(() => document.body.classList.contains('gone')), false);
+    assert.equal((await page.locator('#tools').innerText()).includes('live'), false);
     await page.getByLabel('Token').fill(token);
     await page.keyboard.press('Enter');
     await has(page, 'Overview', 'h1');

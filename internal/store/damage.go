@@ -84,6 +84,7 @@ func (s *Store) Status() agent.StoreStatus {
 	}
 	if q := s.ix.byName[agent.QueueDead]; q != nil {
 		st.Dead = q.live
+		st.Records -= q.live
 	}
 	switch {
 	case s.failing != nil:

@@ -80,7 +80,7 @@ func TestOldRecordsMoveForwardAndKeepSeq(t *testing.T) {
 		if err != nil || rec.Attempts != 7 || rec.Event.ID != old[0].Event.ID {
 			t.Errorf("moved record: %+v, %v", rec, err)
 		}
-		if st := s.Status(); st.JournalBytes > 10*64<<10 || st.Gaps != 0 || st.Records != 2 {
+		if st := s.Status(); st.JournalBytes > 10*64<<10 || st.Gaps != 0 || st.Dead != 2 {
 			t.Errorf("status %+v", st)
 		}
 	}

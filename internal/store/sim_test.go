@@ -199,8 +199,8 @@ func (m *sim) check() {
 	if got := m.read(); !got.equal(m.seen) {
 		m.fail("the store holds other things than it should: %s", m.seen.diff(got))
 	}
-	if st := m.s.Status(); st.Gaps != 0 || st.Records != len(m.seen.records) {
-		m.fail("%d gaps, %d records of %d", st.Gaps, st.Records, len(m.seen.records))
+	if st := m.s.Status(); st.Gaps != 0 || st.Records+st.Dead != len(m.seen.records) {
+		m.fail("%d gaps, %d records and %d dead letters of %d", st.Gaps, st.Records, st.Dead, len(m.seen.records))
 	}
 }
 

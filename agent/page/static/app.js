@@ -87,7 +87,7 @@ function frame() {
   patch(el.nav, h('ul', null, pages.map((p) => h('li', null, link([p.name, counts[p.path] > 0 && [' ', h('span', { class: 'count' }, counts[p.path])]], `#/${p.path}`,
     { 'aria-current': p === page && !state.login ? 'page' : null, title: `Press g, then ${p.key}` })))));
   patch(el.tools, h('div', { class: 'tools' },
-    h('span', { class: 'live' }, state.away ? [mark('bad'), ' away'] : document.hidden || !s ? '' : [mark('ok'), ' live', state.noWrite && ', for looking only']),
+    h('span', { class: 'live' }, state.away ? [mark('bad'), ' away'] : document.hidden || state.login || !s ? '' : [mark('ok'), ' live', state.noWrite && ', for looking only']),
     button(`Theme: ${chosen()}`, theme, { title: 'System, light or dark', id: 'theme' }), !state.login && [button('Keys', help, { title: 'Press ?' }), button('Log out', leave)]));
   document.body.classList.toggle('gone', Boolean(state.away));
   patch(el.away, state.away && s && h('div', { class: 'banner' }, mark('bad'), h('span', null, h('strong', null, 'The agent is away.'), ` ${state.away.why} What you see is from ${hms(state.away.since)}; trying again by itself.`),

@@ -24,7 +24,7 @@ export function attention() {
   if (s.events.dead_evicted) add('warn', `${count(s.events.dead_evicted, 'dead letter')} had to go because the box was full`, '#/deadletters');
   if (s.events.dropped) add('warn', `${count(s.events.dropped, 'event')} of QoS 0 found no room and ${s.events.dropped === 1 ? 'was' : 'were'} dropped`, '#/functions', 'Raise limits.queue, or send with QoS 1.');
   if (s.store.gaps) add('warn', `${count(s.store.gaps, 'damaged record')} on the disk ${s.store.gaps === 1 ? 'was' : 'were'} skipped`, null, 'The card or disk may be failing.');
-  if (s.store.quota_bytes && s.store.journal_bytes > 0.9 * s.store.quota_bytes) add('warn', `The store is nearly full: ${bytes(s.store.journal_bytes)} of ${bytes(s.store.quota_bytes)}`, '#/outbox');
+  if (!state.health && s.store.quota_bytes && s.store.journal_bytes > 0.9 * s.store.quota_bytes) add('warn', `The store is nearly full: ${bytes(s.store.journal_bytes)} of ${bytes(s.store.quota_bytes)}`, '#/outbox');
   for (const l of s.links ?? []) for (const [name, a] of [['today', l.day], ['this month', l.month]]) {
     if (a.limit && a.used >= 0.9 * a.limit) add(a.used >= a.limit ? 'bad' : 'warn', `Link ${l.name} has used ${bytes(a.used)} of ${bytes(a.limit)} ${name}`, '#/outbox');
   }
@@ -41,15 +41,15 @@ function sources(s, add) {
 function functions(s, add) {
   for (const f of s.functions ?? []) {
     if (f.stateless) add('bad', `${f.name} does not run yet: ${f.stateless}`, fn(f.name));
-    if (f.breaker) add('bad', `${f.name} is stopped: ${f.breaker.cause}`, fn(f.name), f.breaker.state === 'open' ? `Its events wait on disk; one tries${until(f.breaker.retry_at)}.` : 'One event tries now.');
-    else if (f.retrying) add('warn', `${f.name} failed on ${count(f.retrying, 'event')} and tries again${f.last_error ? ': ' + f.last_error : ''}`, fn(f.name));
+    if (f.breaker) add('bad', `${f.name} is stopped: ${f.breaker.cause}`, fn(f.name), f.breaker.state === 'open' ? `Its events wait on disk; one tries${until(f.breaker.retry_at)}.` : f.queued + f.inbox ? 'One event tries now.' : 'The next event tries.');
+    else if (f.retrying && !s.store.error) add('warn', `${f.name} failed on ${count(f.retrying, 'event')} and tries again${f.last_error ? ': ' + f.last_error : ''}`, fn(f.name));
     if (f.denied) add('warn', `${f.name} asked ${count(f.denied, 'time')} for what it is not granted`, fn(f.name), f.refused?.[0]);
   }
 }
 
 function targets(s, add) {
   for (const t of s.targets ?? []) {
-    const href = `#/outbox/${encodeURIComponent(t.name)}`, waits = `${count(t.waiting, 'record waits', 'records wait')} for ${t.name}`;
+    const href = t.kind === 'broker' ? null : `#/outbox/${encodeURIComponent(t.name)}`, waits = `${count(t.waiting, 'record waits', 'records wait')} for ${t.name}`;
     if (t.paused) add('note', `${t.name} is paused${t.waiting ? '; ' + waits : ''}`, href);
     else if (t.over_budget) add('warn', `${waits}: ${t.over_budget}`, href);
     else if ((t.breaker || new Date(t.retry_at ?? 0) > now()) && t.waiting) add('warn', `${waits}, which is away${t.last_error ? ': ' + t.last_error : ''}`, href, t.retry_at ? `Tried again${until(t.retry_at)}; nothing is lost meanwhile.` : null);

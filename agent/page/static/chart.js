@@ -15,7 +15,8 @@ function nice(n) {
 export function niceBytes(n) {
   let unit = 1;
   while (n / unit >= 1000) unit *= 1024;
-  return nice(n / unit) * unit;
+  const m = nice(n / unit);
+  return (m === 1000 ? 1024 : m) * unit;
 }
 
 // path draws values (null breaks the line); it is closed to the ground if filled.

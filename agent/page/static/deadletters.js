@@ -45,10 +45,10 @@ export function deadLetters(id, query) {
   if (id) attempt(() => box('list', { ids: [Number(id)] })).then((out) => out?.letters && open(out.letters[0]));
   const columns = [
     { title: 'Id', of: (l) => button(String(l.id), () => open(l), { class: 'link', 'data-row': '', 'aria-label': `Letter ${l.id}` }) },
-    { title: 'Why', wide: true, of: (l) => l.reason },
-    { title: 'Where to', of: where },
-    { title: 'Function', of: (l) => (l.function ? link(l.function, `#/functions/${l.function}`) : '') },
-    { title: 'Topic', wide: true, of: (l) => l.topic ?? '' },
+    { title: 'Why', wide: true, of: (l) => h('div', { class: 'brief' }, l.reason) },
+    { title: 'Where to', line: true, of: where },
+    { title: 'Function', wide: true, of: (l) => (l.function ? link(l.function, `#/functions/${l.function}`) : '') },
+    { title: 'Topic', wide: true, of: (l) => h('div', { class: 'brief' }, l.topic) },
     { title: 'Tries', num: true, of: (l) => l.attempts || '' },
     { title: 'Event', of: (l) => when(l.time) },
     { title: 'Size', num: true, of: (l) => bytes(l.size) },

@@ -76,7 +76,7 @@ function probation(a) {
 }
 
 // gate is how near the app is to failing or passing.
-const gate = (g) => `${num(g.runs)} runs ${g.runs < g.min_runs ? `of at least ${num(g.min_runs)}` : 'of the function that ran least'}, ${g.error_percent} % failed where ${g.max_error_percent} % may.`;
+const gate = (g) => `${count(g.runs, 'run')} ${g.runs < g.min_runs ? `of at least ${num(g.min_runs)}` : 'of the function that ran least'}, ${g.error_percent} % failed where ${g.max_error_percent} % may.`;
 
 // changes is what one entry says: why, the first change, and the rest on asking.
 function changes(e) {
@@ -89,7 +89,7 @@ function history(list, why) {
   const entries = list?.entries ?? [];
   const columns = [
     { title: 'When', line: true, of: (e) => [h('div', null, e.time ? h('time', { datetime: e.time, title: 'by the device: ' + exact(e.time) }, when(e.time).textContent) : 'not known', e.unsure && h('span', { class: 'muted' }, ', clock not sure')), h('small', { class: 'muted' }, [e.revision && `revision ${e.revision}`, e.generation && `generation ${e.generation}`].filter(Boolean).join(', '))] },
-    { title: 'App', of: (e) => e.app },
+    { title: 'App', wide: true, of: (e) => e.app },
     { title: 'Version', of: (e) => (e.from && e.to && e.from !== e.to ? `${e.from} → ${e.to}` : e.to || e.from || '') },
     { title: 'State', of: (e) => e.state && badge(level(e.state), e.state) },
     { title: 'What changed', wide: true, of: changes },

@@ -25,9 +25,12 @@ export function h(tag, props, ...kids) {
   return el;
 }
 
+// What turns the direction of text could make a topic look like another: it is shown as a dot.
+const turning = /[\u202a-\u202e\u2066-\u2069]/g;
+
 function nodes(kids) {
   return kids.flat(Infinity).filter((k) => k !== null && k !== undefined && k !== false)
-    .map((k) => (k instanceof Node ? k : document.createTextNode(k)));
+    .map((k) => (k instanceof Node ? k : document.createTextNode(String(k).replace(turning, '·'))));
 }
 
 // patch makes el hold what kids are, and keeps what is there as far as it fits, and

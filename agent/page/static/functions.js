@@ -15,17 +15,23 @@ const appOf = (name) => (state.status.sync.apps ?? []).find((a) => a.name === na
 export function standing(f) {
   const app = appOf(f.name);
   if (f.stateless) return ['bad', 'waits for its state'];
-  if (f.breaker) return ['bad', f.breaker.state === 'open' ? 'stopped' : 'tries'];
+  if (f.breaker) return ['bad', 'stopped'];
   if (f.retrying) return ['warn', 'retrying'];
   if (app?.state === 'probation') return ['note', 'probation'];
   return ['ok', 'runs'];
+}
+
+// tries says what a stopped function tries next, and when.
+function tries(f) {
+  if (new Date(f.breaker.retry_at ?? 0) > now()) return ['One event tries ', when(f.breaker.retry_at), '.'];
+  return f.queued + f.inbox ? 'One event tries now.' : 'The next event tries.';
 }
 
 function all() {
   let text = '';
   const columns = [
     { title: 'Function', wide: true, of: (f) => link(f.name, `#/functions/${f.name}`, { 'data-row': '' }) },
-    { title: 'State', of: (f) => [badge(...standing(f)), f.breaker?.state === 'open' && h('small', { class: 'muted' }, ' tries ', when(f.breaker.retry_at))] },
+    { title: 'State', of: (f) => badge(...standing(f)) },
     { title: 'Last hour', of: (f) => spark(`Runs of ${f.name} a minute`, state.history?.functions?.[f.name]?.runs ?? []) },
     { title: 'Rate', num: true, of: (f) => rate(state.rates.get('fn:' + f.name)) },
     { title: 'p50', num: true, of: (f) => micros(f.p50_us) },
@@ -46,7 +52,7 @@ function all() {
           !none && h('input', { type: 'search', 'data-filter': '', 'aria-label': 'Filter by name', placeholder: 'Filter by name ( / )', oninput: (e) => { text = e.target.value.trim(); changed(); } })),
         none ? empty('No function runs on this device.', 'Publish an app that is assigned to it: ', h('code', null, 'skerry publish app.yaml'), '. Then look at ', link('Deployments', '#/deployments'), '.')
           : list.length ? h('section', { class: 'panel flush' }, table('Functions', columns, list, (f) => f.name)) : empty('No function has that in its name.', 'Clear the filter to see all.'),
-        list.filter((f) => f.breaker).map((f) => h('p', { key: f.name }, mark('bad'), ` ${f.name} is stopped: ${f.breaker.cause}. One event tries `, when(f.breaker.retry_at), '.')),
+        list.filter((f) => f.breaker).map((f) => h('p', { key: f.name }, mark('bad'), ` ${f.name} is stopped: ${f.breaker.cause}. `, tries(f))),
       ];
     },
   };
@@ -64,13 +70,17 @@ function one(name) {
       return [
         h('nav', { class: 'crumbs', 'aria-label': 'Where this is' }, link('Functions', '#/functions')),
         h('div', { class: 'lead' }, h('h1', null, name), badge(...standing(f)), h('div', { class: 'actions' }, link('Try it', `#/try?function=${encodeURIComponent(name)}`, { class: 'button' }), link('Its log', `#/logs?function=${encodeURIComponent(name)}`, { class: 'button' }), f.dead > 0 && link('Dead letters', `#/deadletters?function=${encodeURIComponent(name)}`, { class: 'button' }))),
-        h('div', { class: 'grid charts four' }, small(f)),
+        kept(f) ? h('div', { class: 'grid charts four' }, small(f)) : h('p', { class: 'muted' }, `There are charts of ${most} functions; this is none of them.`),
         h('div', { class: 'flow' }, errors(f, log.lines), denied(f), figures(f), version(f, app)),
         panel('Its log', { class: 'flush' }, logList(log.lines.slice(-30).reverse(), false) ?? empty('It has said nothing lately.', 'What it logs appears here at once.')),
       ];
     },
   };
 }
+
+// The agent keeps the last hour of so many functions.
+const most = 32;
+const kept = (f) => !state.history || f.name in state.history.functions || Object.keys(state.history.functions).length < most;
 
 function small(f) {
   const t = state.history?.functions?.[f.name] ?? {}, end = now();
@@ -102,7 +112,7 @@ function errors(f, lines) {
   if (!f.breaker && !f.failures && !f.last_error && !f.stateless) return panel('Errors', null, h('p', null, mark('ok'), ' None since the agent started.'));
   return panel('Errors', null,
     f.stateless && h('p', null, mark('bad'), ` It does not run yet: ${f.stateless}`),
-    f.breaker && h('p', null, mark('bad'), ` Stopped after ${count(f.breaker.failures, 'failure')} in a row: ${f.breaker.cause}. Its events wait on disk. One tries `, when(f.breaker.retry_at), '.'),
+    f.breaker && h('p', null, mark('bad'), ` Stopped after ${count(f.breaker.failures, 'failure')} in a row: ${f.breaker.cause}. ${f.queued + f.inbox ? 'Its events wait on disk. ' : ''}`, tries(f)),
     f.last_error && h('p', null, h('span', { class: 'muted' }, 'Last: '), h('code', null, f.last_error)),
     h('ul', null, lines.filter((l, i) => l.attrs?.err && l.attrs.err !== f.last_error && lines.findLastIndex((m) => m.attrs?.err === l.attrs.err) === i).slice(-3).reverse().map((l) => h('li', { key: l.n }, at(l.time), ' ', h('code', null, l.attrs.err)))),
     facts([...faults.map(([kind, n]) => [`Of kind ${kind}`, num(n)]), ['Keys held back', f.retrying ? num(f.retrying) : null], ['Times stopped', f.opened ? num(f.opened) : null]]));

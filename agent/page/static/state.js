@@ -35,6 +35,7 @@ on.date = (date, asked, heard) => {
 };
 on.write = (said) => { state.noWrite = said === 'off'; };
 on.login = () => {
+  state.away = null; // who asks for a login is there
   state.login ??= { why: state.status ? 'Your login has ended.' : '' };
   changed();
 };
