@@ -112,12 +112,12 @@ func TestSecondDeathIsTheLast(t *testing.T) {
 		}},
 		{"delivered again, then spilled", agent.Options{SpillAfter: 4 * time.Millisecond}, func(m *mortal, b *bench, life int) {
 			if life < 3 {
-				m.store.fail = func(f *agent.Frame) error {
+				m.store.failing(func(f *agent.Frame) error {
 					if life == 1 && len(f.Add) > 0 {
 						return agent.ErrFull
 					}
 					return nil
-				}
+				})
 				acked := b.offer("s/1", "poison", agent.Origin{Slot: "plant/17", Hash: 7, Redelivered: life > 1})
 				if life == 2 {
 					b.wait(acked)

@@ -36,7 +36,7 @@ func TestQoS0EffectsLeaveAtOnceAndAreDroppedWhenThereIsNoRoom(t *testing.T) {
 	f.Limits = agent.DefaultLimits
 	f.Limits.Queue = 10
 	b.apply([]agent.Function{f}, on("app/f", "s"))
-	frames := len(b.store.frames)
+	frames := len(b.store.written())
 	for i := range 100 {
 		b.Offer(&agent.Event{Via: "plant", Subject: "s", Data: []byte(strconv.Itoa(i))}, nil)
 	}
@@ -52,7 +52,7 @@ func TestQoS0EffectsLeaveAtOnceAndAreDroppedWhenThereIsNoRoom(t *testing.T) {
 	if len(out.sent) == 0 || out.sent[0] != "out=0" {
 		t.Errorf("sent %v", out.sent)
 	}
-	if n := len(b.store.frames) - frames; n != 0 {
+	if n := len(b.store.written()) - frames; n != 0 {
 		t.Errorf("%d frames for publishes that need not survive", n)
 	}
 }
@@ -69,7 +69,7 @@ func TestIntervalIsAcknowledgedBeforeItsSync(t *testing.T) {
 	tr.Durability, tr.Within = agent.DurabilityInterval, 30*time.Millisecond
 	b.apply([]agent.Function{fn("app/f")}, tr)
 	b.wait(b.offer("s", "x", agent.Origin{Slot: "plant/1", Hash: 1}))
-	last := b.store.frames[len(b.store.frames)-1]
+	last := newest(b.store)
 	if !last.Lazy || last.Within != 30*time.Millisecond || len(last.Writes) != 2 || len(last.Add) != 2 {
 		t.Errorf("frame %+v; want state, mark, follow-up and publish, to be synced within 30 ms", last)
 	}
@@ -119,7 +119,7 @@ func TestStrictestOfAGroupDecides(t *testing.T) {
 	for _, acked := range acks {
 		b.wait(acked)
 	}
-	last := store.frames[len(store.frames)-1]
+	last := newest(store)
 	if !last.Lazy || last.Within != 30*time.Millisecond || len(last.Add) != 2 {
 		t.Errorf("frame %+v; want both outcomes within the shorter time", last)
 	}
@@ -134,9 +134,9 @@ func TestGroupLingersForCompany(t *testing.T) {
 	}{{300 * time.Millisecond, 5}, {time.Hour, 64}} {
 		b := start(t, newMemory(), guests{"app/f": count}, agent.Options{Linger: tt.linger, SpillAfter: 2 * time.Hour})
 		b.apply([]agent.Function{fn("app/f")}, on("app/f", "s"))
-		before := len(b.store.frames)
+		before := len(b.store.written())
 		b.offerAll("s", tt.events)
-		if n := len(b.store.frames) - before; n != 1 {
+		if n := len(b.store.written()) - before; n != 1 {
 			t.Errorf("%d frames for %d events that lingered for %s", n, tt.events, tt.linger)
 		}
 	}

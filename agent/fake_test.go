@@ -74,8 +74,30 @@ func (m *memory) Commit(_ context.Context, f *agent.Frame) error {
 			}
 		}
 	}
-	m.frames = append(m.frames, *f)
+	kept := *f // whose parts are the committer's again
+	kept.Add, kept.Writes, kept.Done, kept.Touch = slices.Clone(f.Add), slices.Clone(f.Writes), slices.Clone(f.Done), slices.Clone(f.Touch)
+	m.frames = append(m.frames, kept)
 	return nil
+}
+
+// failing sets fail while an agent runs.
+func (m *memory) failing(fail func(*agent.Frame) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = fail
+}
+
+// written lists the frames that were committed.
+func (m *memory) written() []agent.Frame {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.frames)
+}
+
+// newest is the frame that was committed last.
+func newest(m *memory) agent.Frame {
+	frames := m.written()
+	return frames[len(frames)-1]
 }
 
 func (m *memory) Get(scope, key string) ([]byte, error) {

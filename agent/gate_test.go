@@ -231,7 +231,7 @@ func TestStateOfGatesThatAreGoneIsDeleted(t *testing.T) {
 func TestGatesForgetTheOldestOfTooManyKeys(t *testing.T) {
 	const most = 10_000
 	b := startGated(t, newMemory(), agent.Gate{OnChange: []string{"t"}}, agent.Options{OrphanAfter: time.Millisecond})
-	b.store.fail = func(*agent.Frame) error { b.store.frames = nil; return nil }
+	b.store.failing(func(*agent.Frame) error { b.store.frames = nil; return nil })
 	for i := range most + 1 {
 		b.offer("s/"+strconv.Itoa(i), `{"t":1}`, agent.Origin{})
 	}

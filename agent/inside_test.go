@@ -31,7 +31,7 @@ func TestFailuresAreEvents(t *testing.T) {
 	}, agent.Options{})
 	b.apply([]agent.Function{fn("app/bad"), fn("app/watch")}, on("app/bad", "s"), inside("app/watch", "failure/app/+"))
 	b.wait(b.offer("s", `{"t":1}`, agent.Origin{}))
-	for _, f := range b.store.frames { // the letter and the event that tells of it are one
+	for _, f := range b.store.written() { // the letter and the event that tells of it are one
 		for _, r := range f.Add {
 			if r.Kind == agent.KindDead && r.Function == "app/bad" && (len(f.Add) != 2 || f.Add[1].Queue != "inbox/app/watch") {
 				t.Errorf("frame = %+v", f)
