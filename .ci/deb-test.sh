@@ -124,6 +124,7 @@ expect "the data's mode" "$(inside stat -c '%U:%G %a' /var/lib/skerry)" "skerry:
 until_true "it says that there is no fleet" status_text 'no fleet yet'
 inside systemd-analyze verify skerry.service 2>&1 | grep -vE "RestartSteps|RestartMaxDelaySec|'man skerry" | grep skerry.service && fail "systemd-analyze verify" || true
 inside systemd-analyze security --no-pager skerry.service | tail -1
+inside test -f /usr/share/doc/skerry/examples/alerts.yaml || fail "no examples for monitoring"
 inside test -f /usr/share/man/man1/skerry.1.gz -a -f /usr/share/bash-completion/completions/skerry || fail "no man page, or no completion"
 
 step "a fleet, an app, an event"

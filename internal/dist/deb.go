@@ -17,6 +17,7 @@ const (
 	unitFile   = "firmware-notes/skerry.service"
 	configFile = "internal/dist/deb/skerry.yaml"
 	debFolder  = "internal/dist/deb/"
+	monitoring = "docs/monitoring/" // for who watches many devices
 )
 
 // nobody is the maintainer of packages that are made without -maintainer: who gives
@@ -116,6 +117,9 @@ func (r *release) stage(p platform, program string, modules []module) ([]debCont
 		debContent{From: configFile, To: "/etc/skerry/skerry.yaml", Type: "config", Info: debInfo{Mode: 0o644}},
 		debContent{From: debFolder + "overrides", To: "/usr/share/lintian/overrides/skerry", Info: debInfo{Mode: 0o644}},
 		debContent{From: debFolder + "copyright", To: "/usr/share/doc/skerry/copyright", Info: debInfo{Mode: 0o644}})
+	for _, name := range []string{"prometheus.yaml", "alerts.yaml", "dashboard.json"} {
+		s.content = append(s.content, debContent{From: monitoring + name, To: "/usr/share/doc/skerry/examples/" + name, Info: debInfo{Mode: 0o644}})
+	}
 	s.dirs("/etc/skerry", "/etc/skerry/credentials")
 	s.add("/usr/share/bash-completion/completions/skerry", r.parts.completion["bash"])
 	s.add("/usr/share/zsh/vendor-completions/_skerry", r.parts.completion["zsh"])
