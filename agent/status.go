@@ -203,3 +203,11 @@ func DurationText(d time.Duration) string {
 	}
 	return text
 }
+
+// CountText writes how many there are of something: 1 event, 2 events.
+func CountText[N int | int64](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

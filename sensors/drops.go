@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // drops counts messages that could never become events. They are acknowledged
@@ -55,17 +57,10 @@ func (d *drops) String() string {
 	defer d.mu.Unlock()
 	var s []string
 	if d.oversize > 0 {
-		s = append(s, fmt.Sprintf("%s over the size limit dropped (%d bytes)", several(d.oversize, "packet"), d.bytes))
+		s = append(s, fmt.Sprintf("%s over the size limit dropped (%d bytes)", agent.CountText(d.oversize, "packet"), d.bytes))
 	}
 	if d.invalid > 0 {
-		s = append(s, fmt.Sprintf("%s with invalid topics dropped", several(d.invalid, "message")))
+		s = append(s, fmt.Sprintf("%s with invalid topics dropped", agent.CountText(d.invalid, "message")))
 	}
 	return strings.Join(s, "; ")
-}
-
-func several(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -219,3 +219,15 @@ func stream(ctx context.Context, path, route string) (io.ReadCloser, error) {
 	}
 	return nil, errors.Join(fmt.Errorf("the agent answered %s: %s", resp.Status, said), resp.Body.Close())
 }
+
+// EndsToo tells whether ctx ends within a quarter of a second: who ends an agent and what
+// listens to it at once, as a shell does with Ctrl-C, has the signal on its way when the
+// connection is gone.
+func EndsToo(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	case <-time.After(250 * time.Millisecond):
+		return false
+	}
+}

@@ -106,10 +106,8 @@ func ReadLogs(ctx context.Context, path string, f logbook.Filter, follow bool, e
 		case errors.Is(err, io.EOF) && !follow:
 			return nil
 		case err != nil:
-			select { // who ends the agent and this at once: the signal may be on its way
-			case <-ctx.Done():
+			if EndsToo(ctx) {
 				return nil
-			case <-time.After(250 * time.Millisecond):
 			}
 			return fmt.Errorf("the agent has ended, or the connection to it: %w", err)
 		}

@@ -125,7 +125,7 @@ func (r *buildReport) print(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s@%s\n", r.App, r.Version)
 	if len(r.Functions) == 0 {
-		fmt.Fprintf(&b, "  %s, nothing to compile\n", counted(r.Triggers, "rule"))
+		fmt.Fprintf(&b, "  %s, nothing to compile\n", agent.CountText(r.Triggers, "rule"))
 	}
 	for i := range r.Functions {
 		r.Functions[i].print(&b)

@@ -189,7 +189,7 @@ func (o *bundleOptions) addLogs(ctx context.Context, b *bundle, socket string) {
 		b.leave("logs.jsonl", err.Error())
 		return
 	}
-	b.add("logs.jsonl", counted(lines, "line")+" of the agent and its functions", text.Bytes())
+	b.add("logs.jsonl", agent.CountText(lines, "line")+" of the agent and its functions", text.Bytes())
 }
 
 // addSupport takes apart what an agent or a data directory tells of its insides.
@@ -211,7 +211,7 @@ func (b *bundle) addSupport(s *admin.Support) {
 		}
 	}
 	if len(s.Files) > 0 {
-		b.add("files.txt", counted(len(s.Files), "file")+" of the data directory, with sizes", listFiles(s.Files))
+		b.add("files.txt", agent.CountText(len(s.Files), "file")+" of the data directory, with sizes", listFiles(s.Files))
 	}
 	if s.Goroutines != "" {
 		b.add("goroutines.txt", "what the agent does at this moment, without values", []byte(s.Goroutines))

@@ -112,7 +112,7 @@ func oneText(path string) string {
 	if err != nil {
 		return ""
 	}
-	return strings.Join(strings.Fields(string(text)), " ")
+	return spaced(string(text))
 }
 
 // pairsOf reads some of the lines NAME SEPARATOR VALUE of a file.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/internal/cases"
 )
 
@@ -133,7 +134,7 @@ func (o *testOptions) verdict(out io.Writer, reports []*cases.Report, wrong []er
 		if updated > 0 {
 			also = fmt.Sprintf(", %d updated: read what was written before you keep it", updated)
 		}
-		if _, err := fmt.Fprintf(out, "%s passed, %d failed in %s%s\n", counted(passed, "test"), failed, time.Duration(took*float64(time.Second)).Round(time.Millisecond), also); err != nil {
+		if _, err := fmt.Fprintf(out, "%s passed, %d failed in %s%s\n", agent.CountText(passed, "test"), failed, time.Duration(took*float64(time.Second)).Round(time.Millisecond), also); err != nil {
 			return err
 		}
 	}
@@ -143,9 +144,9 @@ func (o *testOptions) verdict(out io.Writer, reports []*cases.Report, wrong []er
 	case len(reports) == 0:
 		return usageError{fmt.Errorf("--run %s names no test", o.pattern)}
 	case failed > 0 && o.update:
-		return fmt.Errorf("%s failed, and what is expected there stays as it is: a function fails, or does not start", counted(failed, "test"))
+		return fmt.Errorf("%s failed, and what is expected there stays as it is: a function fails, or does not start", agent.CountText(failed, "test"))
 	case failed > 0:
-		return fmt.Errorf("%s failed", counted(failed, "test"))
+		return fmt.Errorf("%s failed", agent.CountText(failed, "test"))
 	}
 	return nil
 }

@@ -237,11 +237,11 @@ func (a *tested) play(ctx context.Context, play *theatre, t *cases.Test, h *reco
 		if e.Event.Via == agent.ViaHTTP && listenedTo(&a.deployment, e.Event) {
 			w.Answer(e.Event)
 		}
-		before := play.stage.valueless()
-		if err := play.event(ctx, &e); err != nil {
+		odd, err := play.judge(ctx, &e)
+		if err != nil {
 			return err
 		}
-		if play.stage.valueless() > before {
+		if odd {
 			w.valueless = append(w.valueless, i+1)
 		}
 		last = e.At

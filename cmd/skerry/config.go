@@ -235,7 +235,7 @@ func readConfigFile(path string) (map[string]any, error) {
 	}
 	var read map[string]any
 	if err := yaml.Unmarshal(text, &read); err != nil {
-		what := strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
+		what := spaced(strings.TrimPrefix(err.Error(), "yaml: "))
 		what = backquoted.ReplaceAllString(what, "a value") // the file may be one of passwords
 		return nil, fmt.Errorf("%s is not valid YAML: %s", filepath.Base(path), what)
 	}

@@ -41,7 +41,7 @@ func (d *dev) replay(ctx context.Context, b *devBuild, _ <-chan *devBuild, _ <-c
 		return play.rest(ctx)
 	})
 	if err == nil {
-		d.say("%s played; waiting for the next save", counted(len(entries), "event"))
+		d.say("%s played; waiting for the next save", agent.CountText(len(entries), "event"))
 	}
 	return err
 }

@@ -76,12 +76,12 @@ const mostTopics = 10000
 // play gives an event to the functions, and shows it with what it leads to.
 func (s *devShow) play(ctx context.Context, play *theatre, e *recording.Entry) error {
 	s.event(e)
-	before := play.stage.valueless()
-	if err := play.event(ctx, e); err != nil {
+	odd, err := play.judge(ctx, e)
+	if err != nil {
 		return err // it is under way, and ends with all
 	}
 	s.told()
-	if play.stage.valueless() > before {
+	if odd {
 		s.line("          %s", s.paint("90", valueless))
 		s.shown = true
 	}
@@ -203,7 +203,7 @@ func (s *devShow) describe(e *effect) {
 	case e.Emit != nil:
 		s.effect("emit", "32", e.Emit.To+"  "+e.Emit.show())
 	case e.Dead != nil:
-		s.effect("dead", "31", fmt.Sprintf("given up after %s: %s", counted(e.Dead.Attempts, "attempt"), plainText([]byte(e.Dead.Reason))))
+		s.effect("dead", "31", fmt.Sprintf("given up after %s: %s", agent.CountText(e.Dead.Attempts, "attempt"), plainText([]byte(e.Dead.Reason))))
 	case e.Answer != nil:
 		text := fmt.Sprint(e.Answer.Status)
 		if len(e.Answer.raw) > 0 {

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/skerry-edge/skerry/agent"
 )
 
 // configuredFile is a file that the configuration names.
@@ -76,7 +78,7 @@ func checkFiles(cfg *Config) []finding {
 		}
 	}
 	if len(all) == 0 {
-		add(fine, counted(len(files), "configured file")+", with the right permissions", "")
+		add(fine, agent.CountText(len(files), "configured file")+", with the right permissions", "")
 	}
 	return all
 }

@@ -115,10 +115,6 @@ type agentFeed struct {
 // errAgentEnded says that there is nobody to listen to any more.
 var errAgentEnded = errors.New("the agent has ended, or the connection to it")
 
-// bothEnd is for who ends the agent and this command at once: the signal may be on its
-// way when the connection is gone.
-const bothEnd = 250 * time.Millisecond
-
 // follow gives each entry to do, and calls each second to quiet, until as many
 // events as asked for have come, the time is over or ctx ends. It counts them.
 func (o *eventsOptions) follow(ctx context.Context, from feed, do func(*recording.Entry) error, quiet func(taken) error) (t taken, err error) {
@@ -157,7 +153,7 @@ func (o *eventsOptions) follow(ctx context.Context, from feed, do func(*recordin
 		case <-ctx.Done():
 			return t, nil
 		case err = <-ended:
-			if !pause(ctx, bothEnd) {
+			if admin.EndsToo(ctx) {
 				return t, nil
 			}
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

@@ -71,7 +71,7 @@ func (o *playOptions) playHere(ctx context.Context, out, said io.Writer) (err er
 	if err = errors.Join(err, sink.Close()); err != nil {
 		return err
 	}
-	p.tell(said, time.Since(play.pace.begun), fmt.Sprintf("to %s, with %s", counted(len(d.Functions), "function"), counted(effects.written, "effect")))
+	p.tell(said, time.Since(play.pace.begun), fmt.Sprintf("to %s, with %s", agent.CountText(len(d.Functions), "function"), agent.CountText(effects.written, "effect")))
 	return sink.compare(said)
 }
 
@@ -116,6 +116,15 @@ func (t *theatre) event(ctx context.Context, e *recording.Entry) error {
 	default: // it waits, on disk or in a window
 	}
 	return t.effects.step(ctx, t.stage)
+}
+
+// judge is event; it tells whether an expression of a trigger could not be evaluated.
+func (t *theatre) judge(ctx context.Context, e *recording.Entry) (valueless bool, err error) {
+	before := t.stage.unevaluated()
+	if err := t.event(ctx, e); err != nil {
+		return false, err
+	}
+	return t.stage.unevaluated() > before, nil
 }
 
 // hold waits until it is time for what is at.

@@ -199,7 +199,7 @@ type played struct {
 // tell says how it went, and what a person should know of the recording.
 func (p played) tell(said io.Writer, took time.Duration, where string) {
 	rate := float64(p.events) / max(took.Seconds(), 1e-6)
-	fmt.Fprintf(said, "played %s in %s (%.0f/s) %s\n", counted(int(p.events), "event"), took.Round(time.Millisecond), rate, where)
+	fmt.Fprintf(said, "played %s in %s (%.0f/s) %s\n", agent.CountText(p.events, "event"), took.Round(time.Millisecond), rate, where)
 	if p.left > 0 {
 		fmt.Fprintf(said, "note: %d events that came over no MQTT were left out\n", p.left)
 	}

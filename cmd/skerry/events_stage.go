@@ -102,8 +102,8 @@ func (s *stage) broken() error {
 // valueless is what is said of an event for which an expression could not be evaluated.
 const valueless = "an expression of its trigger cannot be evaluated for it: is a value of another type?"
 
-// valueless counts the expressions of triggers that could not be evaluated so far.
-func (s *stage) valueless() (n int64) {
+// unevaluated counts the expressions of triggers that could not be evaluated so far.
+func (s *stage) unevaluated() (n int64) {
 	var now agent.Status
 	s.agent.Status(&now)
 	for i := range now.Functions {

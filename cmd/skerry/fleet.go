@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerry-edge/skerry/agent"
 	fleetsync "github.com/skerry-edge/skerry/sync"
 )
 
@@ -217,7 +218,7 @@ func printPlan(w io.Writer, plan *fleetsync.Plan) {
 		}
 	}
 	if gained > 0 {
-		fmt.Fprintf(w, "A function may do what it may not do now: see %s marked GAINED.\n", counted(gained, "line"))
+		fmt.Fprintf(w, "A function may do what it may not do now: see %s marked GAINED.\n", agent.CountText(gained, "line"))
 	}
 	printNotes(w, plan.Warnings())
 }

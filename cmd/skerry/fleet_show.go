@@ -131,7 +131,7 @@ func selectorText(s *fleetsync.Selector) string {
 	}
 	switch n := len(s.Devices); {
 	case n > 3:
-		parts = append(parts, counted(n, "device"))
+		parts = append(parts, agent.CountText(n, "device"))
 	case n > 0:
 		parts = append(parts, strings.Join(s.Devices, ", "))
 	}

@@ -24,7 +24,7 @@ func (v *fleetView) printText(w io.Writer, o *fleetStatusOptions) error {
 	p := func(format string, a ...any) { fmt.Fprintf(t, format+"\n", a...) } // Flush tells of errors
 	n := v.Totals
 	p("fleet %s, revision %d: %s, %d online, %d offline; %d behind, %d rolled back, %d held back, %d on probation",
-		cmp.Or(v.Fleet, "(none)"), v.Newest, counted(n.Devices, "device"), n.Online, n.Offline, n.Behind, n.RolledBack, n.Held, n.Probation)
+		cmp.Or(v.Fleet, "(none)"), v.Newest, agent.CountText(n.Devices, "device"), n.Online, n.Offline, n.Behind, n.RolledBack, n.Held, n.Probation)
 	if len(v.Apps) > 0 {
 		p("\nAPP\tVERSION\tRUNS ON\tON PROBATION\tROLLED BACK\tHELD BACK")
 	}

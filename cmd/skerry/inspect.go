@@ -155,7 +155,7 @@ func tryStart(ctx context.Context, name string, module oneModule, memory int64, 
 }
 
 // oneSentence is an error in one line.
-func oneSentence(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+func oneSentence(err error) string { return spaced(err.Error()) }
 
 var abiWords = map[wasm.ABI]string{
 	wasm.SkerryV1:    "one instance serves many events",

@@ -44,7 +44,7 @@ func (r *invokeReport) print(w io.Writer) error {
 		loaded = "; " + round(u.Load).String() + " to load"
 	}
 	p("%s in %s%s", r.Outcome, round(u.Run), loaded)
-	p("used      %d fuel, %s memory, %s", u.Fuel, agent.BytesText(u.Memory), counted(u.Calls, "host call"))
+	p("used      %d fuel, %s memory, %s", u.Fuel, agent.BytesText(u.Memory), agent.CountText(u.Calls, "host call"))
 	if u.Start > 0 {
 		p("start     %d fuel more in each run, and its time in each but the first: a fresh\n          instance cannot be restored, and is started for each run", u.Start)
 	}
@@ -80,7 +80,7 @@ func (r *invokeReport) print(w io.Writer) error {
 		p("log       %-5s %s", l.Level, shown(l.Text))
 	}
 	if r.Dropped > 0 {
-		p("log       %s dropped", counted(r.Dropped, "more line"))
+		p("log       %s dropped", agent.CountText(r.Dropped, "more line"))
 	}
 	r.printDenied(p)
 	for _, note := range r.Notes {
@@ -108,21 +108,13 @@ func (r *invokeReport) printDenied(p func(string, ...any)) {
 	if r.Usage.Denied == 0 {
 		return
 	}
-	p("denied    %s", counted(r.Usage.Denied, "call"))
+	p("denied    %s", agent.CountText(r.Usage.Denied, "call"))
 	for _, what := range r.Usage.Refused {
 		p("          %s", shown(what))
 	}
 	if r.File != "" { // on an agent it has what it was granted
 		p("          grant here what is meant with --grant or --secret")
 	}
-}
-
-// counted is "1 call", or "2 calls".
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 const showBytes = 1000

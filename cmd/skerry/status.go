@@ -63,7 +63,7 @@ func printStatus(w io.Writer, s agent.Status, output string) error {
 		s.Events.Failures, s.Events.Dead, micros(s.Events.P50us), micros(s.Events.P99us))
 	p("memory\t%s", agent.BytesText(s.RSSBytes))
 	p("disk\tjournal %s of %s, %d records wait, %s, %s%s", agent.BytesText(s.Store.JournalBytes),
-		agent.BytesText(s.Store.QuotaBytes), s.Store.Records, counted(s.Store.Dead, "dead letter"), counted(int(s.Store.Gaps), "gap"), note(s.Store.Error))
+		agent.BytesText(s.Store.QuotaBytes), s.Store.Records, agent.CountText(s.Store.Dead, "dead letter"), agent.CountText(s.Store.Gaps, "gap"), note(s.Store.Error))
 	if s.Page != "" {
 		p("page\t%s (for a link that lets you in: skerry page)", s.Page)
 	}
@@ -162,7 +162,7 @@ func printFunctions(p func(string, ...any), functions []agent.FunctionStatus) {
 			if f.Queued+f.Inbox > 0 {
 				waits = ", its events wait"
 			}
-			p("%s is stopped%s: %s in a row, the last: %s; %s", f.Name, waits, counted(b.Failures, "failure"), shown(spaced(b.Cause)), triesText(f))
+			p("%s is stopped%s: %s in a row, the last: %s; %s", f.Name, waits, agent.CountText(b.Failures, "failure"), shown(spaced(b.Cause)), triesText(f))
 		}
 		if f.Stateless != "" {
 			p("%s does not run yet, its events wait: %s", f.Name, shown(f.Stateless))

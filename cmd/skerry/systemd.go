@@ -148,5 +148,5 @@ func pulseLine(s *agent.Status, fleet bool) string {
 	case len(s.Functions) == 0 && waiting == 0:
 		return "nothing to run yet: see skerry status"
 	}
-	return fmt.Sprintf("%s, %d waiting for the cloud, %s", counted(len(s.Functions), "function"), waiting, counted(s.Store.Dead, "dead letter"))
+	return fmt.Sprintf("%s, %d waiting for the cloud, %s", agent.CountText(len(s.Functions), "function"), waiting, agent.CountText(s.Store.Dead, "dead letter"))
 }

@@ -30,7 +30,7 @@ func attention(s *agent.Status) []string {
 	for i := range s.Functions {
 		f := &s.Functions[i]
 		if b := f.Breaker; b != nil {
-			add("%s is stopped after %s, %s: %s", f.Name, counted(b.Failures, "failure"), triesText(f), b.Cause)
+			add("%s is stopped after %s, %s: %s", f.Name, agent.CountText(b.Failures, "failure"), triesText(f), b.Cause)
 		}
 		if f.Stateless != "" {
 			add("%s does not run yet: %s", f.Name, f.Stateless)
@@ -55,10 +55,10 @@ func attention(s *agent.Status) []string {
 		add("registry: %s", text)
 	}
 	if s.Store.Dead > 0 {
-		add("%s in the box: skerry deadletter list", counted(s.Store.Dead, "dead letter"))
+		add("%s in the box: skerry deadletter list", agent.CountText(s.Store.Dead, "dead letter"))
 	}
 	if s.Store.Gaps > 0 {
-		add("%s of the journal found damaged and skipped", counted(int(s.Store.Gaps), "part"))
+		add("%s of the journal found damaged and skipped", agent.CountText(s.Store.Gaps, "part"))
 	}
 	all = append(all, fresh...) // nothing is wrong there
 	for i := range all {
@@ -90,7 +90,7 @@ func functionState(f *agent.FunctionStatus, apps []agent.AppStatus) (state, why 
 		return a.State, a.Reason, true
 	}
 	if f.Retrying > 0 {
-		return fmt.Sprintf("tries %s again", counted(f.Retrying, "key")), f.LastError, false
+		return fmt.Sprintf("tries %s again", agent.CountText(f.Retrying, "key")), f.LastError, false
 	}
 	return "ok", f.LastError, false
 }

@@ -191,7 +191,7 @@ func (t *topTable) headLines() []string {
 		fmt.Sprintf("%s events/s  %s runs/s  %s failed/s  %s/s up  p50 %s  p99 %s", rateNumber(t.Events), rateNumber(t.Runs), rateNumber(t.Failures),
 			agent.BytesText(int64(t.BytesUp)), shortTime(t.P50us), shortTime(t.P99us)),
 		fmt.Sprintf("memory %s  disk %s of %s  %d records wait  %s", agent.BytesText(t.RSSBytes), agent.BytesText(t.Journal), agent.BytesText(t.Quota),
-			t.Records, counted(t.Dead, "dead letter")),
+			t.Records, agent.CountText(t.Dead, "dead letter")),
 	}
 }
 

@@ -64,11 +64,11 @@ func troubles(o *agent.TargetStatus) (text []string) {
 		text = append(text, cmp.Or(o.LastError, o.OverBudget))
 	case b == nil:
 	case b.State == "half-open":
-		text = append(text, fmt.Sprintf("failed %s in a row, one record tries now; the last: %s", counted(b.Failures, "time"), b.Cause))
+		text = append(text, fmt.Sprintf("failed %s in a row, one record tries now; the last: %s", agent.CountText(b.Failures, "time"), b.Cause))
 	case b.Failures == 0:
 		text = append(text, fmt.Sprintf("asked for a pause, which ends %s: %s", retryText(b.RetryAt), b.Cause))
 	default:
-		text = append(text, fmt.Sprintf("failed %s in a row and is tried again %s; the last: %s", counted(b.Failures, "time"), retryText(b.RetryAt), b.Cause))
+		text = append(text, fmt.Sprintf("failed %s in a row and is tried again %s; the last: %s", agent.CountText(b.Failures, "time"), retryText(b.RetryAt), b.Cause))
 	}
 	return append(text, o.Notes...)
 }
