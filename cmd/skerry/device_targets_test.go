@@ -164,6 +164,7 @@ func TestMQTTTargetLosesNothing(t *testing.T) {
 	}()
 	for i := range 3 { // in mid-flow
 		cloud.waitFor((i + 1) * half / 4)
+		r.eventually("a connection to be cut", func(agent.Status) bool { return proxy.Stats().Connections > i })
 		proxy.Reset()
 	}
 	before := cloud.Output()
